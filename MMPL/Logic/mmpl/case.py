@@ -1,0 +1,69 @@
+"""The data that flows through the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mmpl.geometry import Geometry, Volume
+from mmpl.notices import Notice
+
+GTVP, GTVN = 1, 2
+CLASS_NAMES: dict[int, str] = {GTVP: "GTVp", GTVN: "GTVn"}
+
+PET_SUV = "SUVbw"
+PET_UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One patient's images and clinical record, as read.
+
+    Attributes
+    ----------
+    case_id : str
+    ct : Volume, HU, float32
+    pet : Volume, float32, body-weight SUV (g/mL) when ``pet_units`` is "SUVbw"
+    pet_units : "SUVbw" or "unknown"
+    clinical : raw clinical values by HECKTOR column name; absent or None is Unknown
+    provenance : what is known of how the PET came to be in its units
+    notices : warnings met while reading
+    """
+
+    case_id: str
+    ct: Volume
+    pet: Volume
+    pet_units: str = PET_SUV
+    clinical: Mapping[str, object] = field(default_factory=dict)
+    provenance: Mapping[str, object] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True)
+class RoiCase:
+    """A case on the fixed 1 mm ROI: what training and inference both start from.
+
+    Attributes
+    ----------
+    case_id : str
+    ct_hu : float32 array, shape (z, y, x), HU clipped to [-1024, 3071]
+    pet_suv : float32 array, shape (z, y, x), SUV >= 0
+    geometry : Geometry of the ROI, 1 mm, direction identity
+    centre_lps : ROI centre in LPS mm (the centroid found in the cranial slab, or the fall-back)
+    ct_geometry : Geometry of the native CT, the grid that masks return to
+    pet_native : Volume, the PET as read, for lesion figures
+    pet_units : as in Case
+    notices : warnings so far
+    """
+
+    case_id: str
+    ct_hu: np.ndarray
+    pet_suv: np.ndarray
+    geometry: Geometry
+    centre_lps: tuple[float, float, float]
+    ct_geometry: Geometry
+    pet_native: Volume
+    pet_units: str
+    notices: tuple[Notice, ...] = ()

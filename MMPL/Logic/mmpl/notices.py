@@ -1,0 +1,39 @@
+"""Warnings that travel with a result: a code for programs, a sentence for people."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+NO_LESION = "NO_LESION"
+PET_NOT_SUV = "PET_NOT_SUV"
+MASK_OUTSIDE_ROI = "MASK_OUTSIDE_ROI"
+MASK_OUTSIDE_PET = "MASK_OUTSIDE_PET"
+ROI_FALLBACK = "ROI_FALLBACK"
+FOV_FALLBACK = "FOV_FALLBACK"
+SITE_UNKNOWN = "SITE_UNKNOWN"
+SITE_NOT_OROPHARYNX = "SITE_NOT_OROPHARYNX"
+UNSEEN_CATEGORY = "UNSEEN_CATEGORY"
+CLINICAL_MISSING = "CLINICAL_MISSING"
+FEATURE_NAN = "FEATURE_NAN"
+VOXELS_NOT_FINITE = "VOXELS_NOT_FINITE"
+PHANTOM_BUNDLE = "PHANTOM_BUNDLE"
+SMALL_OVERLAP = "SMALL_OVERLAP"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One warning.
+
+    Attributes
+    ----------
+    code : str
+        One of the constants of this module.
+    text : str
+        One sentence for the reader: what was seen and what it means for the result.
+    """
+
+    code: str
+    text: str
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
