@@ -88,7 +88,7 @@ class Geometry:
         corners = self.corner_centres_lps
         return corners.min(axis=0), corners.max(axis=0)
 
-    def is_axis_aligned(self, tolerance: float = 1e-6) -> bool:
+    def is_axis_aligned(self, tolerance: float = 1e-5) -> bool:
         """True when every index axis runs along L, P or S (flips and permutations included)."""
         d = np.abs(np.asarray(self.direction))
         return bool(np.all((d < tolerance) | (np.abs(d - 1.0) < tolerance)))

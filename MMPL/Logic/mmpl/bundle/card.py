@@ -1,0 +1,80 @@
+"""The model card of a bundle, written from what the bundle says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mmpl.bundle.info import BundleInfo
+from mmpl.results import RESEARCH_USE
+
+PHANTOM_WARNING = (
+    "**Trained on synthetic phantoms. Its outputs on patients mean nothing: "
+    "it shows how the software works.**"
+)
+
+
+def model_card(info: BundleInfo) -> str:
+    """Markdown text for ``MODEL_CARD.md``.
+
+    Parameters
+    ----------
+    info : BundleInfo
+    """
+    sections = [
+        f"# {info.name} {info.version}",
+        f"> {RESEARCH_USE}",
+        *([f"> {PHANTOM_WARNING}"] if info.phantom else []),
+        info.description,
+        f"## Intended use\n\n{info.intended_use}",
+        f"## Training data\n\n{info.training_data}",
+        f"## How it was trained\n\n{_training(info)}",
+        f"## Held-out scores\n\n{_scores(info.scores)}",
+        f"## Limitations\n\n{_limitations(info)}",
+        f"## Licence\n\n{info.licence}",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _training(info: BundleInfo) -> str:
+    t = info.thresholds
+    low, high = info.risk_tertiles
+    lines = [
+        f"Created {info.created}; {len(info.members)} members over {info.folds} patient folds "
+        f"({', '.join(member.name for member in info.members)}).",
+        "A fold's networks never saw that fold's validation patients. Inputs of the HPV and RFS models on a "
+        "fold's training rows are out-of-fold values that come from sibling folds.",
+        f"Thresholds: GTVp {t.GTVp:g}, GTVn {t.GTVn:g}, HPV {t.hpv:g}.",
+        f"Risk groups: low up to {low:g}, high above {high:g} (tertiles of pooled out-of-fold risk).",
+        f"RFS days count from: {info.time_zero}. The curve ends at day {info.rfs_last_day:g}, "
+        "the last training event.",
+        f"Clinical fields: {', '.join(info.clinical) if info.clinical else 'none'}.",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _scores(scores: Mapping[str, object]) -> str:
+    if not scores:
+        return "None were recorded."
+    rows = [f"| {name} | {_shown(value)} |" for name, value in sorted(_flat(scores).items())]
+    return "\n".join(["| figure | value |", "|---|---|", *rows])
+
+
+def _flat(scores: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in scores.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "/")
+
+
+def _limitations(info: BundleInfo) -> str:
+    items = ["Research use only; not validated for clinical decisions.", *info.limitations]
+    if info.phantom:
+        items.insert(0, "Synthetic training data: no figure of this card says anything about patients.")
+    return "\n".join(f"- {item}" for item in items)

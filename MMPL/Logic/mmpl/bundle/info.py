@@ -1,0 +1,160 @@
+"""What a bundle says of itself: ``bundle.json`` as a typed, validated record."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import jsonschema
+
+from mmpl.errors import BundleError
+from mmpl.results import json_ready
+
+FORMAT_VERSION = "1.0"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Probability thresholds: per class for the masks, and for HPV-positive."""
+
+    GTVp: float
+    GTVn: float
+    hpv: float
+
+
+@dataclass(frozen=True)
+class MemberInfo:
+    """One model of the ensemble.
+
+    Attributes
+    ----------
+    name : unique in the bundle
+    files : role -> path in the bundle. "segmentation", "hpv" and "rfs" are the three weight sets
+        (.safetensors); further roles name fitted statistics (.json, .npz).
+    """
+
+    name: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class BundleInfo:
+    """All of ``bundle.json`` but the checksums.
+
+    Attributes
+    ----------
+    name, version, created : created is an ISO date
+    description, training_data, intended_use, licence : sentences for the model card
+    limitations : sentences for the model card
+    phantom : True when it was trained on synthetic data
+    folds : number of patient folds
+    network, preprocessing, radiomics : settings, as their packages read them
+    clinical : names of the clinical fields
+    thresholds : probability thresholds
+    risk_tertiles : the two cut points between low, intermediate and high risk, ascending
+    time_zero : what RFS days count from
+    rfs_last_day : last training event, days
+    members : the ensemble
+    scores : held-out figures
+    """
+
+    name: str
+    version: str
+    created: str
+    description: str
+    training_data: str
+    phantom: bool
+    folds: int
+    intended_use: str
+    limitations: tuple[str, ...]
+    licence: str
+    network: Mapping[str, object]
+    preprocessing: Mapping[str, object]
+    radiomics: Mapping[str, object]
+    clinical: tuple[str, ...]
+    thresholds: Thresholds
+    risk_tertiles: tuple[float, float]
+    time_zero: str
+    rfs_last_day: float
+    members: tuple[MemberInfo, ...]
+    scores: Mapping[str, object]
+
+    def as_dict(self, files: Mapping[str, str]) -> dict:
+        """The content of ``bundle.json``, given path -> sha256 of every other file."""
+        raw = dataclasses.asdict(self)
+        return json_ready({**raw, "format_version": FORMAT_VERSION, "files": dict(files)})
+
+
+def parse_info(raw: object, where: str) -> tuple[BundleInfo, dict[str, str]]:
+    """Validate ``bundle.json``.
+
+    Parameters
+    ----------
+    raw : the parsed JSON
+    where : what to call the bundle in a message
+
+    Returns
+    -------
+    (BundleInfo, dict) : the record, and path -> sha256 of every other file
+
+    Raises
+    ------
+    BundleError
+        If it is of another format version, breaks the schema or contradicts itself.
+    """
+    if isinstance(raw, dict) and raw.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
+        raise BundleError(
+            f"bundle {where} has format version {raw['format_version']!r}, this MMPL reads "
+            f"{FORMAT_VERSION!r}: use a bundle or an MMPL of the other version"
+        )
+    error = jsonschema.exceptions.best_match(_validator().iter_errors(raw))
+    if error is not None:
+        place = "/".join(str(p) for p in error.absolute_path) or "bundle.json"
+        raise BundleError(f"bundle {where} does not follow its schema at {place}: {_short(error.message)}")
+    info = _info(raw)
+    _check_consistent(info, raw["files"], where)
+    return info, raw["files"]
+
+
+@cache
+def _validator() -> jsonschema.Draft202012Validator:
+    text = resources.files("mmpl.bundle").joinpath("bundle.schema.json").read_text(encoding="utf-8")
+    return jsonschema.Draft202012Validator(json.loads(text))
+
+
+def _info(raw: dict) -> BundleInfo:
+    plain = {key: value for key, value in raw.items() if key not in ("format_version", "files")}
+    return BundleInfo(
+        **{
+            **plain,
+            "limitations": tuple(raw["limitations"]),
+            "clinical": tuple(raw["clinical"]),
+            "thresholds": Thresholds(**raw["thresholds"]),
+            "risk_tertiles": tuple(raw["risk_tertiles"]),
+            "members": tuple(MemberInfo(m["name"], m["files"]) for m in raw["members"]),
+        }
+    )
+
+
+def _check_consistent(info: BundleInfo, files: Mapping[str, str], where: str) -> None:
+    low, high = info.risk_tertiles
+    if low > high:
+        raise BundleError(f"bundle {where}: risk_tertiles {info.risk_tertiles} must ascend")
+    names = [member.name for member in info.members]
+    if len(set(names)) != len(names):
+        raise BundleError(f"bundle {where}: two members share a name ({', '.join(names)})")
+    for member in info.members:
+        for role, path in member.files.items():
+            if path not in files:
+                raise BundleError(
+                    f"bundle {where}: member {member.name} names {path} as its {role}, which is not in files"
+                )
+
+
+def _short(message: str, most: int = 160) -> str:
+    message = " ".join(message.split())
+    return message if len(message) <= most else message[: most - 3] + "..."

@@ -1,0 +1,119 @@
+"""A bundle's members, loaded and ready to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from torch import nn
+
+from mmpl.bundle.info import BundleInfo, MemberInfo
+from mmpl.bundle.reader import Bundle
+from mmpl.clinical.encoder import ClinicalEncoder
+from mmpl.errors import BundleError
+from mmpl.hpv.member import HpvMember
+from mmpl.network.config import NetworkConfig
+from mmpl.network.run import HPV_OUTPUTS, outcome_net, predict_probability, segmentation_net
+from mmpl.radiomics.feature_set import FeatureSet
+from mmpl.survival.cox import CoxMember
+
+# roles of a member's files in bundle.json
+SEGMENTATION, HPV, RFS = "segmentation", "hpv", "rfs"
+ENCODER, HPV_STATISTICS, HPV_FOREST, RFS_STATISTICS = "encoder", "hpv_statistics", "hpv_forest", "rfs_statistics"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model: three networks and what was fitted over them."""
+
+    name: str
+    segmentation: nn.Module
+    hpv_net: nn.Module
+    rfs_net: nn.Module
+    encoder: ClinicalEncoder
+    hpv: HpvMember
+    rfs: CoxMember
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """What inference needs to know besides the weights; ``preprocessing`` in bundle.json.
+
+    Attributes
+    ----------
+    overlap : of the segmentation windows
+    breaks_days : intervals of the RFS head
+    """
+
+    overlap: float
+    breaks_days: tuple[float, ...]
+
+    @classmethod
+    def from_dict(cls, data) -> InferenceSettings:
+        try:
+            return cls(float(data["overlap"]), tuple(float(b) for b in data["breaks_days"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"bundle.json: 'preprocessing' must hold overlap and breaks_days ({error!r})") from error
+
+    def to_dict(self) -> dict:
+        return {"overlap": self.overlap, "breaks_days": list(self.breaks_days)}
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """All members of a bundle and its settings."""
+
+    info: BundleInfo
+    sha256: str
+    network: NetworkConfig
+    settings: InferenceSettings
+    feature_set: FeatureSet
+    members: tuple[Member, ...]
+
+    @property
+    def segmenters(self):
+        """One predictor a member: windows (n, 2, w, w, w) -> probabilities (n, 2, w, w, w)."""
+        return [partial(predict_probability, member.segmentation) for member in self.members]
+
+
+def load_ensemble(bundle: Bundle) -> Ensemble:
+    """Load every member of a verified bundle.
+
+    Raises
+    ------
+    BundleError
+        If settings or weights do not fit this version's network.
+    """
+    info = bundle.info
+    network = NetworkConfig.from_dict(dict(info.network))
+    settings = InferenceSettings.from_dict(info.preprocessing)
+    return Ensemble(
+        info=info,
+        sha256=bundle.sha256,
+        network=network,
+        settings=settings,
+        feature_set=FeatureSet.from_dict(dict(info.radiomics)),
+        members=tuple(_load_member(bundle, m, network, len(settings.breaks_days) - 1) for m in info.members),
+    )
+
+
+def _load_member(bundle: Bundle, member: MemberInfo, network: NetworkConfig, intervals: int) -> Member:
+    def path(role: str) -> str:
+        if role not in member.files:
+            raise BundleError(f"bundle {bundle.path}: member {member.name} has no file for '{role}'")
+        return member.files[role]
+
+    def net(role: str, outputs: int):
+        what = f"bundle {bundle.path}: {path(role)}"
+        return outcome_net(network, outputs, bundle.tensors(path(role)), what)
+
+    what = f"bundle {bundle.path}: {path(SEGMENTATION)}"
+    return Member(
+        name=member.name,
+        segmentation=segmentation_net(network, bundle.tensors(path(SEGMENTATION)), what),
+        hpv_net=net(HPV, HPV_OUTPUTS),
+        rfs_net=net(RFS, intervals),
+        encoder=ClinicalEncoder.from_dict(bundle.json(path(ENCODER))),
+        hpv=HpvMember.from_dict(bundle.json(path(HPV_STATISTICS)), bundle.arrays(path(HPV_FOREST))),
+        rfs=CoxMember.from_dict(bundle.json(path(RFS_STATISTICS))),
+    )

@@ -1,0 +1,179 @@
+"""Results appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+from types import TracebackType
+
+from mmpl.errors import OutputError
+from mmpl.results import json_ready
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+class OutputFolder:
+    """Write into a hidden folder; move everything in place when the block ends without an error.
+
+    ``with OutputFolder(path) as folder:`` gives the folder to write into. On success its files (sub-folders
+    included) appear in ``path``: a new ``path`` by one rename, an existing one file by file, where files
+    of the same name are replaced and all others are left alone. On any exception, and when a file cannot
+    be moved, ``path`` is as it was before. For an existing ``path`` the hidden folder lies inside it, so
+    a mounted output folder works (same file system, no rights needed beside it).
+
+    Raises
+    ------
+    OutputError
+        If ``path`` is a file, cannot be made or written, or the disk is full. Other errors pass through.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(os.path.abspath(path))
+        self._made_parents: list[Path] = []
+        self._partial: Path | None = None
+
+    def __enter__(self) -> Path:
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputError(f"output {self.path} is a file: give a folder")
+        try:
+            self._existed = self.path.is_dir()
+            home = self.path if self._existed else self.path.parent
+            self._make_parents(home)
+            partial = home / f".{self.path.name}.partial-{secrets.token_hex(4)}"
+            partial.mkdir()
+        except OSError as error:
+            self._discard()
+            raise _output_error(self.path, error) from error
+        self._partial = partial
+        return partial
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            try:
+                self._commit()
+            except OSError as failure:
+                self._discard()
+                raise _output_error(self.path, failure) from failure
+            return
+        about_output = isinstance(error, OSError) and self._concerns_output(error)
+        self._discard()
+        if about_output:
+            raise _output_error(self.path, error) from error
+
+    def _make_parents(self, home: Path) -> None:
+        missing = [home, *home.parents]
+        for folder in reversed([p for p in missing if not p.exists()]):
+            folder.mkdir()
+            self._made_parents.append(folder)
+
+    def _commit(self) -> None:
+        if self._existed:
+            _move_files(self._partial, self.path)
+            shutil.rmtree(self._partial)
+        else:
+            os.rename(self._partial, self.path)
+
+    def _discard(self) -> None:
+        if self._partial is not None:
+            shutil.rmtree(self._partial, ignore_errors=True)
+        for folder in reversed(self._made_parents):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+    def _concerns_output(self, error: OSError) -> bool:
+        if error.errno in _DISK_ERRORS:
+            return True
+        return error.filename is not None and self._partial in Path(os.fsdecode(error.filename)).parents
+
+
+def write_text_atomic(path: str | Path, text: str) -> None:
+    """Write UTF-8 text: the file is either the old one or the whole new one.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    write_bytes_atomic(path, text.encode("utf-8"))
+
+
+def write_json_atomic(path: str | Path, value: object) -> None:
+    """Write JSON, indented, numpy values accepted; NaN and infinities become null.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    write_text_atomic(
+        path, json.dumps(json_ready(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    )
+
+
+def write_bytes_atomic(path: str | Path, data: bytes) -> None:
+    """Write bytes to a temporary file beside ``path``, then rename.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
+    try:
+        partial.write_bytes(data)
+        os.replace(partial, path)
+    except OSError as error:
+        if partial.exists():
+            partial.unlink()
+        raise _output_error(path, error) from error
+
+
+def _move_files(source: Path, target: Path) -> None:
+    """Move every file of ``source`` to the same place under ``target``; all of them or none."""
+    retired = source.parent / f"{source.name}-old"
+    done: list[tuple[Path, Path | None]] = []
+    made: list[Path] = []
+    retired.mkdir()
+    try:
+        for file in sorted(p for p in source.rglob("*") if p.is_file()):
+            place = target / file.relative_to(source)
+            for folder in reversed([p for p in place.parents if not p.exists()]):
+                folder.mkdir()
+                made.append(folder)
+            old = None
+            if place.exists() and not place.is_dir():
+                old = retired / str(len(done))
+                os.replace(place, old)
+            done.append((place, old))
+            os.replace(file, place)
+    except OSError:
+        _restore(done, made)
+        raise
+    finally:
+        shutil.rmtree(retired, ignore_errors=True)
+
+
+def _restore(done: list[tuple[Path, Path | None]], made: list[Path]) -> None:
+    for place, old in reversed(done):
+        if old is not None:
+            os.replace(old, place)
+        elif place.is_file():
+            place.unlink()
+    for folder in reversed(made):
+        folder.rmdir()
+
+
+def _output_error(path: Path, error: OSError) -> OutputError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(
+            f"output {path} cannot be written: the disk is full; free some space or choose another"
+        )
+    reason = error.strerror or str(error)
+    return OutputError(f"output {path} cannot be written ({reason}): choose a folder you may write to")

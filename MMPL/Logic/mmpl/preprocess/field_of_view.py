@@ -1,0 +1,50 @@
+"""The 128 mm patch the HPV and RFS heads look at."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmpl.preprocess.network_grid import background_values, padded_voxels, roi_index_to_network
+
+FIELD_OF_VIEW_MM = 128.0
+
+
+def lesion_centroid(label_map: np.ndarray) -> np.ndarray | None:
+    """Centroid (z, y, x) of all labelled voxels of a 1 mm ROI label map; None when there are none."""
+    index = np.nonzero(label_map)
+    if index[0].size == 0:
+        return None
+    return np.array([axis.mean() for axis in index])
+
+
+def outcome_patch(network_array: np.ndarray, centre_zyx_1mm, spacing_mm: float) -> np.ndarray:
+    """Cut the heads' patch around a 1 mm ROI index, shifted inside the grid; padded with air where it is too small.
+
+    Parameters
+    ----------
+    network_array : float32, shape (2, z, y, x), see :func:`mmpl.preprocess.network_grid.network_input`
+    centre_zyx_1mm : (3,) continuous voxel index on the 1 mm ROI
+    spacing_mm : of the network grid
+
+    Returns
+    -------
+    float32, shape (2, w, w, w) with w = round(128 / spacing) padded to a multiple of 16
+    """
+    window = padded_voxels(FIELD_OF_VIEW_MM, spacing_mm)
+    return cut_patch(network_array, roi_index_to_network(centre_zyx_1mm, spacing_mm), window)
+
+
+def cut_patch(network_array: np.ndarray, centre_zyx, window: int) -> np.ndarray:
+    """Cube of ``window`` voxels around a continuous network index; see :func:`outcome_patch`."""
+    patch = np.empty((network_array.shape[0],) + (window,) * 3, dtype=np.float32)
+    for channel, fill in enumerate(background_values(network_array)):
+        patch[channel] = fill
+    source, target = [], []
+    for centre, n in zip(centre_zyx, network_array.shape[1:], strict=True):
+        start = round(float(centre) - (window - 1) / 2)
+        start = min(max(start, 0), n - window) if n >= window else -((window - n) // 2)
+        low, high = max(start, 0), min(start + window, n)
+        source.append(slice(low, high))
+        target.append(slice(low - start, high - start))
+    patch[(slice(None), *target)] = network_array[(slice(None), *source)]
+    return patch

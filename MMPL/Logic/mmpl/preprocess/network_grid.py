@@ -1,0 +1,71 @@
+"""Between the 1 mm ROI and the grid the networks see.
+
+Every length is physical: at a spacing of s mm a length of L mm becomes round(L / s) voxels, and a window is padded
+to a multiple of 16. Going down averages the 1 mm voxels under each network voxel (at 1 mm: the identity); going up
+is linear.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmpl.case import RoiCase
+from mmpl.resample import apply_along_axes, area_matrix, linear_matrix
+
+CT_CLIP_HU = 1024.0
+MULTIPLE = 16
+
+
+def voxels_of(length_mm: float, spacing_mm: float) -> int:
+    return max(1, round(length_mm / spacing_mm))
+
+
+def padded_voxels(length_mm: float, spacing_mm: float) -> int:
+    """Voxels of a window: round(length / spacing), then up to the next multiple of 16."""
+    return -(-voxels_of(length_mm, spacing_mm) // MULTIPLE) * MULTIPLE
+
+
+def to_network_grid(array: np.ndarray, spacing_mm: float) -> np.ndarray:
+    """Average a 1 mm array (z, y, x) over voxels of ``spacing_mm``; float32."""
+    matrices = [area_matrix(np.arange(voxels_of(n, spacing_mm) + 1) * spacing_mm, n) for n in array.shape]
+    return apply_along_axes(array, matrices)
+
+
+def to_roi_grid(array: np.ndarray, spacing_mm: float, shape_1mm: tuple[int, int, int]) -> np.ndarray:
+    """Linear interpolation of a network-grid array back to 1 mm; float32, shape ``shape_1mm`` (z, y, x)."""
+    matrices = [
+        linear_matrix((np.arange(n) + 0.5) / spacing_mm - 0.5, m)
+        for n, m in zip(shape_1mm, array.shape, strict=True)
+    ]
+    return apply_along_axes(array, matrices)
+
+
+def roi_index_to_network(index_1mm, spacing_mm: float) -> np.ndarray:
+    """Continuous network voxel index of a continuous 1 mm voxel index (same axis order in and out)."""
+    return (np.asarray(index_1mm, dtype=float) + 0.5) / spacing_mm - 0.5
+
+
+def network_input(roi: RoiCase, spacing_mm: float) -> np.ndarray:
+    """PET and CT as the networks see them: float32, shape (2, z, y, x), channel 0 PET, channel 1 CT.
+
+    CT is clipped to [-1024, 1024] HU and scaled to [-1, 1]; PET is z-scored over the non-zero voxels of the ROI
+    (all zero: left at zero).
+    """
+    ct = np.clip(roi.ct_hu, -CT_CLIP_HU, CT_CLIP_HU) / CT_CLIP_HU
+    mean, spread = pet_statistics(roi.pet_suv)
+    pet = to_network_grid((roi.pet_suv - mean) / spread, spacing_mm)
+    return np.stack([pet, to_network_grid(ct, spacing_mm)])
+
+
+def pet_statistics(pet_suv: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation over non-zero voxels; (0, 1) when there are none or they are constant."""
+    values = pet_suv[pet_suv != 0]
+    if values.size == 0:
+        return 0.0, 1.0
+    spread = float(values.std(dtype=np.float64))
+    return float(values.mean(dtype=np.float64)), spread if spread > 0 else 1.0
+
+
+def background_values(network_array: np.ndarray) -> tuple[float, float]:
+    """What air looks like to the network: (PET, CT) fill values for padding."""
+    return float(network_array[0].min()), -1.0

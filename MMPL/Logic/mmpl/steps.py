@@ -1,0 +1,150 @@
+"""The steps that training and inference share, each a few calls into the clinical packages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from torch import nn
+
+from mmpl.case import CLASS_NAMES, PET_SUV, Case, RoiCase
+from mmpl.geometry import Geometry, Volume
+from mmpl.network.run import predict_array
+from mmpl.notices import MASK_OUTSIDE_ROI, Notice
+from mmpl.preprocess.field_of_view import lesion_centroid, outcome_patch
+from mmpl.preprocess.network_grid import background_values, padded_voxels, to_roi_grid
+from mmpl.preprocess.prepare import label_on_ct, label_on_roi, prepare
+from mmpl.preprocess.roi import shifted_to_hold
+from mmpl.radiomics.extraction import extract_features
+from mmpl.radiomics.feature_set import FeatureSet
+from mmpl.segmentation.ensemble import Predictor, ensemble_probabilities
+from mmpl.segmentation.postprocess import compose
+from mmpl.segmentation.windows import WINDOW_MM
+from mmpl.survival.discrete import expected_time_days, survival_from_hazards
+
+
+def segment(
+    roi: RoiCase,
+    network_array: np.ndarray,
+    segmenters: Sequence[Predictor],
+    *,
+    spacing_mm: float,
+    overlap: float,
+    thresholds: tuple[float, float],
+    done: Callable[[float], None] = lambda fraction: None,
+) -> Volume:
+    """Label map (uint8: 1 GTVp, 2 GTVn) on exactly the CT's grid.
+
+    Parameters
+    ----------
+    roi : RoiCase
+    network_array : float32, shape (2, z, y, x), the ROI as the networks see it
+    segmenters : one predictor a member
+    spacing_mm, overlap : of the networks' grid and of their windows
+    thresholds : (GTVp, GTVn)
+    """
+    probabilities = ensemble_probabilities(
+        network_array,
+        segmenters,
+        window=padded_voxels(WINDOW_MM, spacing_mm),
+        fills=background_values(network_array),
+        overlap=overlap,
+        done=done,
+    )
+    at_1mm = [to_roi_grid(p, spacing_mm, roi.geometry.shape) for p in probabilities]
+    return label_on_ct(compose(at_1mm[0], at_1mm[1], thresholds), roi.geometry, roi.ct_geometry)
+
+
+def deep_scores(
+    network_array: np.ndarray,
+    centre_zyx_1mm,
+    hpv_net: nn.Module,
+    rfs_net: nn.Module,
+    *,
+    spacing_mm: float,
+    breaks_days: Sequence[float],
+) -> tuple[float, float]:
+    """Raw HPV logit and expected recurrence-free days of one member's networks.
+
+    Parameters
+    ----------
+    centre_zyx_1mm : (3,) voxel index on the 1 mm ROI, see :func:`outcome_centre`
+    """
+    patch = outcome_patch(network_array, centre_zyx_1mm, spacing_mm)
+    return hpv_logit(hpv_net, patch), expected_days(rfs_net, patch, breaks_days)
+
+
+def hpv_logit(net: nn.Module, patch: np.ndarray) -> float:
+    return float(predict_array(net, patch)[0])
+
+
+def expected_days(net: nn.Module, patch: np.ndarray, breaks_days: Sequence[float]) -> float:
+    hazards = 1.0 / (1.0 + np.exp(predict_array(net, patch).astype(np.float64)))
+    return float(expected_time_days(survival_from_hazards(hazards), breaks_days))
+
+
+def outcome_centre(label_on_roi_1mm: np.ndarray) -> np.ndarray:
+    """Where the heads look, as a (z, y, x) index of the 1 mm ROI: the lesions' centroid, else the ROI's centre."""
+    centroid = lesion_centroid(label_on_roi_1mm)
+    return (np.array(label_on_roi_1mm.shape) - 1) / 2 if centroid is None else centroid
+
+
+def radiomics_of(
+    roi: RoiCase, label_on_roi_1mm: np.ndarray, feature_set: FeatureSet
+) -> tuple[dict[str, float], tuple[Notice, ...]]:
+    """Feature columns of both classes on the 1 mm ROI."""
+    masks = {name: label_on_roi_1mm == value for value, name in CLASS_NAMES.items()}
+    return extract_features(
+        roi.ct_hu, roi.pet_suv, roi.geometry, masks, feature_set, pet_is_suv=roi.pet_units == PET_SUV
+    )
+
+
+def radiomics_roi(case: Case, roi: RoiCase, label_map: Volume) -> tuple[RoiCase, tuple[Notice, ...]]:
+    """The ROI that radiomics are read from: the segmentation's, unless given contours leave it.
+
+    Then it is the same box shifted on a 16 mm lattice to hold them; what still lies outside is named.
+    """
+    bounds = _label_bounds(label_map)
+    if bounds is None:
+        return roi, ()
+    if _holds(roi.geometry, *bounds):
+        return roi, ()
+    shifted = prepare(case, roi=shifted_to_hold(roi.geometry, *bounds))
+    shift = np.asarray(shifted.geometry.origin_mm) - np.asarray(roi.geometry.origin_mm)
+    moved = ", ".join(f"{abs(d):.0f} mm {names[int(d > 0)]}" for d, names in zip(shift, _SIDES, strict=True) if d)
+    outside = _voxels_outside(label_map, shifted.geometry)
+    text = "The contours leave the region of interest"
+    text += f": radiomics are read from the same box moved {moved}." if moved else "."
+    if outside:
+        share = 100 * outside / np.count_nonzero(label_map.array)
+        text += f" {share:.1f} % of the contoured volume still lies outside it and is left out of radiomics."
+    return shifted, (Notice(MASK_OUTSIDE_ROI, text),)
+
+
+_SIDES = (("to the right", "to the left"), ("forward", "backward"), ("down", "up"))  # LPS: -, +
+
+
+def _label_bounds(label_map: Volume) -> tuple[np.ndarray, np.ndarray] | None:
+    zyx = np.nonzero(label_map.array)
+    if zyx[0].size == 0:
+        return None
+    low = np.array([axis.min() for axis in zyx])[::-1]
+    high = np.array([axis.max() for axis in zyx])[::-1]
+    corners = label_map.geometry.cropped(low, high - low + 1).corner_centres_lps
+    return corners.min(axis=0), corners.max(axis=0)
+
+
+def _holds(roi: Geometry, low_lps, high_lps) -> bool:
+    low, high = roi.index(low_lps), roi.index(high_lps)
+    return bool(np.all(low >= -0.5) and np.all(high <= np.asarray(roi.size) - 0.5))
+
+
+def _voxels_outside(label_map: Volume, roi: Geometry) -> int:
+    xyz = np.argwhere(label_map.array)[:, ::-1]
+    index = roi.index(label_map.geometry.physical(xyz))
+    return int(np.any((index < -0.5) | (index > np.asarray(roi.size) - 0.5), axis=1).sum())
+
+
+def label_for_measurement(label_map: Volume, roi: RoiCase) -> np.ndarray:
+    """A CT-grid label map on the 1 mm ROI. The only way a mask reaches radiomics and the heads."""
+    return label_on_roi(label_map, roi.geometry)

@@ -1,0 +1,177 @@
+"""Settings of a training run: frozen, validated once, written beside the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+
+from mmpl.errors import TrainingError
+from mmpl.network.config import NetworkConfig
+from mmpl.radiomics.feature_set import FeatureSet
+
+BREAKS_DAYS = (0, 300, 600, 900, 1100, 1300, 1500, 2100, 2700, 3500, 6000)
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One network stage.
+
+    Attributes
+    ----------
+    epochs : passes over the training patients, one patch a patient
+    batch_size : patches
+    learning_rates : Adam's, stepped down after 40 % and 80 % of the epochs
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rates: tuple[float, float, float]
+
+    def __post_init__(self):
+        object.__setattr__(self, "learning_rates", tuple(float(r) for r in self.learning_rates))
+        if self.epochs < 1 or self.batch_size < 1:
+            raise TrainingError(f"stage config: epochs {self.epochs} and batch_size {self.batch_size} must be >= 1")
+        if len(self.learning_rates) != 3 or min(self.learning_rates) <= 0:
+            raise TrainingError(f"stage config: learning_rates {self.learning_rates}, expected three positive numbers")
+
+    def learning_rate(self, epoch: int) -> float:
+        done = epoch / self.epochs
+        return self.learning_rates[0 if done < 0.4 else 1 if done < 0.8 else 2]
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """Random changes of a training patch; lengths in mm, angles in degrees."""
+
+    probability: float = 0.7
+    shift_mm: float = 8.0
+    rotation_deg: float = 10.0
+    scale: float = 0.1
+    shear: float = 0.05
+    intensity_scale: float = 0.1
+    intensity_shift: float = 0.1
+    noise_std: float = 0.05
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that decides a training run besides the data.
+
+    Attributes
+    ----------
+    name, version : of the bundle
+    seed : of folds, initial weights, sampling and augmentation
+    folds : networks, and members of the ensemble
+    overlap : of the inference windows
+    breaks_days : ends of the discrete-time intervals, first 0
+    workers : processes for per-case work (caching, out-of-fold masks, radiomics)
+    autocast : run training convolutions in bfloat16 where the device has it
+    """
+
+    name: str = "mmpl"
+    version: str = "0.1.0"
+    seed: int = 20250
+    folds: int = 5
+    network: NetworkConfig = field(default_factory=NetworkConfig.full)
+    segmentation: StageConfig = StageConfig(200, 2, (1e-4, 5e-5, 1e-5))
+    hpv: StageConfig = StageConfig(60, 8, (5e-5, 1e-5, 1e-6))
+    rfs: StageConfig = StageConfig(60, 8, (5e-5, 1e-5, 1e-6))
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    feature_set: FeatureSet = field(default_factory=FeatureSet.full)
+    overlap: float = 0.5
+    breaks_days: tuple[float, ...] = BREAKS_DAYS
+    workers: int = 1
+    autocast: bool = True
+
+    def __post_init__(self):
+        object.__setattr__(self, "breaks_days", tuple(float(b) for b in self.breaks_days))
+        if self.folds < 2:
+            raise TrainingError(f"training config: folds = {self.folds}, at least 2 are needed")
+        if not 0 <= self.overlap < 1:
+            raise TrainingError(f"training config: overlap = {self.overlap}, expected 0 <= overlap < 1")
+        steps = [b - a for a, b in zip(self.breaks_days, self.breaks_days[1:], strict=False)]
+        if self.breaks_days[0] != 0 or min(steps) <= 0:
+            raise TrainingError(f"training config: breaks_days {self.breaks_days} must rise from 0")
+
+    @property
+    def intervals(self) -> int:
+        return len(self.breaks_days) - 1
+
+    @classmethod
+    def demo(cls) -> TrainingConfig:
+        """Three narrow members at 3 mm: what the bundled demo model is trained with."""
+        return cls(
+            name="mmpl-demo",
+            folds=3,
+            network=NetworkConfig.demo(),
+            segmentation=StageConfig(14, 2, (3e-3, 1.5e-3, 4e-4)),
+            hpv=StageConfig(8, 8, (1e-3, 5e-4, 1e-4)),
+            rfs=StageConfig(8, 8, (1e-3, 5e-4, 1e-4)),
+            feature_set=FeatureSet.demo(),
+            overlap=0.25,
+            workers=2,
+        )
+
+
+def config_to_dict(config) -> dict:
+    """Nested plain dictionary of a config dataclass."""
+    if hasattr(config, "to_dict"):
+        return config.to_dict()
+    return {f.name: _plain(getattr(config, f.name)) for f in fields(config)}
+
+
+def _plain(value):
+    if is_dataclass(value):
+        return config_to_dict(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def load_config(path: Path | None) -> TrainingConfig:
+    """Read a YAML file over the defaults.
+
+    Raises
+    ------
+    TrainingError
+        If the file is not readable YAML, or holds a key that does not exist (the known ones are listed).
+    """
+    if path is None:
+        return TrainingConfig()
+    import yaml
+
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise TrainingError(f"{path}: not a readable YAML file ({str(error).splitlines()[0]})") from error
+    return config_from_dict(data, where=str(path))
+
+
+def config_from_dict(data: dict, *, where: str = "training config") -> TrainingConfig:
+    """Overlay a plain dictionary on :class:`TrainingConfig` (or, with ``base: demo``, on the demo's)."""
+    data = dict(data)
+    base = {"demo": TrainingConfig.demo, "full": TrainingConfig}.get(data.pop("base", "full"))
+    if base is None:
+        raise TrainingError(f"{where}: base must be 'demo' or 'full'")
+    return _overlay(base(), data, where)
+
+
+def _overlay(config, data: dict, where: str):
+    known = {f.name for f in fields(config)}
+    unknown = sorted(set(data) - known)
+    if unknown:
+        raise TrainingError(f"{where}: unknown key '{unknown[0]}'; known keys are {', '.join(sorted(known))}")
+    values = {}
+    for f in fields(config):
+        current = getattr(config, f.name)
+        if f.name not in data:
+            values[f.name] = current
+        elif is_dataclass(current):
+            if not isinstance(data[f.name], dict):
+                raise TrainingError(f"{where}: '{f.name}' must be a mapping")
+            values[f.name] = _overlay(current, data[f.name], f"{where}: {f.name}")
+        else:
+            new = data[f.name]
+            values[f.name] = tuple(new) if isinstance(new, list) else new
+    try:
+        return type(config)(**values)
+    except TypeError as error:
+        raise TrainingError(f"{where}: a value has the wrong type ({error})") from error

@@ -1,0 +1,98 @@
+"""One training loop for all three stages; resumable by epoch."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+from monai.data import ThreadBuffer
+from torch import Tensor, nn
+
+from mmpl.progress import Progress, silent
+from mmpl.training.config import StageConfig
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+def fit(
+    net: nn.Module,
+    batches: Callable[[int], Iterable[tuple[Tensor, Tensor]]],
+    loss_function: LossFunction,
+    config: StageConfig,
+    folder: Path,
+    *,
+    autocast: bool = True,
+    progress: Progress = silent,
+    step: str = "training",
+) -> nn.Module:
+    """Train with Adam and a stepped learning rate; a checkpoint after every epoch.
+
+    Parameters
+    ----------
+    net : network with its starting weights
+    batches : epoch -> iterable of (image, target); must depend on the epoch alone, so that a resumed run goes on
+        as an uninterrupted one would
+    loss_function : (output, target) -> scalar
+    folder : holds ``checkpoint.pt`` while training runs, and ``log.jsonl``
+
+    Returns
+    -------
+    The network in evaluation mode.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    device = next(net.parameters()).device
+    net.to(memory_format=torch.channels_last_3d)
+    optimizer = torch.optim.Adam(net.parameters())
+    checkpoint = folder / "checkpoint.pt"
+    first = _resume(checkpoint, net, optimizer)
+    started = time.monotonic()
+    for epoch in range(first, config.epochs):
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate(epoch)
+        torch.manual_seed(epoch_seed(config, epoch))  # dropout
+        net.train()
+        losses = []
+        for image, target in ThreadBuffer(batches(epoch), buffer_size=2):
+            image = image.to(device).contiguous(memory_format=torch.channels_last_3d)
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
+                output = net(image)
+            loss = loss_function(output.float(), target.to(device))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(net.parameters(), max_norm=10.0)
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        _save(checkpoint, net, optimizer, epoch + 1)
+        record = {
+            "epoch": epoch,
+            "learning_rate": config.learning_rate(epoch),
+            "loss": sum(losses) / max(len(losses), 1),
+            "seconds": round(time.monotonic() - started, 1),
+        }
+        with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(record) + "\n")
+        progress(step, (epoch + 1) / config.epochs)
+    return net.eval()
+
+
+def epoch_seed(config: StageConfig, epoch: int) -> int:
+    return 7919 * (epoch + 1) + config.epochs
+
+
+def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> None:
+    partial = path.with_suffix(".partial")
+    torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}, partial)
+    os.replace(partial, path)
+
+
+def _resume(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    if not path.is_file():
+        return 0
+    stored = torch.load(path, weights_only=True)
+    net.load_state_dict(stored["net"])
+    optimizer.load_state_dict(stored["optimizer"])
+    return stored["epoch"]

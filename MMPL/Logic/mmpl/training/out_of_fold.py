@@ -1,0 +1,91 @@
+"""Out-of-fold masks, radiomics and deep scores: what the statistics are trained on.
+
+Every patient's row comes from the networks of the fold that did not train on them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from mmpl.network.run import predict_probability
+from mmpl.preprocess.field_of_view import outcome_patch
+from mmpl.preprocess.network_grid import network_input
+from mmpl.progress import Progress, silent
+from mmpl.steps import (
+    expected_days,
+    hpv_logit,
+    label_for_measurement,
+    outcome_centre,
+    radiomics_of,
+    segment,
+)
+from mmpl.training.cache import each_in_processes, load_cached, load_roi
+from mmpl.training.cohort import CohortCase
+from mmpl.training.stages import StageRun
+
+THRESHOLDS = (0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class MaskTask:
+    """Segment one case with one fold's network and measure what it found."""
+
+    case: CohortCase
+    run: StageRun
+    path: Path
+
+
+def out_of_fold_masks(tasks: list[MaskTask], *, workers: int = 1, progress: Progress = silent) -> None:
+    """Write each task's centre and radiomics as JSON, unless already there."""
+    todo = [t for t in tasks if not t.path.is_file()]
+    each_in_processes(_measure, todo, workers=workers, progress=progress, step="out-of-fold masks and radiomics")
+
+
+def read_measured(path: Path) -> tuple[np.ndarray, dict[str, float]]:
+    """Centre (z, y, x) on the 1 mm ROI, and radiomics columns (NaN where missing)."""
+    data = json.loads(path.read_text(encoding="utf-8"))
+    features = {name: float("nan") if v is None else float(v) for name, v in data["features"].items()}
+    return np.array(data["centre_zyx"]), features
+
+
+def deep_score(run: StageRun, cached: Path, centre_zyx_1mm: np.ndarray) -> float:
+    """Raw HPV logit (stage 2) or expected days (stage 3) of a case that the fold did not train on."""
+    net = _network(run)
+    array = load_cached(cached).image.astype(np.float32)
+    patch = outcome_patch(array, centre_zyx_1mm, run.config.network.spacing_mm)
+    if run.stage == "hpv":
+        return hpv_logit(net, patch)
+    return expected_days(net, patch, run.config.breaks_days)
+
+
+@cache
+def _network(run: StageRun):
+    return run.load()
+
+
+def _measure(task: MaskTask) -> None:
+    config = task.run.config
+    roi = load_roi(task.case)
+    label_map = segment(
+        roi,
+        network_input(roi, config.network.spacing_mm),
+        [partial(predict_probability, _network(task.run))],
+        spacing_mm=config.network.spacing_mm,
+        overlap=config.overlap,
+        thresholds=THRESHOLDS,
+    )
+    on_roi = label_for_measurement(label_map, roi)
+    features, _ = radiomics_of(roi, on_roi, config.feature_set)
+    data = {
+        "centre_zyx": outcome_centre(on_roi).tolist(),
+        "features": {name: None if not np.isfinite(v) else float(v) for name, v in features.items()},
+    }
+    partial_path = task.path.with_suffix(".partial")
+    partial_path.write_text(json.dumps(data), encoding="utf-8")
+    os.replace(partial_path, task.path)

@@ -1,0 +1,153 @@
+"""Training patches: MONAI transforms and datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.data import Dataset
+from monai.transforms import (
+    Compose,
+    RandAffined,
+    RandCropByPosNegLabeld,
+    RandGaussianNoised,
+    RandScaleIntensityd,
+    RandShiftIntensityd,
+    SpatialPadd,
+)
+from monai.utils import set_determinism
+
+from mmpl.preprocess.field_of_view import cut_patch
+from mmpl.preprocess.network_grid import padded_voxels, roi_index_to_network
+from mmpl.segmentation.windows import WINDOW_MM
+from mmpl.training.cache import load_cached
+from mmpl.training.config import AugmentationConfig
+
+INDEX_SAMPLE = 4000  # fore- and background voxels kept per case to draw crop centres from
+FOREGROUND = 128  # of 255: half of the voxel
+
+
+class SegmentationPatches(Dataset):
+    """Stage 1 items: image (2, w, w, w) and target (2, w, w, w) in [0, 1].
+
+    Half of the crops are centred on foreground; cases stay in memory as float16 and uint8.
+    """
+
+    def __init__(self, paths: Sequence[Path], spacing_mm: float, augmentation: AugmentationConfig, seed: int):
+        window = padded_voxels(WINDOW_MM, spacing_mm)
+        draw = np.random.default_rng(seed)
+        items = []
+        for path in paths:
+            cached = load_cached(path)
+            foreground = np.flatnonzero((cached.label >= FOREGROUND).any(axis=0))
+            background = np.flatnonzero((cached.label < FOREGROUND).all(axis=0))
+            items.append(
+                {
+                    "image": cached.image,
+                    "label": cached.label,
+                    "foreground": _sample(foreground if foreground.size else background, draw),
+                    "background": _sample(background, draw),
+                }
+            )
+        super().__init__(items, segmentation_transform(window, spacing_mm, augmentation).set_random_state(seed))
+
+    def __getitem__(self, index):
+        item = dict(self.data[index])
+        item["image"] = torch.from_numpy(item["image"].astype(np.float32))
+        item["label"] = torch.from_numpy(item["label"].astype(np.float32) / 255)
+        out = self.transform(item)
+        out = out[0] if isinstance(out, list) else out
+        return torch.as_tensor(out["image"]), torch.as_tensor(out["label"]).clamp(0, 1)
+
+
+class OutcomePatches(Dataset):
+    """Stage 2 and 3 items: image (2, w, w, w) around the lesions, jittered, and the targets."""
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        centres_zyx_1mm: Sequence[np.ndarray],
+        targets: Sequence[np.ndarray],
+        spacing_mm: float,
+        augmentation: AugmentationConfig,
+        seed: int,
+    ):
+        self.window = padded_voxels(WINDOW_MM, spacing_mm)
+        items = [
+            {
+                "image": load_cached(path).image,
+                "centre": roi_index_to_network(centre, spacing_mm),
+                "target": np.asarray(target, dtype=np.float32),
+            }
+            for path, centre, target in zip(paths, centres_zyx_1mm, targets, strict=True)
+        ]
+        transform = Compose([affine(self.window, spacing_mm, augmentation, ["image"]), *intensity(augmentation)])
+        super().__init__(items, transform.set_random_state(seed))
+
+    def __getitem__(self, index):
+        item = self.data[index]
+        # the affine transform shifts, so the cut is wider than the patch it keeps
+        wide = cut_patch(item["image"].astype(np.float32), item["centre"], self.window + 16)
+        image = self.transform({"image": torch.from_numpy(wide)})["image"]
+        return torch.as_tensor(image), torch.from_numpy(item["target"])
+
+
+def segmentation_transform(window: int, spacing_mm: float, augmentation: AugmentationConfig) -> Compose:
+    wide = window + 16
+    keys = ["image", "label"]
+    return Compose(
+        [
+            SpatialPadd(keys, spatial_size=(wide,) * 3, mode="minimum"),
+            RandCropByPosNegLabeld(
+                keys,
+                label_key="label",
+                spatial_size=(wide,) * 3,
+                pos=1,
+                neg=1,
+                num_samples=1,
+                fg_indices_key="foreground",
+                bg_indices_key="background",
+            ),
+            affine(window, spacing_mm, augmentation, keys),
+            *intensity(augmentation),
+        ]
+    )
+
+
+def affine(window: int, spacing_mm: float, augmentation: AugmentationConfig, keys) -> RandAffined:
+    """Shift, scale, rotation and shear; the centre ``window`` of a wider patch is what remains."""
+    angle, shift = np.deg2rad(augmentation.rotation_deg), augmentation.shift_mm / spacing_mm
+    return RandAffined(
+        keys,
+        prob=augmentation.probability,
+        spatial_size=(window,) * 3,
+        rotate_range=(angle,) * 3,
+        shear_range=(augmentation.shear,) * 6,
+        translate_range=(shift,) * 3,
+        scale_range=(augmentation.scale,) * 3,
+        mode="bilinear",
+        padding_mode="border",
+    )
+
+
+def intensity(augmentation: AugmentationConfig) -> list:
+    p = augmentation.probability
+    return [
+        RandScaleIntensityd(["image"], factors=augmentation.intensity_scale, prob=p, channel_wise=True),
+        RandShiftIntensityd(["image"], offsets=augmentation.intensity_shift, prob=p),
+        RandGaussianNoised(["image"], prob=p / 2, std=augmentation.noise_std),
+    ]
+
+
+def seed_everything(seed: int) -> None:
+    """Seed torch, numpy and MONAI for one stage of one fold."""
+    set_determinism(seed)
+    torch.use_deterministic_algorithms(False)
+
+
+def _sample(indices: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    if indices.size <= INDEX_SAMPLE:
+        return indices
+    return np.sort(draw.choice(indices, INDEX_SAMPLE, replace=False))

@@ -1,0 +1,219 @@
+"""Train a bundle: three stages of every fold, then the statistics, then the bundle. Resumable step by step.
+
+::
+
+    RUN/config.json               settings; a run is only ever resumed with the same ones
+    RUN/folds.json                patient -> fold
+    RUN/cache/<patient>.npz       arrays on the network grid
+    RUN/fold_<f>/<stage>/         weights.safetensors, log.jsonl
+    RUN/measured/<patient>.json   out-of-fold centre and radiomics
+    RUN/out_of_fold.json          deep scores and folds
+    RUN/bundle/                   the result
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mmpl.bundle.reader import Bundle
+from mmpl.errors import OutputError, TrainingError
+from mmpl.io.output import write_json_atomic
+from mmpl.phantom.cohort import MANIFEST
+from mmpl.progress import Progress, silent
+from mmpl.training.assemble import Provenance, assemble
+from mmpl.training.cache import build_cache, load_cached
+from mmpl.training.cohort import CohortCase, read_cohort
+from mmpl.training.config import TrainingConfig, config_to_dict
+from mmpl.training.ensemble_statistics import (
+    CohortTable,
+    EnsembleStatistics,
+    StatisticsConfig,
+    fit_ensemble,
+)
+from mmpl.training.errors import require
+from mmpl.training.folds import patient_folds
+from mmpl.training.out_of_fold import MaskTask, deep_score, out_of_fold_masks, read_measured
+from mmpl.training.stages import HPV, RFS, SEGMENTATION, STAGES, StageRun, train_hpv, train_rfs, train_segmentation
+
+PHANTOM_LIMITATIONS = (
+    "Trained on synthetic phantoms only: nothing it says of a real patient means anything.",
+    "Narrow networks at 3 mm: contours are smoother than full-width networks at 1 mm would draw.",
+)
+
+
+def train(data: Path, out: Path, config: TrainingConfig, *, progress: Progress = silent) -> Bundle:
+    """Run everything that is not done yet and return the bundle.
+
+    Parameters
+    ----------
+    data : cohort in HECKTOR 2025 layout
+    out : run folder; a run that was stopped is taken up where it was
+    config : TrainingConfig
+
+    Raises
+    ------
+    TrainingError
+        If the cohort cannot be trained on, or ``out`` holds a run with other settings.
+    """
+    cases = read_cohort(data)
+    _claim(out, config, cases)
+    folds = _folds(out, cases, config)
+    cache = out / "cache"
+    build_cache(cases, cache, config.network.spacing_mm, workers=config.workers, progress=progress)
+    runs = [
+        {stage: StageRun(config, out / f"fold_{fold}" / stage, fold, stage) for stage in STAGES}
+        for fold in range(config.folds)
+    ]
+    for stages in runs:
+        _segmentation(stages[SEGMENTATION], cases, folds, cache, progress)
+    measured = _measured(out, cases, folds, runs, config, progress)
+    centres = {patient_id: centre for patient_id, (centre, _) in measured.items()}
+    for stages in runs:
+        _hpv(stages, cases, folds, cache, centres, progress)
+        _rfs(stages, cases, folds, cache, centres, progress)
+    table = out_of_fold_table(out, cases, folds, cache, measured, runs, progress)
+    progress("forests and Cox models", 0.0)
+    statistics = fit_ensemble([table], StatisticsConfig(), config.seed)
+    progress("forests and Cox models", 1.0)
+    scores = {"out_of_fold": _pooled_scores(statistics)}
+    return assemble(out / "bundle", config, runs, statistics, _provenance(data, cases, cache), scores)
+
+
+def _claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase]) -> None:
+    """Write the settings, or check that an earlier run had the same ones."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be created ({error.strerror}); choose another folder") from error
+    # how many processes share the work changes nothing that is computed
+    settings = json.loads(json.dumps({**config_to_dict(replace(config, workers=1)), "patients": [c.patient_id for c in cases]}))
+    path = out / "config.json"
+    if not path.is_file():
+        write_json_atomic(path, settings)
+        return
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    changed = sorted(k for k in settings if earlier.get(k) != settings[k])
+    require(not changed, f"{out}: holds a run with another '{changed[0] if changed else ''}'; choose another folder")
+
+
+def _folds(out: Path, cases: Sequence[CohortCase], config: TrainingConfig) -> dict[str, int]:
+    path = out / "folds.json"
+    if not path.is_file():
+        write_json_atomic(path, patient_folds(cases, config.folds, config.seed))
+    folds = json.loads(path.read_text(encoding="utf-8"))
+    missing = [c.patient_id for c in cases if c.patient_id not in folds]
+    if missing:
+        raise TrainingError(f"{path}: {missing[0]} has no fold; remove the file to split again")
+    return folds
+
+
+def _segmentation(run: StageRun, cases, folds, cache: Path, progress: Progress) -> None:
+    training = [c for c in cases if folds[c.patient_id] != run.fold and c.label_path is not None]
+    train_segmentation(run, [_cached(cache, c) for c in training], progress=progress)
+
+
+def _measured(out: Path, cases, folds, runs, config, progress) -> dict[str, tuple[np.ndarray, dict[str, float]]]:
+    folder = out / "measured"
+    folder.mkdir(exist_ok=True)
+    tasks = [
+        MaskTask(c, runs[folds[c.patient_id]][SEGMENTATION], folder / f"{c.patient_id}.json") for c in cases
+    ]
+    out_of_fold_masks(tasks, workers=config.workers, progress=progress)
+    return {t.case.patient_id: read_measured(t.path) for t in tasks}
+
+
+def _hpv(stages: Mapping[str, StageRun], cases, folds, cache: Path, centres, progress: Progress) -> None:
+    run = stages[HPV]
+    training = [c for c in cases if folds[c.patient_id] != run.fold and c.hpv is not None]
+    train_hpv(
+        run,
+        stages[SEGMENTATION].weights_path,
+        [_cached(cache, c) for c in training],
+        [centres[c.patient_id] for c in training],
+        [c.hpv for c in training],
+        progress=progress,
+    )
+
+
+def _rfs(stages: Mapping[str, StageRun], cases, folds, cache: Path, centres, progress: Progress) -> None:
+    run = stages[RFS]
+    training = [
+        c for c in cases if folds[c.patient_id] != run.fold and c.relapse is not None and c.rfs_days is not None
+    ]
+    train_rfs(
+        run,
+        stages[HPV].weights_path,
+        [_cached(cache, c) for c in training],
+        [centres[c.patient_id] for c in training],
+        [c.rfs_days for c in training],
+        [c.relapse for c in training],
+        progress=progress,
+    )
+
+
+def out_of_fold_table(out: Path, cases, folds, cache: Path, measured, runs, progress: Progress) -> CohortTable:
+    """Every patient's row from the networks that did not train on them; deep scores are kept in a file."""
+    path = out / "out_of_fold.json"
+    if not path.is_file():
+        scores = {}
+        for n, case in enumerate(cases, start=1):
+            stages, centre = runs[folds[case.patient_id]], measured[case.patient_id][0]
+            scores[case.patient_id] = [
+                deep_score(stages[stage], _cached(cache, case), centre) for stage in (HPV, RFS)
+            ]
+            progress("out-of-fold deep scores", n / len(cases))
+        write_json_atomic(path, scores)
+    scores = json.loads(path.read_text(encoding="utf-8"))
+    return CohortTable(
+        patient_ids=tuple(c.patient_id for c in cases),
+        fold=np.array([folds[c.patient_id] for c in cases]),
+        clinical=[c.clinical for c in cases],
+        radiomics=pd.DataFrame([measured[c.patient_id][1] for c in cases]),
+        deep_hpv=np.array([scores[c.patient_id][0] for c in cases]),
+        deep_days=np.array([scores[c.patient_id][1] for c in cases]),
+        hpv=_column(cases, "hpv"),
+        time_days=_column(cases, "rfs_days"),
+        event=_column(cases, "relapse"),
+    )
+
+
+def _column(cases, name: str) -> np.ndarray:
+    return np.array([np.nan if getattr(c, name) is None else float(getattr(c, name)) for c in cases])
+
+
+def _cached(cache: Path, case: CohortCase) -> Path:
+    return cache / f"{case.patient_id}.npz"
+
+
+def _pooled_scores(statistics: EnsembleStatistics) -> dict[str, float]:
+    pooled = statistics.metrics[statistics.metrics["fold"] == "pooled"].iloc[0]
+    return {name: float(pooled[name]) for name in ("auc", "balanced_accuracy", "c_index")}
+
+
+def _provenance(data: Path, cases: Sequence[CohortCase], cache: Path) -> Provenance:
+    manifest = data / MANIFEST
+    lost = sum(load_cached(_cached(cache, c)).lost_voxels for c in cases)
+    phantom = manifest.is_file()
+    what = f"{len(cases)} patients of {len({c.center_id for c in cases})} centres"
+    if phantom:
+        seed = json.loads(manifest.read_text(encoding="utf-8"))["seed"]
+        what = f"{len(cases)} synthetic phantoms of {len({c.center_id for c in cases})} synthetic centres, seed {seed}"
+    standardised = (
+        "Deep scores are standardised per network over the patients it did not train on; rows that trained the "
+        "forests and Cox models carry masks, deep scores and HPV probabilities of sibling folds."
+    )
+    return Provenance(
+        description="MMPL ensemble: segmentation, HPV probability and recurrence-free survival. " + standardised,
+        training_data=f"{what}. {lost} label voxels lay outside the region of interest.",
+        phantom=phantom,
+        time_zero="synthetic time zero" if phantom else "end of radiotherapy",
+        created=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        limitations=PHANTOM_LIMITATIONS if phantom else (),
+    )

@@ -1,0 +1,196 @@
+"""The three network stages of one fold: segmentation, then HPV, then RFS, each from the one before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from mmpl.network.model import OutcomeNet, SegmentationNet
+from mmpl.network.run import HPV_OUTPUTS, outcome_net, segmentation_net, stored_weights
+from mmpl.progress import Progress, silent
+from mmpl.survival.discrete import interval_targets
+from mmpl.training.config import StageConfig, TrainingConfig
+from mmpl.training.errors import require
+from mmpl.training.loop import fit
+from mmpl.training.losses import balanced_bce_loss, discrete_time_nll, oda_loss
+from mmpl.training.patches import OutcomePatches, SegmentationPatches, seed_everything
+
+SEGMENTATION, HPV, RFS = "segmentation", "hpv", "rfs"
+STAGES = (SEGMENTATION, HPV, RFS)
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """Where one stage of one fold lives and what seeds it.
+
+    ``folder/weights.safetensors`` marks the stage as done; it is written last.
+    """
+
+    config: TrainingConfig
+    folder: Path
+    fold: int
+    stage: str
+
+    @property
+    def weights_path(self) -> Path:
+        return self.folder / "weights.safetensors"
+
+    @property
+    def seed(self) -> int:
+        return self.config.seed + 1000 * self.fold + 100 * STAGES.index(self.stage)
+
+    @property
+    def label(self) -> str:
+        return f"fold {self.fold + 1} of {self.config.folds}: {self.stage}"
+
+    def load(self) -> nn.Module:
+        """The trained network, in evaluation mode."""
+        weights = load_file(self.weights_path)
+        what = str(self.weights_path)
+        if self.stage == SEGMENTATION:
+            return segmentation_net(self.config.network, weights, what)
+        outputs = HPV_OUTPUTS if self.stage == HPV else self.config.intervals
+        return outcome_net(self.config.network, outputs, weights, what)
+
+
+def train_segmentation(run: StageRun, paths: Sequence[Path], *, progress: Progress = silent) -> None:
+    """Stage 1 on the labelled training cases' cached arrays."""
+    if run.weights_path.is_file():
+        return
+    require(len(paths) > 0, f"{run.label}: no labelled training case")
+    seed_everything(run.seed)
+    data = SegmentationPatches(paths, run.config.network.spacing_mm, run.config.augmentation, run.seed)
+    net = SegmentationNet(run.config.network)
+    _train(run, run.config.segmentation, net, data, _shuffled(len(data)), oda_loss, progress)
+
+
+def train_hpv(
+    run: StageRun,
+    start: Path,
+    paths: Sequence[Path],
+    centres_zyx_1mm: Sequence[np.ndarray],
+    labels: Sequence[int],
+    *,
+    progress: Progress = silent,
+) -> None:
+    """Stage 2 from stage 1's backbone.
+
+    Parameters
+    ----------
+    start : stage 1's weights
+    paths, centres_zyx_1mm, labels : cached arrays, patch centres and HPV status (0, 1) of the training patients
+    """
+    if run.weights_path.is_file():
+        return
+    positive = int(sum(labels))
+    require(0 < positive < len(labels), f"{run.label}: the training patients hold only one HPV class")
+    seed_everything(run.seed)
+    targets = [np.array([label]) for label in labels]
+    data = _outcome_data(run, paths, centres_zyx_1mm, targets)
+    net = _with_backbone(OutcomeNet(run.config.network, HPV_OUTPUTS), load_file(start))
+    pos_weight = (len(labels) - positive) / positive
+
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        return balanced_bce_loss(output[:, 0], target[:, 0], pos_weight)
+
+    _train(run, run.config.hpv, net, data, _shuffled(len(data)), loss, progress)
+
+
+def train_rfs(
+    run: StageRun,
+    start: Path,
+    paths: Sequence[Path],
+    centres_zyx_1mm: Sequence[np.ndarray],
+    time_days: Sequence[float],
+    events: Sequence[int],
+    *,
+    progress: Progress = silent,
+) -> None:
+    """Stage 3 from stage 2's backbone; batches hold events and censored patients in equal parts.
+
+    Parameters
+    ----------
+    start : stage 2's weights
+    time_days, events : of the training patients; event 1 = relapse
+    """
+    if run.weights_path.is_file():
+        return
+    events = np.asarray(events, dtype=int)
+    require(0 < events.sum() < len(events), f"{run.label}: needs both relapsed and censored training patients")
+    seed_everything(run.seed)
+    survived, failed = interval_targets(np.asarray(time_days), events, run.config.breaks_days)
+    data = _outcome_data(run, paths, centres_zyx_1mm, list(np.stack([survived, failed], axis=1)))
+    net = _with_backbone(OutcomeNet(run.config.network, run.config.intervals), load_file(start))
+
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        return discrete_time_nll(output, target[:, 0], target[:, 1])
+
+    _train(run, run.config.rfs, net, data, _balanced(events), loss, progress)
+
+
+def _outcome_data(run: StageRun, paths, centres, targets) -> OutcomePatches:
+    return OutcomePatches(
+        paths, centres, targets, run.config.network.spacing_mm, run.config.augmentation, run.seed
+    )
+
+
+def _with_backbone(net: OutcomeNet, weights: Mapping[str, Tensor]) -> OutcomeNet:
+    """Carry over the backbone of an earlier stage; the head starts fresh."""
+    own = {n for n in net.state_dict() if n.startswith("backbone.") and not n.endswith("num_batches_tracked")}
+    backbone = {name: value.float() for name, value in weights.items() if name in own}
+    require(set(backbone) == own, "the earlier stage's weights do not fit this network's backbone")
+    net.load_state_dict(backbone, strict=False)
+    return net
+
+
+def _train(run: StageRun, stage: StageConfig, net, data, order, loss, progress: Progress) -> None:
+    def batches(epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
+        seed = run.seed + 17 * (epoch + 1)
+        data.transform.set_random_state(seed)
+        indices = order(np.random.default_rng(seed))
+        for first in range(0, len(indices), stage.batch_size):
+            items = [data[int(i)] for i in indices[first : first + stage.batch_size]]
+            # BatchNorm cannot learn from a single patch at the coarsest level
+            if len(items) > 1 or len(indices) == 1:
+                yield tuple(torch.stack(parts) for parts in zip(*items, strict=True))
+
+    net = fit(
+        net,
+        batches,
+        loss,
+        stage,
+        run.folder,
+        autocast=run.config.autocast,
+        progress=progress,
+        step=run.label,
+    )
+    partial = run.weights_path.with_suffix(".partial")
+    save_file(stored_weights(net), partial)
+    os.replace(partial, run.weights_path)
+    (run.folder / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def _shuffled(n: int):
+    return lambda draw: draw.permutation(n)
+
+
+def _balanced(events: np.ndarray):
+    """As many draws as patients, alternating relapsed and censored; the smaller group is drawn more than once."""
+    groups = [np.flatnonzero(events == value) for value in (1, 0)]
+
+    def order(draw: np.random.Generator) -> np.ndarray:
+        half = -(-len(events) // 2)
+        columns = []
+        for group in groups:
+            rounds = [draw.permutation(group) for _ in range(-(-half // len(group)))]
+            columns.append(np.concatenate(rounds)[:half])
+        return np.stack(columns, axis=1).ravel()[: len(events)]
+
+    return order

@@ -1,0 +1,105 @@
+"""Masks as vtkOrientedImageData, the form in which segments hold voxels.
+
+Only the box of voxels that matters is built or resampled: a lesion fills a thousandth of a CT.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+import slicer
+from mmpl.geometry import Geometry
+from mmpl_slicer.volumes import LPS_TO_RAS, array_from_vtk_matrix, ijk_to_ras, vtk_matrix
+
+
+def bounding_box(mask: np.ndarray, margin_zyx=(0, 0, 0)) -> tuple[slice, slice, slice] | None:
+    """Smallest box that holds a mask, widened and cut at the array's borders; None for an empty mask.
+
+    Parameters
+    ----------
+    mask : array, shape (z, y, x); anything but 0 is inside
+    margin_zyx : voxels added on either side of each axis
+    """
+    box = []
+    for axis, margin in enumerate(margin_zyx):
+        others = tuple(a for a in range(3) if a != axis)
+        found = np.flatnonzero(mask.any(axis=others))
+        if found.size == 0:
+            return None
+        box.append(slice(max(int(found[0]) - margin, 0), min(int(found[-1]) + 1 + margin, mask.shape[axis])))
+    return tuple(box)
+
+
+def oriented_image(mask: np.ndarray, geometry: Geometry):
+    """A uint8 oriented image of a mask, whose extent is the mask's bounding box.
+
+    Parameters
+    ----------
+    mask : bool or integer array, shape (z, y, x); anything but 0 is inside
+    geometry : Geometry of the mask
+
+    Returns
+    -------
+    vtkOrientedImageData in RAS millimetres, 1 inside and 0 outside; one voxel of 0 for an empty mask
+    """
+    box = bounding_box(mask) or (slice(0, 1),) * 3
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent([bound for axis in box[::-1] for bound in (axis.start, axis.stop - 1)])
+    image.SetGeometryFromImageToWorldMatrix(vtk_matrix(ijk_to_ras(geometry)))
+    voxels = np.ascontiguousarray(mask[box] != 0, dtype=np.uint8)
+    scalars = numpy_to_vtk(voxels.ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
+    scalars.SetName("ImageScalars")
+    image.GetPointData().SetScalars(scalars)
+    return image
+
+
+def mask_on_grid(image, geometry: Geometry) -> np.ndarray:
+    """An oriented image's voxels on a grid, by nearest neighbour.
+
+    Parameters
+    ----------
+    image : vtkOrientedImageData; its extent may be smaller than the grid's or lie elsewhere
+    geometry : Geometry of the wanted grid
+
+    Returns
+    -------
+    bool array, shape (z, y, x); False outside the image
+    """
+    mask = np.zeros(geometry.shape, dtype=bool)
+    if image.IsEmpty():
+        return mask
+    low, high = _index_box(image, geometry)
+    if np.any(high <= low):
+        return mask
+    part = geometry.cropped(low.tolist(), (high - low).tolist())
+    mask[low[2] : high[2], low[1] : high[1], low[0] : high[0]] = _resampled(image, part)
+    return mask
+
+
+def _index_box(image, geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:
+    """First and one past the last index (i, j, k) of a grid that an oriented image can reach."""
+    extent = image.GetExtent()
+    corners = np.array(
+        [(i, j, k, 1.0) for i in extent[0:2] for j in extent[2:4] for k in extent[4:6]]
+    ) + np.array([(a, b, c, 0.0) for a in (-0.5, 0.5) for b in (-0.5, 0.5) for c in (-0.5, 0.5)])
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    points_lps = (LPS_TO_RAS @ array_from_vtk_matrix(matrix) @ corners.T).T[:, :3]
+    index = geometry.index(points_lps)
+    low = np.clip(np.floor(index.min(axis=0)), 0, geometry.size).astype(int)
+    high = np.clip(np.ceil(index.max(axis=0)) + 1, 0, geometry.size).astype(int)
+    return low, high
+
+
+def _resampled(image, geometry: Geometry) -> np.ndarray:
+    reference = slicer.vtkOrientedImageData()
+    reference.SetDimensions(geometry.size)
+    reference.SetGeometryFromImageToWorldMatrix(vtk_matrix(ijk_to_ras(geometry)))
+    reference.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    result = slicer.vtkOrientedImageData()
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
+        image, reference, result
+    )
+    return vtk_to_numpy(result.GetPointData().GetScalars()).reshape(geometry.shape) != 0

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from lifelines.utils import concordance_index
+
+from mmpl.errors import InputError
+from mmpl.metrics.survival import Concordance, c_index, concordance
+
+
+def test_hand_worked_cohort():
+    # Pairs with a known order: 1-2 right, 1-3 right, 1-4 wrong, 3-4 wrong; 2 is censored before 3 and 4.
+    time_days, event, risk = [100, 200, 300, 400], [1, 0, 1, 1], [0.8, 0.5, 0.2, 0.9]
+    assert concordance(time_days, event, risk) == Concordance(concordant=2, discordant=2, tied_risk=0)
+    assert c_index(time_days, event, risk) == 0.5
+
+
+def test_higher_risk_means_earlier_relapse():
+    assert c_index([1, 2, 3], [1, 1, 1], [3.0, 2.0, 1.0]) == 1.0
+    assert c_index([1, 2, 3], [1, 1, 1], [1.0, 2.0, 3.0]) == 0.0
+
+
+def test_equal_risks_count_half():
+    assert concordance([1, 2, 3], [1, 1, 0], [5, 5, 1]) == Concordance(2, 0, 1)
+    assert c_index([1, 2, 3], [1, 1, 0], [5, 5, 1]) == pytest.approx(2.5 / 3)
+
+
+def test_equal_times_compare_an_event_with_a_censoring_only():
+    assert concordance([10, 10], [1, 0], [2, 1]) == Concordance(1, 0, 0)
+    assert concordance([10, 10], [0, 1], [2, 1]) == Concordance(0, 1, 0)
+    assert concordance([10, 10], [1, 1], [2, 1]) == Concordance(0, 0, 0)
+
+
+def test_nothing_to_compare_is_undefined():
+    assert math.isnan(c_index([1, 2, 3], [0, 0, 0], [1, 2, 3]))
+    assert math.isnan(c_index([], [], []))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_agrees_with_lifelines_on_ties_and_censoring(seed):
+    rng = np.random.default_rng(seed)
+    time_days = rng.integers(1, 40, 150)
+    event = rng.random(150) < 0.4
+    risk = rng.integers(0, 12, 150) / 4.0
+    assert c_index(time_days, event, risk) == pytest.approx(
+        concordance_index(time_days, -risk, event), rel=1e-12
+    )
+
+
+def test_refuses_what_it_cannot_order():
+    with pytest.raises(InputError, match="one of each"):
+        c_index([1, 2], [1, 0], [1.0])
+    with pytest.raises(InputError, match="neither 0 nor 1"):
+        c_index([1, 2], [1, np.nan], [1.0, 2.0])
+    with pytest.raises(InputError, match="risk of patient 1 is nan"):
+        c_index([1, 2], [1, 0], [1.0, np.nan])
