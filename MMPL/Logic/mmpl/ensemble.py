@@ -19,7 +19,12 @@ from mmpl.survival.cox import CoxMember
 
 # roles of a member's files in bundle.json
 SEGMENTATION, HPV, RFS = "segmentation", "hpv", "rfs"
-ENCODER, HPV_STATISTICS, HPV_FOREST, RFS_STATISTICS = "encoder", "hpv_statistics", "hpv_forest", "rfs_statistics"
+ENCODER, HPV_STATISTICS, HPV_FOREST, RFS_STATISTICS = (
+    "encoder",
+    "hpv_statistics",
+    "hpv_forest",
+    "rfs_statistics",
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,9 @@ class InferenceSettings:
         try:
             return cls(float(data["overlap"]), tuple(float(b) for b in data["breaks_days"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"bundle.json: 'preprocessing' must hold overlap and breaks_days ({error!r})") from error
+            raise BundleError(
+                f"bundle.json: 'preprocessing' must hold overlap and breaks_days ({error!r})"
+            ) from error
 
     def to_dict(self) -> dict:
         return {"overlap": self.overlap, "breaks_days": list(self.breaks_days)}

@@ -168,9 +168,7 @@ def _separable_nearest(array: np.ndarray, positions) -> np.ndarray:
 
 
 def _separable_linear(array: np.ndarray, positions) -> np.ndarray:
-    return apply_along_axes(
-        array, [linear_matrix(p, n) for p, n in zip(positions, array.shape, strict=True)]
-    )
+    return apply_along_axes(array, [linear_matrix(p, n) for p, n in zip(positions, array.shape, strict=True)])
 
 
 def _separable_bspline(array: np.ndarray, positions) -> np.ndarray:

@@ -111,7 +111,9 @@ def radiomics_roi(case: Case, roi: RoiCase, label_map: Volume) -> tuple[RoiCase,
         return roi, ()
     shifted = prepare(case, roi=shifted_to_hold(roi.geometry, *bounds))
     shift = np.asarray(shifted.geometry.origin_mm) - np.asarray(roi.geometry.origin_mm)
-    moved = ", ".join(f"{abs(d):.0f} mm {names[int(d > 0)]}" for d, names in zip(shift, _SIDES, strict=True) if d)
+    moved = ", ".join(
+        f"{abs(d):.0f} mm {names[int(d > 0)]}" for d, names in zip(shift, _SIDES, strict=True) if d
+    )
     outside = _voxels_outside(label_map, shifted.geometry)
     text = "The contours leave the region of interest"
     text += f": radiomics are read from the same box moved {moved}." if moved else "."

@@ -177,3 +177,23 @@ def _output_error(path: Path, error: OSError) -> OutputError:
         )
     reason = error.strerror or str(error)
     return OutputError(f"output {path} cannot be written ({reason}): choose a folder you may write to")
+
+
+class _NothingToKeepError(Exception):
+    """Ends an OutputFolder without moving anything in place."""
+
+
+def check_writable(path: str | Path) -> None:
+    """Find out now, rather than after the work, whether a folder can be written; leaves no trace.
+
+    Raises
+    ------
+    OutputError
+        As :class:`OutputFolder` would.
+    """
+    try:
+        with OutputFolder(path) as folder:
+            (folder / "probe").write_bytes(b"")
+            raise _NothingToKeepError
+    except _NothingToKeepError:
+        return

@@ -65,7 +65,9 @@ class AttentionGate(nn.Module):
 
     def __init__(self, skip_channels: int, coarse_channels: int):
         super().__init__()
-        self.of_skip = nn.Sequential(nn.Conv3d(skip_channels, skip_channels, 1), nn.BatchNorm3d(skip_channels))
+        self.of_skip = nn.Sequential(
+            nn.Conv3d(skip_channels, skip_channels, 1), nn.BatchNorm3d(skip_channels)
+        )
         self.of_coarse = nn.Sequential(
             nn.Conv3d(coarse_channels, skip_channels, 1), nn.BatchNorm3d(skip_channels)
         )

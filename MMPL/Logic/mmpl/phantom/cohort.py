@@ -35,7 +35,7 @@ from mmpl.version import __version__
 
 MANIFEST = "phantom.json"
 FORMAT = "mmpl-phantom-cohort"
-RENDERING = 1  # raised whenever the same seed gives other voxels or other records
+RENDERING = 3  # raised whenever the same seed gives other voxels or other records
 STATEMENT = "Synthetic patients drawn by a program. No person was scanned; not for training clinical models."
 RECORD_COLUMNS = (
     "Age",

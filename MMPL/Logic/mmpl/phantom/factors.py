@@ -52,14 +52,14 @@ PHENOTYPE_LOADINGS = {
 
 # Weights of the probit that draws HPV status; factors are standardised, binaries are centred.
 HPV_IMAGE_WEIGHTS = {
-    "log_primary_ml": -0.42,
-    "log_nodes_ml": 0.42,
-    "node_necrosis": 0.54,
-    "heterogeneity": -0.38,
-    "irregularity": -0.14,
-    "enhancement": 0.66,
+    "log_primary_ml": -0.49,
+    "log_nodes_ml": 0.49,
+    "node_necrosis": 0.70,
+    "heterogeneity": -0.36,
+    "irregularity": -0.08,
+    "enhancement": 0.84,
 }
-HPV_CLINICAL_WEIGHTS = {"age": -0.72, "male": 0.42, "tobacco": -0.98, "alcohol": -0.35}
+HPV_CLINICAL_WEIGHTS = {"age": -0.82, "male": 0.46, "tobacco": -1.10, "alcohol": -0.38}
 HPV_NOISE_SD = 0.50
 HPV_INTERCEPT = 0.30
 

@@ -34,16 +34,22 @@ def outcome_patch(network_array: np.ndarray, centre_zyx_1mm, spacing_mm: float) 
     return cut_patch(network_array, roi_index_to_network(centre_zyx_1mm, spacing_mm), window)
 
 
-def cut_patch(network_array: np.ndarray, centre_zyx, window: int) -> np.ndarray:
-    """Cube of ``window`` voxels around a continuous network index; see :func:`outcome_patch`."""
-    patch = np.empty((network_array.shape[0],) + (window,) * 3, dtype=np.float32)
+def cut_patch(network_array: np.ndarray, centre_zyx, window: int, margin: int = 0) -> np.ndarray:
+    """Cube of ``window`` voxels around a continuous network index; see :func:`outcome_patch`.
+
+    With a ``margin`` the cube is that much wider on every side (air where it leaves the grid), for augmentation to
+    draw from; its middle is the same window.
+    """
+    wide = window + 2 * margin
+    patch = np.empty((network_array.shape[0],) + (wide,) * 3, dtype=np.float32)
     for channel, fill in enumerate(background_values(network_array)):
         patch[channel] = fill
     source, target = [], []
     for centre, n in zip(centre_zyx, network_array.shape[1:], strict=True):
         start = round(float(centre) - (window - 1) / 2)
         start = min(max(start, 0), n - window) if n >= window else -((window - n) // 2)
-        low, high = max(start, 0), min(start + window, n)
+        start -= margin
+        low, high = max(start, 0), min(start + wide, n)
         source.append(slice(low, high))
         target.append(slice(low - start, high - start))
     patch[(slice(None), *target)] = network_array[(slice(None), *source)]

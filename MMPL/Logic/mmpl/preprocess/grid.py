@@ -8,6 +8,7 @@ from mmpl.errors import GeometryError
 from mmpl.geometry import Geometry
 
 GRID_SPACING_MM = 1.0
+AXIS_NAMES = ("left-right", "front-back", "head-foot")  # LPS
 
 
 def common_grid(ct: Geometry, pet: Geometry, *, case_id: str = "case") -> Geometry:
@@ -25,10 +26,10 @@ def common_grid(ct: Geometry, pet: Geometry, *, case_id: str = "case") -> Geomet
     pet_low, pet_high = pet.bounds_lps()
     low, high = np.maximum(ct_low, pet_low), np.minimum(ct_high, pet_high)
     if np.any(high < low):
-        axis = "left-right, front-back and head-foot".replace(" and", ",").split(", ")[int(np.argmin(high - low))]
+        axis = AXIS_NAMES[int(np.argmin(high - low))]
         gap = float(-(high - low).min())
         raise GeometryError(
-            f"{case_id}: PET and CT do not overlap ({gap:.0f} mm apart {axis}): "
+            f"{case_id}: PET and CT do not overlap ({gap:.1f} mm apart in the {axis} direction); "
             "check that both belong to the same patient and study"
         )
     size = np.floor((high - low) / GRID_SPACING_MM + 1e-6).astype(int) + 1

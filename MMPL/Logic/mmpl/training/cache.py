@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from mmpl.case import GTVN, GTVP, RoiCase
+from mmpl.io.case import read_case
 from mmpl.io.images import read_label_map
 from mmpl.preprocess.network_grid import network_input, to_network_grid
 from mmpl.preprocess.prepare import label_on_roi, prepare
 from mmpl.progress import Progress, silent
 from mmpl.training.cohort import CohortCase
-from mmpl.io.case import read_case
+from mmpl.training.parallel import each
 
 
 @dataclass(frozen=True)
@@ -71,35 +70,15 @@ def load_cached(path: Path) -> CachedCase:
         return CachedCase(stored["image"], label, int(stored["lost_voxels"]))
 
 
-def build_cache(cases, folder: Path, spacing_mm: float, *, workers: int = 1, progress: Progress = silent) -> None:
+def build_cache(
+    cases, folder: Path, spacing_mm: float, *, workers: int = 1, progress: Progress = silent
+) -> None:
     """Cache every case that is not cached yet."""
     folder.mkdir(parents=True, exist_ok=True)
     todo = [(c, folder / f"{c.patient_id}.npz", spacing_mm) for c in cases]
     todo = [t for t in todo if not t[1].is_file()]
-    each_in_processes(_cache_one, todo, workers=workers, progress=progress, step="preparing cases")
+    each(_cache_one, todo, workers=workers, progress=progress, step="preparing cases")
 
 
 def _cache_one(task) -> None:
     cache_case(*task)
-
-
-def one_thread() -> None:
-    """Start of a worker process: one core each."""
-    import torch
-
-    torch.set_num_threads(1)
-
-
-def each_in_processes(function, tasks, *, workers: int, progress: Progress, step: str) -> list:
-    """``[function(task) for task in tasks]``, spread over processes, in order."""
-    results = []
-    if workers <= 1 or len(tasks) <= 1:
-        for n, task in enumerate(tasks, start=1):
-            results.append(function(task))
-            progress(step, n / len(tasks))
-        return results
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=one_thread) as pool:
-        for n, result in enumerate(pool.map(function, tasks), start=1):
-            results.append(result)
-            progress(step, n / len(tasks))
-    return results

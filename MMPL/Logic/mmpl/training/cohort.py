@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,7 +52,9 @@ def read_cohort(folder: Path) -> list[CohortCase]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise TrainingError(f"{folder}: no such folder; give the folder that holds 'Task 1', 'Task 2', 'Task 3'")
+        raise TrainingError(
+            f"{folder}: no such folder; give the folder that holds 'Task 1', 'Task 2', 'Task 3'"
+        )
     records: dict[str, dict] = {}
     for task in TASKS:
         for row in _table(folder, task):
@@ -83,7 +86,9 @@ def _case(folder: Path, patient_id: str, record: dict) -> CohortCase:
     homes = [folder / f"Task {task}" / patient_id for task in TASKS]
     home = next((h for h in homes if (h / f"{patient_id}__CT.nii.gz").is_file()), None)
     if home is None or not (home / f"{patient_id}__PT.nii.gz").is_file():
-        raise TrainingError(f"{folder}: {patient_id} is in the tables but has no __CT and __PT image in any task folder")
+        raise TrainingError(
+            f"{folder}: {patient_id} is in the tables but has no __CT and __PT image in any task folder"
+        )
     label = next((h / f"{patient_id}.nii.gz" for h in homes if (h / f"{patient_id}.nii.gz").is_file()), None)
     relapse = _number(record, "Relapse", patient_id, allowed=(0, 1))
     rfs = _number(record, "RFS", patient_id)
@@ -109,6 +114,6 @@ def _number(record: dict, column: str, patient_id: str, allowed=None) -> float |
         value = float(text)
     except ValueError as error:
         raise TrainingError(f"{patient_id}: {column} is '{text}', expected a number") from error
-    if (allowed and value not in allowed) or value < 0:
+    if (allowed and value not in allowed) or value < 0 or not math.isfinite(value):
         raise TrainingError(f"{patient_id}: {column} is {text}, expected {allowed or 'a number >= 0'}")
     return value

@@ -30,9 +30,13 @@ class StageConfig:
     def __post_init__(self):
         object.__setattr__(self, "learning_rates", tuple(float(r) for r in self.learning_rates))
         if self.epochs < 1 or self.batch_size < 1:
-            raise TrainingError(f"stage config: epochs {self.epochs} and batch_size {self.batch_size} must be >= 1")
+            raise TrainingError(
+                f"stage config: epochs {self.epochs} and batch_size {self.batch_size} must be >= 1"
+            )
         if len(self.learning_rates) != 3 or min(self.learning_rates) <= 0:
-            raise TrainingError(f"stage config: learning_rates {self.learning_rates}, expected three positive numbers")
+            raise TrainingError(
+                f"stage config: learning_rates {self.learning_rates}, expected three positive numbers"
+            )
 
     def learning_rate(self, epoch: int) -> float:
         done = epoch / self.epochs
@@ -104,9 +108,9 @@ class TrainingConfig:
             name="mmpl-demo",
             folds=3,
             network=NetworkConfig.demo(),
-            segmentation=StageConfig(14, 2, (3e-3, 1.5e-3, 4e-4)),
-            hpv=StageConfig(8, 8, (1e-3, 5e-4, 1e-4)),
-            rfs=StageConfig(8, 8, (1e-3, 5e-4, 1e-4)),
+            segmentation=StageConfig(8, 2, (3e-3, 1.5e-3, 4e-4)),
+            hpv=StageConfig(4, 8, (1e-3, 5e-4, 1e-4)),
+            rfs=StageConfig(4, 8, (1e-3, 5e-4, 1e-4)),
             feature_set=FeatureSet.demo(),
             overlap=0.25,
             workers=2,
@@ -147,6 +151,8 @@ def load_config(path: Path | None) -> TrainingConfig:
 
 def config_from_dict(data: dict, *, where: str = "training config") -> TrainingConfig:
     """Overlay a plain dictionary on :class:`TrainingConfig` (or, with ``base: demo``, on the demo's)."""
+    if not isinstance(data, dict):
+        raise TrainingError(f"{where}: expected settings by name ('seed: 7'), found {type(data).__name__}")
     data = dict(data)
     base = {"demo": TrainingConfig.demo, "full": TrainingConfig}.get(data.pop("base", "full"))
     if base is None:
@@ -170,8 +176,24 @@ def _overlay(config, data: dict, where: str):
             values[f.name] = _overlay(current, data[f.name], f"{where}: {f.name}")
         else:
             new = data[f.name]
-            values[f.name] = tuple(new) if isinstance(new, list) else new
+            values[f.name] = (
+                tuple(new) if isinstance(new, list) else _typed(new, current, f"{where}: {f.name}")
+            )
     try:
         return type(config)(**values)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise TrainingError(f"{where}: a value has the wrong type ({error})") from error
+
+
+def _typed(new, current, where: str):
+    """A single value as the type of the one it replaces; YAML reads 1e-4 as text and 3 as a whole number."""
+    wanted = type(current)
+    if wanted is float and not isinstance(new, bool):
+        try:
+            return float(new)
+        except (TypeError, ValueError) as error:
+            raise TrainingError(f"{where} is {new!r}, expected a number") from error
+    if wanted in (bool, int, str) and type(new) is not wanted and not (wanted is str and new is None):
+        names = {bool: "true or false", int: "a whole number", str: "text"}
+        raise TrainingError(f"{where} is {new!r}, expected {names[wanted]}")
+    return new

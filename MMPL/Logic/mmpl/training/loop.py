@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-from monai.data import ThreadBuffer
 from torch import Tensor, nn
 
 from mmpl.progress import Progress, silent
@@ -56,7 +57,7 @@ def fit(
         torch.manual_seed(epoch_seed(config, epoch))  # dropout
         net.train()
         losses = []
-        for image, target in ThreadBuffer(batches(epoch), buffer_size=2):
+        for image, target in prefetched(batches(epoch)):
             image = image.to(device).contiguous(memory_format=torch.channels_last_3d)
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
                 output = net(image)
@@ -77,6 +78,19 @@ def fit(
             log.write(json.dumps(record) + "\n")
         progress(step, (epoch + 1) / config.epochs)
     return net.eval()
+
+
+def prefetched(batches: Iterable, ahead: int = 2) -> Iterator:
+    """The same batches in the same order, made in a thread while the last ones are used.
+
+    What goes wrong in making one is raised here: an epoch never ends early in silence.
+    """
+    source, end = iter(batches), object()
+    with ThreadPoolExecutor(1) as thread:
+        waiting = deque(thread.submit(next, source, end) for _ in range(ahead))
+        while (batch := waiting.popleft().result()) is not end:
+            waiting.append(thread.submit(next, source, end))
+            yield batch
 
 
 def epoch_seed(config: StageConfig, epoch: int) -> int:

@@ -16,7 +16,6 @@ import numpy as np
 from mmpl.network.run import predict_probability
 from mmpl.preprocess.field_of_view import outcome_patch
 from mmpl.preprocess.network_grid import network_input
-from mmpl.progress import Progress, silent
 from mmpl.steps import (
     expected_days,
     hpv_logit,
@@ -25,7 +24,7 @@ from mmpl.steps import (
     radiomics_of,
     segment,
 )
-from mmpl.training.cache import each_in_processes, load_cached, load_roi
+from mmpl.training.cache import load_cached, load_roi
 from mmpl.training.cohort import CohortCase
 from mmpl.training.stages import StageRun
 
@@ -41,10 +40,29 @@ class MaskTask:
     path: Path
 
 
-def out_of_fold_masks(tasks: list[MaskTask], *, workers: int = 1, progress: Progress = silent) -> None:
-    """Write each task's centre and radiomics as JSON, unless already there."""
-    todo = [t for t in tasks if not t.path.is_file()]
-    each_in_processes(_measure, todo, workers=workers, progress=progress, step="out-of-fold masks and radiomics")
+def measure_out_of_fold(task: MaskTask) -> None:
+    """Write a task's centre and radiomics as JSON, unless already there."""
+    if task.path.is_file():
+        return
+    config = task.run.config
+    roi = load_roi(task.case)
+    label_map = segment(
+        roi,
+        network_input(roi, config.network.spacing_mm),
+        [partial(predict_probability, _network(task.run))],
+        spacing_mm=config.network.spacing_mm,
+        overlap=config.overlap,
+        thresholds=THRESHOLDS,
+    )
+    on_roi = label_for_measurement(label_map, roi)
+    features, _ = radiomics_of(roi, on_roi, config.feature_set)
+    data = {
+        "centre_zyx": outcome_centre(on_roi).tolist(),
+        "features": {name: None if not np.isfinite(v) else float(v) for name, v in features.items()},
+    }
+    partial_path = task.path.with_suffix(".partial")
+    partial_path.write_text(json.dumps(data), encoding="utf-8")
+    os.replace(partial_path, task.path)
 
 
 def read_measured(path: Path) -> tuple[np.ndarray, dict[str, float]]:
@@ -67,25 +85,3 @@ def deep_score(run: StageRun, cached: Path, centre_zyx_1mm: np.ndarray) -> float
 @cache
 def _network(run: StageRun):
     return run.load()
-
-
-def _measure(task: MaskTask) -> None:
-    config = task.run.config
-    roi = load_roi(task.case)
-    label_map = segment(
-        roi,
-        network_input(roi, config.network.spacing_mm),
-        [partial(predict_probability, _network(task.run))],
-        spacing_mm=config.network.spacing_mm,
-        overlap=config.overlap,
-        thresholds=THRESHOLDS,
-    )
-    on_roi = label_for_measurement(label_map, roi)
-    features, _ = radiomics_of(roi, on_roi, config.feature_set)
-    data = {
-        "centre_zyx": outcome_centre(on_roi).tolist(),
-        "features": {name: None if not np.isfinite(v) else float(v) for name, v in features.items()},
-    }
-    partial_path = task.path.with_suffix(".partial")
-    partial_path.write_text(json.dumps(data), encoding="utf-8")
-    os.replace(partial_path, task.path)

@@ -15,18 +15,18 @@ from monai.transforms import (
     RandGaussianNoised,
     RandScaleIntensityd,
     RandShiftIntensityd,
-    SpatialPadd,
 )
 from monai.utils import set_determinism
 
 from mmpl.preprocess.field_of_view import cut_patch
-from mmpl.preprocess.network_grid import padded_voxels, roi_index_to_network
-from mmpl.segmentation.windows import WINDOW_MM
+from mmpl.preprocess.network_grid import background_values, padded_voxels, roi_index_to_network
+from mmpl.segmentation.windows import WINDOW_MM, padded_to
 from mmpl.training.cache import load_cached
 from mmpl.training.config import AugmentationConfig
 
 INDEX_SAMPLE = 4000  # fore- and background voxels kept per case to draw crop centres from
 FOREGROUND = 128  # of 255: half of the voxel
+MARGIN = 8  # voxels cut beyond the window on every side, which shifts and rotations draw from
 
 
 class SegmentationPatches(Dataset):
@@ -41,17 +41,22 @@ class SegmentationPatches(Dataset):
         items = []
         for path in paths:
             cached = load_cached(path)
-            foreground = np.flatnonzero((cached.label >= FOREGROUND).any(axis=0))
-            background = np.flatnonzero((cached.label < FOREGROUND).all(axis=0))
+            # padded before the crop centres are listed, so that these count in the padded grid
+            image, _ = padded_to(cached.image, window + 2 * MARGIN, background_values(cached.image))
+            label, _ = padded_to(cached.label, window + 2 * MARGIN, (0, 0))
+            foreground = np.flatnonzero((label >= FOREGROUND).any(axis=0))
+            background = np.flatnonzero((label < FOREGROUND).all(axis=0))
             items.append(
                 {
-                    "image": cached.image,
-                    "label": cached.label,
+                    "image": image,
+                    "label": label,
                     "foreground": _sample(foreground if foreground.size else background, draw),
                     "background": _sample(background, draw),
                 }
             )
-        super().__init__(items, segmentation_transform(window, spacing_mm, augmentation).set_random_state(seed))
+        super().__init__(
+            items, segmentation_transform(window, spacing_mm, augmentation).set_random_state(seed)
+        )
 
     def __getitem__(self, index):
         item = dict(self.data[index])
@@ -83,23 +88,24 @@ class OutcomePatches(Dataset):
             }
             for path, centre, target in zip(paths, centres_zyx_1mm, targets, strict=True)
         ]
-        transform = Compose([affine(self.window, spacing_mm, augmentation, ["image"]), *intensity(augmentation)])
+        transform = Compose(
+            [affine(self.window, spacing_mm, augmentation, ["image"]), *intensity(augmentation)]
+        )
         super().__init__(items, transform.set_random_state(seed))
 
     def __getitem__(self, index):
         item = self.data[index]
-        # the affine transform shifts, so the cut is wider than the patch it keeps
-        wide = cut_patch(item["image"].astype(np.float32), item["centre"], self.window + 16)
+        # the affine transform shifts, so the cut is wider than the patch it keeps; the patch is inference's own
+        wide = cut_patch(item["image"].astype(np.float32), item["centre"], self.window, margin=MARGIN)
         image = self.transform({"image": torch.from_numpy(wide)})["image"]
         return torch.as_tensor(image), torch.from_numpy(item["target"])
 
 
 def segmentation_transform(window: int, spacing_mm: float, augmentation: AugmentationConfig) -> Compose:
-    wide = window + 16
+    wide = window + 2 * MARGIN
     keys = ["image", "label"]
     return Compose(
         [
-            SpatialPadd(keys, spatial_size=(wide,) * 3, mode="minimum"),
             RandCropByPosNegLabeld(
                 keys,
                 label_key="label",

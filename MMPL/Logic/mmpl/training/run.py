@@ -16,7 +16,8 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from concurrent.futures import as_completed
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,17 +31,23 @@ from mmpl.progress import Progress, silent
 from mmpl.training.assemble import Provenance, assemble
 from mmpl.training.cache import build_cache, load_cached
 from mmpl.training.cohort import CohortCase, read_cohort
+from mmpl.training.cohort_table import CohortTable
 from mmpl.training.config import TrainingConfig, config_to_dict
-from mmpl.training.ensemble_statistics import (
-    CohortTable,
-    EnsembleStatistics,
-    StatisticsConfig,
-    fit_ensemble,
-)
+from mmpl.training.ensemble_statistics import EnsembleStatistics, StatisticsConfig, fit_ensemble
 from mmpl.training.errors import require
 from mmpl.training.folds import patient_folds
-from mmpl.training.out_of_fold import MaskTask, deep_score, out_of_fold_masks, read_measured
-from mmpl.training.stages import HPV, RFS, SEGMENTATION, STAGES, StageRun, train_hpv, train_rfs, train_segmentation
+from mmpl.training.out_of_fold import MaskTask, deep_score, measure_out_of_fold, read_measured
+from mmpl.training.parallel import each, executor
+from mmpl.training.stages import (
+    HPV,
+    RFS,
+    SEGMENTATION,
+    STAGES,
+    StageRun,
+    train_hpv,
+    train_rfs,
+    train_segmentation,
+)
 
 PHANTOM_LIMITATIONS = (
     "Trained on synthetic phantoms only: nothing it says of a real patient means anything.",
@@ -63,6 +70,7 @@ def train(data: Path, out: Path, config: TrainingConfig, *, progress: Progress =
         If the cohort cannot be trained on, or ``out`` holds a run with other settings.
     """
     cases = read_cohort(data)
+    require(len(cases) >= config.folds, f"{data}: {len(cases)} patients cannot fill {config.folds} folds")
     _claim(out, config, cases)
     folds = _folds(out, cases, config)
     cache = out / "cache"
@@ -71,13 +79,10 @@ def train(data: Path, out: Path, config: TrainingConfig, *, progress: Progress =
         {stage: StageRun(config, out / f"fold_{fold}" / stage, fold, stage) for stage in STAGES}
         for fold in range(config.folds)
     ]
-    for stages in runs:
-        _segmentation(stages[SEGMENTATION], cases, folds, cache, progress)
-    measured = _measured(out, cases, folds, runs, config, progress)
+    measured = _segment_and_measure(out, cases, folds, runs, config, progress)
     centres = {patient_id: centre for patient_id, (centre, _) in measured.items()}
-    for stages in runs:
-        _hpv(stages, cases, folds, cache, centres, progress)
-        _rfs(stages, cases, folds, cache, centres, progress)
+    outcomes = [_outcome_task(stages, cases, folds, cache, centres) for stages in runs]
+    each(_train_outcomes, outcomes, workers=config.workers, progress=progress, step="HPV and RFS networks")
     table = out_of_fold_table(out, cases, folds, cache, measured, runs, progress)
     progress("forests and Cox models", 0.0)
     statistics = fit_ensemble([table], StatisticsConfig(), config.seed)
@@ -93,14 +98,19 @@ def _claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase]) -> No
     except OSError as error:
         raise OutputError(f"{out}: cannot be created ({error.strerror}); choose another folder") from error
     # how many processes share the work changes nothing that is computed
-    settings = json.loads(json.dumps({**config_to_dict(replace(config, workers=1)), "patients": [c.patient_id for c in cases]}))
+    settings = json.loads(
+        json.dumps({**config_to_dict(replace(config, workers=1)), "patients": [c.patient_id for c in cases]})
+    )
     path = out / "config.json"
     if not path.is_file():
         write_json_atomic(path, settings)
         return
     earlier = json.loads(path.read_text(encoding="utf-8"))
     changed = sorted(k for k in settings if earlier.get(k) != settings[k])
-    require(not changed, f"{out}: holds a run with another '{changed[0] if changed else ''}'; choose another folder")
+    require(
+        not changed,
+        f"{out}: holds a run with another '{changed[0] if changed else ''}'; choose another folder",
+    )
 
 
 def _folds(out: Path, cases: Sequence[CohortCase], config: TrainingConfig) -> dict[str, int]:
@@ -114,51 +124,76 @@ def _folds(out: Path, cases: Sequence[CohortCase], config: TrainingConfig) -> di
     return folds
 
 
-def _segmentation(run: StageRun, cases, folds, cache: Path, progress: Progress) -> None:
-    training = [c for c in cases if folds[c.patient_id] != run.fold and c.label_path is not None]
-    train_segmentation(run, [_cached(cache, c) for c in training], progress=progress)
-
-
-def _measured(out: Path, cases, folds, runs, config, progress) -> dict[str, tuple[np.ndarray, dict[str, float]]]:
-    folder = out / "measured"
+def _segment_and_measure(
+    out: Path, cases, folds, runs, config: TrainingConfig, progress: Progress
+) -> dict[str, tuple[np.ndarray, dict[str, float]]]:
+    """Stage 1 of every fold; as soon as one is trained, its out-of-fold patients are segmented and measured."""
+    cache, folder = out / "cache", out / "measured"
     folder.mkdir(exist_ok=True)
-    tasks = [
-        MaskTask(c, runs[folds[c.patient_id]][SEGMENTATION], folder / f"{c.patient_id}.json") for c in cases
-    ]
-    out_of_fold_masks(tasks, workers=config.workers, progress=progress)
-    return {t.case.patient_id: read_measured(t.path) for t in tasks}
+    tasks = {
+        fold: [
+            MaskTask(c, stages[SEGMENTATION], folder / f"{c.patient_id}.json")
+            for c in cases
+            if folds[c.patient_id] == fold
+        ]
+        for fold, stages in enumerate(runs)
+    }
+    with executor(config.workers) as pool:
+        training = {
+            pool.submit(
+                train_segmentation,
+                stages[SEGMENTATION],
+                [
+                    _cached(cache, c)
+                    for c in cases
+                    if folds[c.patient_id] != fold and c.label_path is not None
+                ],
+            ): fold
+            for fold, stages in enumerate(runs)
+        }
+        measuring = []
+        for n, trained in enumerate(as_completed(training), start=1):
+            trained.result()
+            progress("segmentation networks", n / len(runs))
+            measuring += [pool.submit(measure_out_of_fold, task) for task in tasks[training[trained]]]
+        for n, finished in enumerate(as_completed(measuring), start=1):
+            finished.result()
+            progress("out-of-fold masks and radiomics", n / len(measuring))
+    return {t.case.patient_id: read_measured(t.path) for fold in tasks.values() for t in fold}
 
 
-def _hpv(stages: Mapping[str, StageRun], cases, folds, cache: Path, centres, progress: Progress) -> None:
-    run = stages[HPV]
-    training = [c for c in cases if folds[c.patient_id] != run.fold and c.hpv is not None]
-    train_hpv(
-        run,
-        stages[SEGMENTATION].weights_path,
-        [_cached(cache, c) for c in training],
-        [centres[c.patient_id] for c in training],
-        [c.hpv for c in training],
-        progress=progress,
+@dataclass(frozen=True)
+class OutcomeTask:
+    """Stages 2 and 3 of one fold: the training patients' arrays, centres and targets."""
+
+    stages: Mapping[str, StageRun]
+    hpv: tuple[Sequence[Path], Sequence[np.ndarray], Sequence[int]]
+    rfs: tuple[Sequence[Path], Sequence[np.ndarray], Sequence[float], Sequence[int]]
+
+
+def _outcome_task(stages: Mapping[str, StageRun], cases, folds, cache: Path, centres) -> OutcomeTask:
+    training = [c for c in cases if folds[c.patient_id] != stages[HPV].fold]
+    known_hpv = [c for c in training if c.hpv is not None]
+    followed = [c for c in training if c.relapse is not None and c.rfs_days is not None]
+
+    def images(chosen) -> tuple[list[Path], list[np.ndarray]]:
+        return [_cached(cache, c) for c in chosen], [centres[c.patient_id] for c in chosen]
+
+    return OutcomeTask(
+        stages,
+        (*images(known_hpv), [c.hpv for c in known_hpv]),
+        (*images(followed), [c.rfs_days for c in followed], [c.relapse for c in followed]),
     )
 
 
-def _rfs(stages: Mapping[str, StageRun], cases, folds, cache: Path, centres, progress: Progress) -> None:
-    run = stages[RFS]
-    training = [
-        c for c in cases if folds[c.patient_id] != run.fold and c.relapse is not None and c.rfs_days is not None
-    ]
-    train_rfs(
-        run,
-        stages[HPV].weights_path,
-        [_cached(cache, c) for c in training],
-        [centres[c.patient_id] for c in training],
-        [c.rfs_days for c in training],
-        [c.relapse for c in training],
-        progress=progress,
-    )
+def _train_outcomes(task: OutcomeTask) -> None:
+    train_hpv(task.stages[HPV], task.stages[SEGMENTATION].weights_path, *task.hpv)
+    train_rfs(task.stages[RFS], task.stages[HPV].weights_path, *task.rfs)
 
 
-def out_of_fold_table(out: Path, cases, folds, cache: Path, measured, runs, progress: Progress) -> CohortTable:
+def out_of_fold_table(
+    out: Path, cases, folds, cache: Path, measured, runs, progress: Progress
+) -> CohortTable:
     """Every patient's row from the networks that did not train on them; deep scores are kept in a file."""
     path = out / "out_of_fold.json"
     if not path.is_file():
@@ -210,7 +245,8 @@ def _provenance(data: Path, cases: Sequence[CohortCase], cache: Path) -> Provena
         "forests and Cox models carry masks, deep scores and HPV probabilities of sibling folds."
     )
     return Provenance(
-        description="MMPL ensemble: segmentation, HPV probability and recurrence-free survival. " + standardised,
+        description="MMPL ensemble: segmentation, HPV probability and recurrence-free survival. "
+        + standardised,
         training_data=f"{what}. {lost} label voxels lay outside the region of interest.",
         phantom=phantom,
         time_zero="synthetic time zero" if phantom else "end of radiotherapy",

@@ -123,7 +123,9 @@ def train_rfs(
     if run.weights_path.is_file():
         return
     events = np.asarray(events, dtype=int)
-    require(0 < events.sum() < len(events), f"{run.label}: needs both relapsed and censored training patients")
+    require(
+        0 < events.sum() < len(events), f"{run.label}: needs both relapsed and censored training patients"
+    )
     seed_everything(run.seed)
     survived, failed = interval_targets(np.asarray(time_days), events, run.config.breaks_days)
     data = _outcome_data(run, paths, centres_zyx_1mm, list(np.stack([survived, failed], axis=1)))
@@ -158,7 +160,7 @@ def _train(run: StageRun, stage: StageConfig, net, data, order, loss, progress: 
         for first in range(0, len(indices), stage.batch_size):
             items = [data[int(i)] for i in indices[first : first + stage.batch_size]]
             # BatchNorm cannot learn from a single patch at the coarsest level
-            if len(items) > 1 or len(indices) == 1:
+            if len(items) > 1 or stage.batch_size == 1 or len(indices) == 1:
                 yield tuple(torch.stack(parts) for parts in zip(*items, strict=True))
 
     net = fit(

@@ -11,18 +11,20 @@ import pytest
 
 from mmpl.columns import DEEP_DAYS, DEEP_HPV, HPV_PROBABILITY
 from mmpl.errors import TrainingError
-from mmpl.training.ensemble_statistics import (
+from mmpl.training.cohort_table import (
     CohortTable,
     Scale,
-    StatisticsConfig,
     default_scales,
     feature_table,
+    out_of_fold_scales,
+    standardised,
+)
+from mmpl.training.ensemble_statistics import (
+    StatisticsConfig,
     fit_ensemble,
     fit_hpv_fold,
     fit_rfs_fold,
     out_of_fold_probabilities,
-    out_of_fold_scales,
-    standardised,
 )
 from mmpl.training.hpv_classifier import HpvConfig
 from mmpl.training.rfs_model import RfsConfig

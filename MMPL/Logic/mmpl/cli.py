@@ -1,0 +1,212 @@
+"""The command line: reads arguments, calls the pipeline, maps errors to exit codes.
+
+0 done; 2 bad input or usage, one line on standard error; 3 done with warnings, with ``--strict``; 1 a fault of ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmpl.errors import MMPLError
+from mmpl.results import RESEARCH_USE
+from mmpl.version import __version__
+
+DONE, FAULT, BAD_INPUT, DONE_WITH_WARNINGS = 0, 1, 2, 3
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line on a usage error, like every other bad input."""
+
+    def error(self, message: str):
+        self.exit(BAD_INPUT, f"{self.prog}: {message}; see '{self.prog} --help'\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of ``mmpl`` and ``python -m mmpl``; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except MMPLError as error:
+        print(f"mmpl {arguments.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(f"mmpl {arguments.command}: stopped; nothing was written", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="mmpl", description=f"Head-and-neck FDG-PET/CT analysis. {RESEARCH_USE}")
+    parser.add_argument("--version", action="version", version=f"mmpl {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    _add_demo(commands)
+    _add_predict(commands)
+    _add_assess(commands)
+    _add_phantom(commands)
+    _add_train(commands)
+    return parser
+
+
+def _add_demo(commands) -> None:
+    p = commands.add_parser(
+        "demo", help="the whole story on a synthetic case: contours, correction, report, scene"
+    )
+    p.add_argument("--out", type=Path, default=Path("demo-output"), metavar="DIR")
+    p.add_argument("--bundle", type=Path, help="model bundle; the bundled demo model by default")
+    p.set_defaults(run=_demo)
+
+
+def _add_predict(commands) -> None:
+    p = commands.add_parser("predict", help="contours, HPV probability and RFS of one case")
+    _add_case_arguments(p)
+    p.set_defaults(run=_predict)
+
+
+def _add_assess(commands) -> None:
+    p = commands.add_parser("assess", help="HPV probability and RFS from given contours")
+    _add_case_arguments(p)
+    p.add_argument(
+        "--mask", type=Path, required=True, help="label map (1 GTVp, 2 GTVn) or Slicer segmentation"
+    )
+    p.set_defaults(run=_assess)
+
+
+def _add_case_arguments(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--ct", type=Path, required=True, help="NIfTI, NRRD, MHA or a DICOM folder; HU")
+    p.add_argument("--pt", type=Path, required=True, help="the same; body-weight SUV")
+    p.add_argument("--ehr", type=Path, help="clinical record, JSON")
+    p.add_argument(
+        "--site", help="primary site, such as oropharynx or larynx; HPV is meant for the oropharynx"
+    )
+    p.add_argument("--bundle", type=Path, help="model bundle; the bundled demo model by default")
+    p.add_argument("--out", type=Path, required=True, metavar="DIR")
+    p.add_argument("--case-id", help="name in the results; from the CT's file name by default")
+    p.add_argument("--mrb", action="store_true", help="write a Slicer scene too")
+    p.add_argument("--strict", action="store_true", help="exit with 3 when there are warnings")
+
+
+def _add_phantom(commands) -> None:
+    p = commands.add_parser("phantom", help="a synthetic cohort with known truth, in HECKTOR 2025 layout")
+    p.add_argument("--out", type=Path, required=True, metavar="DIR")
+    p.add_argument("--cases", type=int, required=True)
+    p.add_argument("--seed", type=int, required=True)
+    p.add_argument("--workers", type=int, default=1)
+    p.set_defaults(run=_phantom)
+
+
+def _add_train(commands) -> None:
+    p = commands.add_parser("train", help="three stages, folds, ensemble, bundle; resumable")
+    p.add_argument("--data", type=Path, required=True, metavar="DIR", help="cohort in HECKTOR 2025 layout")
+    p.add_argument("--out", type=Path, required=True, metavar="RUN")
+    p.add_argument("--config", type=Path, help="YAML; 'base: demo' starts from the demo's settings")
+    p.set_defaults(run=_train)
+
+
+def _demo(arguments) -> int:
+    from mmpl.console import ConsoleProgress
+    from mmpl.plugins import load_plugin
+
+    progress = ConsoleProgress()
+    summary = load_plugin("demo")(arguments.out, arguments.bundle, progress)
+    progress.close()
+    print(summary)
+    return DONE
+
+
+def _predict(arguments) -> int:
+    from mmpl.pipeline import predict
+
+    return _run_case(arguments, lambda case, ensemble, progress: predict(case, ensemble, progress=progress))
+
+
+def _assess(arguments) -> int:
+    from mmpl.io.images import read_label_map
+    from mmpl.pipeline import assess
+
+    mask = read_label_map(arguments.mask, what="mask")
+    return _run_case(
+        arguments, lambda case, ensemble, progress: assess(case, mask, ensemble, progress=progress)
+    )
+
+
+def _run_case(arguments, job) -> int:
+    from mmpl.bundle.reader import default_bundle_path, open_bundle
+    from mmpl.console import ConsoleProgress
+    from mmpl.ensemble import load_ensemble
+    from mmpl.io.case import read_case
+    from mmpl.io.ehr import read_ehr
+    from mmpl.io.output import check_writable
+    from mmpl.outputs import write_outputs
+
+    check_writable(arguments.out)
+    clinical = dict(read_ehr(arguments.ehr)) if arguments.ehr else {}
+    if arguments.site:
+        clinical["Primary Site"] = arguments.site
+    progress = ConsoleProgress()
+    progress("reading", 0.0)
+    ensemble = load_ensemble(open_bundle(arguments.bundle or default_bundle_path()))
+    case = read_case(arguments.case_id or case_id_of(arguments.ct), arguments.ct, arguments.pt, clinical)
+    outcome = job(case, ensemble, progress)
+    progress("writing results", 0.0)
+    write_outputs(arguments.out, case, outcome, mrb=arguments.mrb)
+    progress.close()
+    print(summary_of(outcome.results))
+    for warning in outcome.results.warnings:
+        print(f"warning {warning.code}: {warning.text}", file=sys.stderr)
+    return DONE_WITH_WARNINGS if arguments.strict and outcome.results.warnings else DONE
+
+
+def _phantom(arguments) -> int:
+    from mmpl.console import ConsoleProgress
+    from mmpl.phantom import write_cohort
+
+    progress = ConsoleProgress()
+    write_cohort(arguments.out, arguments.cases, arguments.seed, progress=progress, workers=arguments.workers)
+    progress.close()
+    print(f"{arguments.cases} synthetic patients in {arguments.out}")
+    return DONE
+
+
+def _train(arguments) -> int:
+    from mmpl.console import ConsoleProgress
+    from mmpl.training.config import load_config
+    from mmpl.training.run import train
+
+    progress = ConsoleProgress()
+    bundle = train(arguments.data, arguments.out, load_config(arguments.config), progress=progress)
+    progress.close()
+    print(f"bundle {bundle.info.name} {bundle.info.version} in {bundle.path}")
+    return DONE
+
+
+def case_id_of(ct: Path) -> str:
+    """A case's name from its CT's file name: "PHA-0001" of "PHA-0001__CT.nii.gz"."""
+    name = ct.name
+    for suffix in (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd"):
+        name = name.removesuffix(suffix)
+    return name.removesuffix("__CT") or "case"
+
+
+def summary_of(results) -> str:
+    """A few lines for the terminal."""
+    lines = [f"{results.case_id}: " + ", ".join(_volume(n, c) for n, c in results.lesions.items())]
+    hpv, rfs = results.hpv, results.rfs
+    if hpv.probability is None:
+        lines.append(f"HPV probability: not given ({hpv.reason})")
+    else:
+        lines.append(
+            f"HPV probability: {hpv.probability:.2f} ({hpv.status} at threshold {hpv.threshold:.2f})"
+        )
+    if rfs.risk is None:
+        lines.append(f"RFS: not given ({rfs.reason})")
+    else:
+        at = ", ".join(f"{k} {100 * v:.0f} %" for k, v in rfs.survival_at.items() if v is not None)
+        lines.append(f"RFS: {at}; {rfs.risk_group} risk; from {rfs.time_zero}")
+    return "\n".join([*lines, RESEARCH_USE])
+
+
+def _volume(name: str, figures) -> str:
+    count = len(figures.components)
+    return f"{name} {figures.total.volume_ml:.1f} mL in {count} lesion{'' if count == 1 else 's'}"

@@ -1,0 +1,75 @@
+"""Progress in a terminal: one line a step, with the time left once it can be told."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+SHOW_AFTER_S = 2.0
+REFRESH_S = 0.5
+
+
+class ConsoleProgress:
+    """Writes steps to a stream; satisfies :class:`mmpl.progress.Progress`.
+
+    On a terminal the running step's line is rewritten; elsewhere a line appears when a step ends, and every ten
+    seconds in a long one.
+
+    Parameters
+    ----------
+    stream : where to write; standard error by default
+    clock : seconds, for tests
+    """
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic):
+        self._stream = stream or sys.stderr
+        self._clock = clock
+        self._step: str | None = None
+        self._started = self._shown = 0.0
+        self._live = self._stream.isatty()
+
+    def __call__(self, step: str, fraction: float) -> None:
+        now = self._clock()
+        if step != self._step:
+            self._finish(now)
+            self._step, self._started, self._shown = step, now, now
+        pause = REFRESH_S if self._live else 10.0
+        if fraction < 1 and now - self._started >= SHOW_AFTER_S and now - self._shown >= pause:
+            self._shown = now
+            self._write(
+                f"{step}: {100 * fraction:.0f} %{self._time_left(now, fraction)}", final=not self._live
+            )
+        elif fraction >= 1:
+            self._finish(now)
+
+    def close(self) -> None:
+        """End the running step's line."""
+        self._finish(self._clock())
+
+    def _time_left(self, now: float, fraction: float) -> str:
+        if fraction <= 0.02:
+            return ""
+        left = (now - self._started) * (1 - fraction) / fraction
+        return f", {duration(left)} left"
+
+    def _finish(self, now: float) -> None:
+        if self._step is not None:
+            self._write(f"{self._step}: {now - self._started:.1f} s", final=True)
+        self._step = None
+
+    def _write(self, text: str, *, final: bool) -> None:
+        start, end = ("\r\x1b[K", "\n" if final else "") if self._live else ("", "\n")
+        self._stream.write(f"{start}{text}{end}")
+        self._stream.flush()
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: "8 s", "2 min 05 s", "1 h 10 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

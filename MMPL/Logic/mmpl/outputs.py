@@ -1,0 +1,96 @@
+"""Everything a run writes, in one place and all or nothing."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+from mmpl.case import PET_SUV, Case
+from mmpl.clinical.fields import FIELDS, HPV_STATUS, PRIMARY_SITE, parse_record
+from mmpl.io.masks import write_label_map, write_segmentation_nrrd
+from mmpl.io.output import OutputFolder, write_json_atomic, write_text_atomic
+from mmpl.pipeline import Outcome
+from mmpl.plugins import load_plugin
+from mmpl.report.features_csv import write_features_csv
+from mmpl.report.html import render_report
+from mmpl.report.slices import PET_TOP_SUV, Scene, lesion_pictures
+from mmpl.report.validate import validate_results
+from mmpl.steps import label_for_measurement
+from mmpl.version import __version__
+
+MASK = "mask.nii.gz"
+SEGMENTATION = "segmentation.seg.nrrd"
+RESULTS = "results.json"
+FEATURES = "features.csv"
+REPORT = "report.html"
+SCENE = "scene.mrb"
+
+
+def write_outputs(
+    out: Path, case: Case, outcome: Outcome, *, mrb: bool = False, before: Outcome | None = None
+) -> None:
+    """Write mask, segmentation, results, features and report; with ``mrb`` a Slicer scene too.
+
+    Parameters
+    ----------
+    before : the outcome with the model's own contours, where ``outcome`` is of corrected ones
+
+    Raises
+    ------
+    OutputError
+        If ``out`` cannot be written; it is then as it was before.
+    """
+    with OutputFolder(out) as folder:
+        write_files(folder, case, outcome, before=before)
+        if mrb:
+            load_plugin("scene")(case, outcome, folder / SCENE)
+
+
+def write_files(folder: Path, case: Case, outcome: Outcome, *, before: Outcome | None = None) -> None:
+    """The files of :func:`write_outputs` without the scene, into a folder that exists."""
+    results = outcome.results.as_dict()
+    validate_results(results)
+    write_label_map(folder / MASK, outcome.label_map)
+    write_segmentation_nrrd(folder / SEGMENTATION, outcome.label_map)
+    write_json_atomic(folder / RESULTS, results)
+    write_features_csv(folder / FEATURES, outcome.features)
+    write_text_atomic(folder / REPORT, report_of(case, outcome, before=before))
+
+
+def report_of(case: Case, outcome: Outcome, *, before: Outcome | None = None) -> str:
+    """The HTML report of an outcome."""
+    results = outcome.results.as_dict()
+    scene = Scene(
+        ct_hu=outcome.roi.ct_hu,
+        pet_suv=outcome.roi.pet_suv,
+        labels=outcome.label_on_roi,
+        geometry=outcome.roi.geometry,
+        model_labels=None if before is None else label_for_measurement(before.label_map, outcome.roi),
+        pet_top_suv=PET_TOP_SUV if case.pet_units == PET_SUV else None,
+    )
+    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    return render_report(
+        results=results,
+        before=None if before is None else before.results.as_dict(),
+        lesion_pictures=lesion_pictures(scene, results["lesions"]),
+        clinical=clinical_rows(case),
+        generated=f"{now}, MMPL {__version__}",
+    )
+
+
+def clinical_rows(case: Case) -> list[tuple[str, str | None]]:
+    """(label, value) of the clinical record for people; None is unknown."""
+    record, _ = parse_record(case.clinical)
+    rows: list[tuple[str, str | None]] = []
+    for name, field in FIELDS.items():
+        value = record[name]
+        if value is None:
+            rows.append((field.label, None))
+        elif hasattr(field, "levels"):
+            rows.append((field.label, f"{field.levels[value]}"))
+        else:
+            rows.append((field.label, f"{value:g} {field.unit}"))
+    for name in (PRIMARY_SITE, HPV_STATUS):
+        if case.clinical.get(name) not in (None, ""):
+            rows.append((name, str(case.clinical[name])))
+    return rows

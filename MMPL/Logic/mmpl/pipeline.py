@@ -1,0 +1,368 @@
+"""The main job on one case: contours, then what they mean.
+
+:func:`predict` draws contours and measures them; :func:`assess` measures given (corrected) ones. Both end in
+:func:`assess`'s code, so that a saved mask gives the numbers that were saved with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mmpl.case import CLASS_NAMES, PET_SUV, Case, RoiCase
+from mmpl.clinical.fields import known_hpv, missing_notice, parse_record, primary_site
+from mmpl.columns import DEEP_DAYS, DEEP_HPV, HPV_PROBABILITY
+from mmpl.ensemble import Ensemble, Member
+from mmpl.errors import GeometryError
+from mmpl.geometry import Geometry, Volume
+from mmpl.hpv.ensemble import combine_hpv, null_hpv
+from mmpl.notices import FOV_FALLBACK, MASK_OUTSIDE_PET, NO_LESION, PHANTOM_BUNDLE, Notice
+from mmpl.preprocess.network_grid import network_input
+from mmpl.preprocess.prepare import prepare
+from mmpl.progress import Progress, silent
+from mmpl.radiomics.lesion_figures import class_figures
+from mmpl.resample import resample
+from mmpl.results import ClassFigures, Contribution, HpvResult, Results, RfsResult
+from mmpl.steps import (
+    deep_scores,
+    label_for_measurement,
+    outcome_centre,
+    radiomics_of,
+    radiomics_roi,
+    segment,
+)
+from mmpl.survival.ensemble import combine_rfs, null_rfs
+
+
+@dataclass
+class Stopwatch:
+    """Seconds spent in each named step."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 3)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that is known of a case after the main job.
+
+    Attributes
+    ----------
+    results : Results, what ``results.json`` holds
+    label_map : Volume, uint8 (1 GTVp, 2 GTVn) on exactly the CT's grid
+    features : radiomics columns; NaN where not computed
+    roi : RoiCase that radiomics were read from
+    label_on_roi : uint8 array, shape (z, y, x), the label map on that ROI
+    """
+
+    results: Results
+    label_map: Volume
+    features: dict[str, float]
+    roi: RoiCase
+    label_on_roi: np.ndarray
+
+
+@dataclass(frozen=True)
+class PreparedCase:
+    """A case on the ROI and on the networks' grid: what stays while contours change.
+
+    Attributes
+    ----------
+    case, roi : as read, and on the 1 mm ROI
+    network_array : float32, shape (2, z, y, x)
+    """
+
+    case: Case
+    roi: RoiCase
+    network_array: np.ndarray
+
+
+def prepare_case(case: Case, ensemble: Ensemble, watch: Stopwatch | None = None) -> PreparedCase:
+    """Images onto the ROI and the networks' grid.
+
+    Raises
+    ------
+    GeometryError
+        If PET and CT do not overlap.
+    ClinicalError
+        If a clinical value is impossible (found here, before anything slow starts).
+    """
+    parse_record(case.clinical)
+    primary_site(case.clinical)
+    known_hpv(case.clinical)
+    with (watch or Stopwatch()).step("prepare"):
+        roi = prepare(case)
+        return PreparedCase(case, roi, network_input(roi, ensemble.network.spacing_mm))
+
+
+def predict(case: Case, ensemble: Ensemble, *, progress: Progress = silent) -> Outcome:
+    """Segment a case and assess the contours found."""
+    watch = Stopwatch()
+    progress("preparing images", 0.0)
+    prepared = prepare_case(case, ensemble, watch)
+    label_map = draw_contours(prepared, ensemble, watch=watch, done=lambda f: progress("segmenting", f))
+    return measure(prepared, label_map, ensemble, watch=watch, progress=progress)
+
+
+def assess(case: Case, label_map: Volume, ensemble: Ensemble, *, progress: Progress = silent) -> Outcome:
+    """Radiomics, HPV and RFS from given contours; no segmentation.
+
+    Parameters
+    ----------
+    label_map : uint8 (1 GTVp, 2 GTVn); brought to the CT's grid by nearest neighbour when it lies on another
+
+    Raises
+    ------
+    GeometryError
+        If the mask does not overlap the CT.
+    """
+    watch = Stopwatch()
+    progress("preparing images", 0.0)
+    prepared = prepare_case(case, ensemble, watch)
+    return measure(
+        prepared, on_ct_grid(label_map, case.ct.geometry), ensemble, watch=watch, progress=progress
+    )
+
+
+def draw_contours(
+    prepared: PreparedCase,
+    ensemble: Ensemble,
+    *,
+    watch: Stopwatch | None = None,
+    done: Callable[[float], None] = lambda fraction: None,
+) -> Volume:
+    """The ensemble's label map on exactly the CT's grid."""
+    thresholds = ensemble.info.thresholds
+    with (watch or Stopwatch()).step("segmentation"):
+        return segment(
+            prepared.roi,
+            prepared.network_array,
+            ensemble.segmenters,
+            spacing_mm=ensemble.network.spacing_mm,
+            overlap=ensemble.settings.overlap,
+            thresholds=(thresholds.GTVp, thresholds.GTVn),
+            done=done,
+        )
+
+
+def on_ct_grid(label_map: Volume, ct: Geometry) -> Volume:
+    """A label map on the CT's grid, unchanged when it lies there already.
+
+    Raises
+    ------
+    GeometryError
+        If no labelled voxel of a mask that has some falls on the CT.
+    """
+    if label_map.geometry.is_close(ct):
+        return Volume(label_map.array, ct)
+    moved = resample(label_map, ct, method="nearest", fill=0)
+    if label_map.array.any() and not moved.array.any():
+        raise GeometryError("the mask does not overlap the CT: check that both belong to the same case")
+    return moved
+
+
+def measure(
+    prepared: PreparedCase,
+    label_map: Volume,
+    ensemble: Ensemble,
+    *,
+    watch: Stopwatch | None = None,
+    progress: Progress = silent,
+) -> Outcome:
+    """Lesion figures, radiomics, HPV and RFS of contours on the CT's grid."""
+    watch = watch or Stopwatch()
+    case = prepared.case
+    notices = [*prepared.roi.notices, *_bundle_notices(ensemble)]
+    progress("measuring lesions", 0.0)
+    with watch.step("lesion_figures"):
+        lesions = lesion_figures(case, label_map)
+    with watch.step("radiomics"):
+        roi, found = radiomics_roi(case, prepared.roi, label_map)
+        notices += found
+        on_roi = label_for_measurement(label_map, roi)
+        notices += _mask_notices(label_map, on_roi)
+        progress("radiomics", 0.0)
+        features, found = radiomics_of(roi, on_roi, ensemble.feature_set)
+        notices += found
+    progress("HPV and RFS", 0.0)
+    with watch.step("outcome"):
+        hpv, rfs, contributions, found = outcome(prepared, label_map, on_roi, features, ensemble)
+        notices += found
+    results = Results(
+        case_id=case.case_id,
+        bundle=_bundle_summary(ensemble),
+        inputs=_inputs(case, prepared.roi, roi),
+        lesions=lesions,
+        hpv=hpv,
+        rfs=rfs,
+        contributions=contributions,
+        warnings=_distinct(notices),
+        timings_s=dict(watch.seconds),
+    )
+    progress("HPV and RFS", 1.0)
+    return Outcome(results, label_map, features, roi, on_roi)
+
+
+def lesion_figures(case: Case, label_map: Volume) -> dict[str, ClassFigures]:
+    """Volume and uptake per class and lesion, from the CT-grid mask and the native PET."""
+    pet = case.pet if case.pet_units == PET_SUV else None
+    return {
+        name: class_figures(label_map.with_array(label_map.array == value), pet)
+        for value, name in CLASS_NAMES.items()
+    }
+
+
+def outcome(
+    prepared: PreparedCase,
+    label_map: Volume,
+    on_roi: np.ndarray,
+    features: dict[str, float],
+    ensemble: Ensemble,
+) -> tuple[HpvResult, RfsResult, dict[str, tuple[Contribution, ...]], list[Notice]]:
+    """HPV probability and RFS, or why there is none."""
+    case = prepared.case
+    record, notices = parse_record(case.clinical)
+    notices = [*notices, *missing_notice(record)]
+    notices += [n for m in ensemble.members for n in m.encoder.unseen(record)]
+    site, known = primary_site(case.clinical), known_hpv(case.clinical)
+    reason = _why_no_outcome(case, label_map, on_roi)
+    info = ensemble.info
+    if reason is not None:
+        return (
+            null_hpv(info.thresholds.hpv, reason, known),
+            null_rfs(info.time_zero, reason),
+            {"hpv": (), "rfs": ()},
+            notices,
+        )
+    deep, found = _deep_rows(prepared, label_map, ensemble)
+    notices += found
+    rows = [
+        {**row, **features, **member.encoder.encode(record)}
+        for row, member in zip(deep, ensemble.members, strict=True)
+    ]
+    hpv, hpv_terms, found = combine_hpv(
+        [m.hpv for m in ensemble.members], rows, threshold=info.thresholds.hpv, site=site, known=known
+    )
+    notices += found
+    rfs_rows = [
+        {**row, HPV_PROBABILITY: member.hpv.predict(row)}
+        for row, member in zip(rows, ensemble.members, strict=True)
+    ]
+    rfs, rfs_terms = combine_rfs(
+        [m.rfs for m in ensemble.members],
+        rfs_rows,
+        time_zero=info.time_zero,
+        tertiles=info.risk_tertiles,
+        deep_days=[row[DEEP_DAYS] for row in rows],
+    )
+    return hpv, rfs, {"hpv": hpv_terms, "rfs": rfs_terms}, notices
+
+
+def _deep_rows(
+    prepared: PreparedCase, label_map: Volume, ensemble: Ensemble
+) -> tuple[list[dict[str, float]], list[Notice]]:
+    """Each member's deep scores of the patch around the lesions."""
+    on_segmentation_roi = label_for_measurement(label_map, prepared.roi)
+    notices = []
+    if not on_segmentation_roi.any():
+        text = "The contours lie outside the region of interest: the networks' HPV and RFS scores look at its centre."
+        notices.append(Notice(FOV_FALLBACK, text))
+    centre = outcome_centre(on_segmentation_roi)
+    return [_deep_row(prepared, centre, member, ensemble) for member in ensemble.members], notices
+
+
+def _deep_row(prepared: PreparedCase, centre, member: Member, ensemble: Ensemble) -> dict[str, float]:
+    logit, days = deep_scores(
+        prepared.network_array,
+        centre,
+        member.hpv_net,
+        member.rfs_net,
+        spacing_mm=ensemble.network.spacing_mm,
+        breaks_days=ensemble.settings.breaks_days,
+    )
+    return {DEEP_HPV: logit, DEEP_DAYS: days}
+
+
+def _why_no_outcome(case: Case, label_map: Volume, on_roi: np.ndarray) -> str | None:
+    if not label_map.array.any():
+        return "no lesion is contoured"
+    if not on_roi.any():
+        return "the contours lie outside what PET and CT share"
+    if case.pet_units != PET_SUV:
+        return "the PET is not in SUV"
+    return None
+
+
+def _mask_notices(label_map: Volume, on_roi: np.ndarray) -> list[Notice]:
+    if not label_map.array.any():
+        return [
+            Notice(
+                NO_LESION, "No lesion is contoured in either class: HPV probability and RFS are not given."
+            )
+        ]
+    if not on_roi.any():
+        text = "The contours lie outside what PET and CT share: radiomics, HPV probability and RFS are not given."
+        return [Notice(MASK_OUTSIDE_PET, text)]
+    return []
+
+
+def _bundle_notices(ensemble: Ensemble) -> list[Notice]:
+    if not ensemble.info.phantom:
+        return []
+    text = "The models were trained on synthetic phantoms only: nothing they say of a real patient means anything."
+    return [Notice(PHANTOM_BUNDLE, text)]
+
+
+def _distinct(notices: list[Notice]) -> tuple[Notice, ...]:
+    """One notice a code and text; PET_NOT_SUV is told once, by whoever saw it first."""
+    kept: dict[tuple[str, str], Notice] = {}
+    for notice in notices:
+        key = (notice.code, "" if notice.code == "PET_NOT_SUV" else notice.text)
+        kept.setdefault(key, notice)
+    return tuple(kept.values())
+
+
+def _bundle_summary(ensemble: Ensemble) -> dict:
+    info = ensemble.info
+    return {
+        "name": info.name,
+        "version": info.version,
+        "sha256": ensemble.sha256,
+        "phantom": info.phantom,
+        "training_data": info.training_data,
+        "members": len(info.members),
+    }
+
+
+def _inputs(case: Case, roi: RoiCase, radiomics: RoiCase) -> dict:
+    return {
+        "ct": _grid(case.ct.geometry),
+        "pet": {**_grid(case.pet.geometry), "units": case.pet_units, "provenance": dict(case.provenance)},
+        "roi": {**_grid(roi.geometry), "centre_lps_mm": list(roi.centre_lps)},
+        "radiomics_roi": _grid(radiomics.geometry),
+    }
+
+
+def _grid(geometry: Geometry) -> dict:
+    return {
+        "size": list(geometry.size),
+        "spacing_mm": list(geometry.spacing_mm),
+        "origin_mm": list(geometry.origin_mm),
+        "direction": [list(row) for row in geometry.direction],
+    }
+
+
+def with_clinical(prepared: PreparedCase, clinical: dict) -> PreparedCase:
+    """The same images with another clinical record (a what-if)."""
+    return replace(prepared, case=replace(prepared.case, clinical=clinical))
