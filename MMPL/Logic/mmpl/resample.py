@@ -118,6 +118,7 @@ def area_matrix(edges: np.ndarray, n_in: int) -> np.ndarray:
     Parts of a bin that lie outside 0..n_in do not count; a bin wholly outside has weight zero everywhere.
     Shape (len(edges) - 1, n_in).
     """
+    edges = np.asarray(edges, dtype=float)
     low = np.maximum(edges[:-1, None], np.arange(n_in)[None])
     high = np.minimum(edges[1:, None], np.arange(1, n_in + 1)[None])
     overlap = np.clip(high - low, 0, None)
