@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from mmpl.results import RESEARCH_USE
 from mmpl.version import __version__
 
 DONE, FAULT, BAD_INPUT, DONE_WITH_WARNINGS = 0, 1, 2, 3
+STOPPED = 130  # what a shell reports for Ctrl-C
+NOTHING_WRITTEN, RESUMABLE = "nothing was written", "the same command goes on from there"
+IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -33,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"mmpl {arguments.command}: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print(f"mmpl {arguments.command}: stopped; nothing was written", file=sys.stderr)
-        return 130
+        print(f"mmpl {arguments.command}: stopped; {arguments.when_stopped}", file=sys.stderr)
+        return STOPPED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,36 +54,30 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_demo(commands) -> None:
-    p = commands.add_parser(
-        "demo", help="the whole story on a synthetic case: contours, correction, report, scene"
-    )
+    p = commands.add_parser("demo", help="the whole story on a synthetic case: contours, correction, report, scene")
     p.add_argument("--out", type=Path, default=Path("demo-output"), metavar="DIR")
     p.add_argument("--bundle", type=Path, help="model bundle; the bundled demo model by default")
-    p.set_defaults(run=_demo)
+    p.set_defaults(run=_demo, when_stopped=NOTHING_WRITTEN)
 
 
 def _add_predict(commands) -> None:
     p = commands.add_parser("predict", help="contours, HPV probability and RFS of one case")
     _add_case_arguments(p)
-    p.set_defaults(run=_predict)
+    p.set_defaults(run=_predict, when_stopped=NOTHING_WRITTEN)
 
 
 def _add_assess(commands) -> None:
     p = commands.add_parser("assess", help="HPV probability and RFS from given contours")
     _add_case_arguments(p)
-    p.add_argument(
-        "--mask", type=Path, required=True, help="label map (1 GTVp, 2 GTVn) or Slicer segmentation"
-    )
-    p.set_defaults(run=_assess)
+    p.add_argument("--mask", type=Path, required=True, help="label map (1 GTVp, 2 GTVn) or Slicer segmentation")
+    p.set_defaults(run=_assess, when_stopped=NOTHING_WRITTEN)
 
 
 def _add_case_arguments(p: argparse.ArgumentParser) -> None:
     p.add_argument("--ct", type=Path, required=True, help="NIfTI, NRRD, MHA or a DICOM folder; HU")
     p.add_argument("--pt", type=Path, required=True, help="the same; body-weight SUV")
     p.add_argument("--ehr", type=Path, help="clinical record, JSON")
-    p.add_argument(
-        "--site", help="primary site, such as oropharynx or larynx; HPV is meant for the oropharynx"
-    )
+    p.add_argument("--site", help="primary site, such as oropharynx or larynx; HPV is meant for the oropharynx")
     p.add_argument("--bundle", type=Path, help="model bundle; the bundled demo model by default")
     p.add_argument("--out", type=Path, required=True, metavar="DIR")
     p.add_argument("--case-id", help="name in the results; from the CT's file name by default")
@@ -93,7 +91,7 @@ def _add_phantom(commands) -> None:
     p.add_argument("--cases", type=int, required=True)
     p.add_argument("--seed", type=int, required=True)
     p.add_argument("--workers", type=int, default=1)
-    p.set_defaults(run=_phantom)
+    p.set_defaults(run=_phantom, when_stopped="what is in the output folder is not the whole cohort")
 
 
 def _add_train(commands) -> None:
@@ -101,16 +99,16 @@ def _add_train(commands) -> None:
     p.add_argument("--data", type=Path, required=True, metavar="DIR", help="cohort in HECKTOR 2025 layout")
     p.add_argument("--out", type=Path, required=True, metavar="RUN")
     p.add_argument("--config", type=Path, help="YAML; 'base: demo' starts from the demo's settings")
-    p.set_defaults(run=_train)
+    p.set_defaults(run=_train, when_stopped=RESUMABLE)
 
 
 def _demo(arguments) -> int:
     from mmpl.console import ConsoleProgress
     from mmpl.plugins import load_plugin
 
-    progress = ConsoleProgress()
-    summary = load_plugin("demo")(arguments.out, arguments.bundle, progress)
-    progress.close()
+    run_demo = load_plugin("demo")
+    with ConsoleProgress() as progress:
+        summary = run_demo(arguments.out, arguments.bundle, progress)
     print(summary)
     return DONE
 
@@ -126,9 +124,7 @@ def _assess(arguments) -> int:
     from mmpl.pipeline import assess
 
     mask = read_label_map(arguments.mask, what="mask")
-    return _run_case(
-        arguments, lambda case, ensemble, progress: assess(case, mask, ensemble, progress=progress)
-    )
+    return _run_case(arguments, lambda case, ensemble, progress: assess(case, mask, ensemble, progress=progress))
 
 
 def _run_case(arguments, job) -> int:
@@ -139,19 +135,23 @@ def _run_case(arguments, job) -> int:
     from mmpl.io.ehr import read_ehr
     from mmpl.io.output import check_writable
     from mmpl.outputs import write_outputs
+    from mmpl.pipeline import check_clinical
+    from mmpl.plugins import load_plugin
 
     check_writable(arguments.out)
+    if arguments.mrb:
+        load_plugin("scene")  # find out now, rather than after the work
     clinical = dict(read_ehr(arguments.ehr)) if arguments.ehr else {}
     if arguments.site:
         clinical["Primary Site"] = arguments.site
-    progress = ConsoleProgress()
-    progress("reading", 0.0)
-    ensemble = load_ensemble(open_bundle(arguments.bundle or default_bundle_path()))
-    case = read_case(arguments.case_id or case_id_of(arguments.ct), arguments.ct, arguments.pt, clinical)
-    outcome = job(case, ensemble, progress)
-    progress("writing results", 0.0)
-    write_outputs(arguments.out, case, outcome, mrb=arguments.mrb)
-    progress.close()
+    check_clinical(clinical)
+    with ConsoleProgress() as progress:
+        progress("reading", 0.0)
+        ensemble = load_ensemble(open_bundle(arguments.bundle or default_bundle_path()))
+        case = read_case(arguments.case_id or case_id_of(arguments.ct), arguments.ct, arguments.pt, clinical)
+        outcome = job(case, ensemble, progress)
+        progress("writing results", 0.0)
+        write_outputs(arguments.out, case, outcome, mrb=arguments.mrb)
     print(summary_of(outcome.results))
     for warning in outcome.results.warnings:
         print(f"warning {warning.code}: {warning.text}", file=sys.stderr)
@@ -162,9 +162,8 @@ def _phantom(arguments) -> int:
     from mmpl.console import ConsoleProgress
     from mmpl.phantom import write_cohort
 
-    progress = ConsoleProgress()
-    write_cohort(arguments.out, arguments.cases, arguments.seed, progress=progress, workers=arguments.workers)
-    progress.close()
+    with ConsoleProgress() as progress:
+        write_cohort(arguments.out, arguments.cases, arguments.seed, progress=progress, workers=arguments.workers)
     print(f"{arguments.cases} synthetic patients in {arguments.out}")
     return DONE
 
@@ -174,19 +173,18 @@ def _train(arguments) -> int:
     from mmpl.training.config import load_config
     from mmpl.training.run import train
 
-    progress = ConsoleProgress()
-    bundle = train(arguments.data, arguments.out, load_config(arguments.config), progress=progress)
-    progress.close()
+    config = load_config(arguments.config)
+    with ConsoleProgress() as progress:
+        bundle = train(arguments.data, arguments.out, config, progress=progress)
     print(f"bundle {bundle.info.name} {bundle.info.version} in {bundle.path}")
     return DONE
 
 
 def case_id_of(ct: Path) -> str:
     """A case's name from its CT's file name: "PHA-0001" of "PHA-0001__CT.nii.gz"."""
-    name = ct.name
-    for suffix in (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd"):
-        name = name.removesuffix(suffix)
-    return name.removesuffix("__CT") or "case"
+    name = os.path.basename(os.path.abspath(ct))
+    suffix = next((s for s in IMAGE_SUFFIXES if name.lower().endswith(s)), "")
+    return name[: len(name) - len(suffix)].removesuffix("__CT") or "case"
 
 
 def summary_of(results) -> str:
@@ -196,9 +194,7 @@ def summary_of(results) -> str:
     if hpv.probability is None:
         lines.append(f"HPV probability: not given ({hpv.reason})")
     else:
-        lines.append(
-            f"HPV probability: {hpv.probability:.2f} ({hpv.status} at threshold {hpv.threshold:.2f})"
-        )
+        lines.append(f"HPV probability: {hpv.probability:.2f} ({hpv.status} at threshold {hpv.threshold:.2f})")
     if rfs.risk is None:
         lines.append(f"RFS: not given ({rfs.reason})")
     else:

@@ -9,13 +9,15 @@ from typing import TextIO
 
 SHOW_AFTER_S = 2.0
 REFRESH_S = 0.5
+LOG_AFTER_S = 10.0  # elsewhere than on a terminal, so that a mistake found early stays the only line
 
 
 class ConsoleProgress:
     """Writes steps to a stream; satisfies :class:`mmpl.progress.Progress`.
 
-    On a terminal the running step's line is rewritten; elsewhere a line appears when a step ends, and every ten
-    seconds in a long one.
+    On a terminal the running step's line is rewritten; elsewhere a line appears every ten seconds of a step and when
+    a step that took as long ends. As a context manager it ends the last line, and takes an unfinished one back when
+    an error is on its way to the terminal.
 
     Parameters
     ----------
@@ -30,23 +32,36 @@ class ConsoleProgress:
         self._started = self._shown = 0.0
         self._live = self._stream.isatty()
 
+    def __enter__(self) -> ConsoleProgress:
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.take_back()
+
     def __call__(self, step: str, fraction: float) -> None:
         now = self._clock()
         if step != self._step:
             self._finish(now)
             self._step, self._started, self._shown = step, now, now
-        pause = REFRESH_S if self._live else 10.0
-        if fraction < 1 and now - self._started >= SHOW_AFTER_S and now - self._shown >= pause:
+        first, pause = (SHOW_AFTER_S, REFRESH_S) if self._live else (LOG_AFTER_S, LOG_AFTER_S)
+        if fraction < 1 and now - self._started >= first and now - self._shown >= pause:
             self._shown = now
-            self._write(
-                f"{step}: {100 * fraction:.0f} %{self._time_left(now, fraction)}", final=not self._live
-            )
+            self._write(f"{step}: {100 * fraction:.0f} %{self._time_left(now, fraction)}", final=not self._live)
         elif fraction >= 1:
             self._finish(now)
 
     def close(self) -> None:
         """End the running step's line."""
         self._finish(self._clock())
+
+    def take_back(self) -> None:
+        """Erase a line that is not finished."""
+        if self._live and self._step is not None:
+            self._write("", final=False)
+        self._step = None
 
     def _time_left(self, now: float, fraction: float) -> str:
         if fraction <= 0.02:
@@ -55,7 +70,7 @@ class ConsoleProgress:
         return f", {duration(left)} left"
 
     def _finish(self, now: float) -> None:
-        if self._step is not None:
+        if self._step is not None and (self._live or now - self._started >= LOG_AFTER_S):
             self._write(f"{self._step}: {now - self._started:.1f} s", final=True)
         self._step = None
 

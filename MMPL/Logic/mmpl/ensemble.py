@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 from torch import nn
 
 from mmpl.bundle.info import BundleInfo, MemberInfo
 from mmpl.bundle.reader import Bundle
 from mmpl.clinical.encoder import ClinicalEncoder
-from mmpl.errors import BundleError
+from mmpl.columns import DEEP_DAYS, DEEP_HPV, HPV_PROBABILITY
+from mmpl.errors import BundleError, InputError
 from mmpl.hpv.member import HpvMember
 from mmpl.network.config import NetworkConfig
 from mmpl.network.run import HPV_OUTPUTS, outcome_net, predict_probability, segmentation_net
@@ -56,11 +58,16 @@ class InferenceSettings:
     @classmethod
     def from_dict(cls, data) -> InferenceSettings:
         try:
-            return cls(float(data["overlap"]), tuple(float(b) for b in data["breaks_days"]))
+            settings = cls(float(data["overlap"]), tuple(float(b) for b in data["breaks_days"]))
         except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"bundle.json: 'preprocessing' must hold overlap and breaks_days ({error!r})") from error
+        breaks = settings.breaks_days
+        if not 0 <= settings.overlap < 1 or len(breaks) < 2 or any(b <= a for a, b in pairwise((-1.0, *breaks))):
             raise BundleError(
-                f"bundle.json: 'preprocessing' must hold overlap and breaks_days ({error!r})"
-            ) from error
+                f"bundle.json: 'preprocessing' has overlap {settings.overlap} and breaks_days {list(breaks)}; "
+                "the overlap must be from 0 to below 1, and the breaks must rise from 0 days"
+            )
+        return settings
 
     def to_dict(self) -> dict:
         return {"overlap": self.overlap, "breaks_days": list(self.breaks_days)}
@@ -89,19 +96,31 @@ def load_ensemble(bundle: Bundle) -> Ensemble:
     Raises
     ------
     BundleError
-        If settings or weights do not fit this version's network.
+        If settings, weights or columns do not fit this version or each other.
     """
     info = bundle.info
-    network = NetworkConfig.from_dict(dict(info.network))
+    try:
+        network = NetworkConfig.from_dict(dict(info.network))
+        feature_set = FeatureSet.from_dict(dict(info.radiomics))
+    except (InputError, TypeError, ValueError) as error:
+        raise BundleError(f"bundle {bundle.path}: 'network' or 'radiomics' cannot be used: {error}") from error
     settings = InferenceSettings.from_dict(info.preprocessing)
-    return Ensemble(
-        info=info,
-        sha256=bundle.sha256,
-        network=network,
-        settings=settings,
-        feature_set=FeatureSet.from_dict(dict(info.radiomics)),
-        members=tuple(_load_member(bundle, m, network, len(settings.breaks_days) - 1) for m in info.members),
-    )
+    members = tuple(_load_member(bundle, m, network, len(settings.breaks_days) - 1) for m in info.members)
+    for member in members:
+        _check_columns(member, feature_set, bundle)
+    return Ensemble(info, bundle.sha256, network, settings, feature_set, members)
+
+
+def _check_columns(member: Member, feature_set: FeatureSet, bundle: Bundle) -> None:
+    """A column that nothing fills would be imputed for every patient, silently."""
+    given = {*feature_set.names(), *member.encoder.columns, DEEP_HPV, DEEP_DAYS}
+    for columns, known in ((member.hpv.columns, given), (member.rfs.columns, {*given, HPV_PROBABILITY})):
+        strange = [c for c in columns if c not in known]
+        if strange:
+            raise BundleError(
+                f"bundle {bundle.path}: member {member.name} expects the column '{strange[0]}', which neither its "
+                "radiomics nor its clinical fields give; train the bundle again"
+            )
 
 
 def _load_member(bundle: Bundle, member: MemberInfo, network: NetworkConfig, intervals: int) -> Member:

@@ -88,6 +88,17 @@ class Geometry:
         corners = self.corner_centres_lps
         return corners.min(axis=0), corners.max(axis=0)
 
+    def axis_bounds_lps(self) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest LPS coordinate reached along the grid's own axes, through its middle.
+
+        For an axis-aligned grid these are :meth:`bounds_lps`. An oblique grid's bounding box is larger: it holds the
+        corners that stick out, in which there is little but air.
+        """
+        middle = self.physical((np.asarray(self.size) - 1) / 2)
+        half = (np.asarray(self.size) - 1) / 2 * np.asarray(self.spacing_mm)
+        reach = (np.abs(np.asarray(self.direction)) * half).max(axis=1)
+        return middle - reach, middle + reach
+
     def is_axis_aligned(self, tolerance: float = 1e-5) -> bool:
         """True when every index axis runs along L, P or S (flips and permutations included)."""
         d = np.abs(np.asarray(self.direction))

@@ -26,9 +26,7 @@ REPORT = "report.html"
 SCENE = "scene.mrb"
 
 
-def write_outputs(
-    out: Path, case: Case, outcome: Outcome, *, mrb: bool = False, before: Outcome | None = None
-) -> None:
+def write_outputs(out: Path, case: Case, outcome: Outcome, *, mrb: bool = False, before: Outcome | None = None) -> None:
     """Write mask, segmentation, results, features and report; with ``mrb`` a Slicer scene too.
 
     Parameters

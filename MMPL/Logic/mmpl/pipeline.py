@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +20,8 @@ from mmpl.ensemble import Ensemble, Member
 from mmpl.errors import GeometryError
 from mmpl.geometry import Geometry, Volume
 from mmpl.hpv.ensemble import combine_hpv, null_hpv
-from mmpl.notices import FOV_FALLBACK, MASK_OUTSIDE_PET, NO_LESION, PHANTOM_BUNDLE, Notice
+from mmpl.notices import FOV_FALLBACK, MASK_OUTSIDE_CT, MASK_OUTSIDE_PET, NO_LESION, PHANTOM_BUNDLE, Notice
+from mmpl.preprocess.grid import common_grid
 from mmpl.preprocess.network_grid import network_input
 from mmpl.preprocess.prepare import prepare
 from mmpl.progress import Progress, silent
@@ -31,9 +32,11 @@ from mmpl.steps import (
     deep_scores,
     label_for_measurement,
     outcome_centre,
+    percent,
     radiomics_of,
     radiomics_roi,
     segment,
+    share_outside,
 )
 from mmpl.survival.ensemble import combine_rfs, null_rfs
 
@@ -98,12 +101,17 @@ def prepare_case(case: Case, ensemble: Ensemble, watch: Stopwatch | None = None)
     ClinicalError
         If a clinical value is impossible (found here, before anything slow starts).
     """
-    parse_record(case.clinical)
-    primary_site(case.clinical)
-    known_hpv(case.clinical)
+    check_clinical(case.clinical)
     with (watch or Stopwatch()).step("prepare"):
         roi = prepare(case)
         return PreparedCase(case, roi, network_input(roi, ensemble.network.spacing_mm))
+
+
+def check_clinical(record: Mapping[str, object]) -> None:
+    """Raise ClinicalError when a raw clinical record holds an unknown field or an impossible value."""
+    parse_record(record)
+    primary_site(record)
+    known_hpv(record)
 
 
 def predict(case: Case, ensemble: Ensemble, *, progress: Progress = silent) -> Outcome:
@@ -130,9 +138,8 @@ def assess(case: Case, label_map: Volume, ensemble: Ensemble, *, progress: Progr
     watch = Stopwatch()
     progress("preparing images", 0.0)
     prepared = prepare_case(case, ensemble, watch)
-    return measure(
-        prepared, on_ct_grid(label_map, case.ct.geometry), ensemble, watch=watch, progress=progress
-    )
+    moved, notices = on_ct_grid(label_map, case.ct.geometry)
+    return measure(prepared, moved, ensemble, watch=watch, progress=progress, notices=notices)
 
 
 def draw_contours(
@@ -156,8 +163,8 @@ def draw_contours(
         )
 
 
-def on_ct_grid(label_map: Volume, ct: Geometry) -> Volume:
-    """A label map on the CT's grid, unchanged when it lies there already.
+def on_ct_grid(label_map: Volume, ct: Geometry) -> tuple[Volume, tuple[Notice, ...]]:
+    """A label map on the CT's grid, unchanged when it lies there already; a notice when part of it is lost.
 
     Raises
     ------
@@ -165,11 +172,15 @@ def on_ct_grid(label_map: Volume, ct: Geometry) -> Volume:
         If no labelled voxel of a mask that has some falls on the CT.
     """
     if label_map.geometry.is_close(ct):
-        return Volume(label_map.array, ct)
+        return Volume(label_map.array, ct), ()
     moved = resample(label_map, ct, method="nearest", fill=0)
     if label_map.array.any() and not moved.array.any():
         raise GeometryError("the mask does not overlap the CT: check that both belong to the same case")
-    return moved
+    share = share_outside(label_map, ct)
+    if not share:
+        return moved, ()
+    text = f"{percent(share)} of the contoured volume lies outside the CT and is left out of everything."
+    return moved, (Notice(MASK_OUTSIDE_CT, text),)
 
 
 def measure(
@@ -179,11 +190,15 @@ def measure(
     *,
     watch: Stopwatch | None = None,
     progress: Progress = silent,
+    notices: Sequence[Notice] = (),
 ) -> Outcome:
-    """Lesion figures, radiomics, HPV and RFS of contours on the CT's grid."""
+    """Lesion figures, radiomics, HPV and RFS of contours on the CT's grid.
+
+    ``notices`` are what was found while the contours came to that grid.
+    """
     watch = watch or Stopwatch()
     case = prepared.case
-    notices = [*prepared.roi.notices, *_bundle_notices(ensemble)]
+    notices = [*prepared.roi.notices, *_bundle_notices(ensemble), *notices]
     progress("measuring lesions", 0.0)
     with watch.step("lesion_figures"):
         lesions = lesion_figures(case, label_map)
@@ -191,7 +206,7 @@ def measure(
         roi, found = radiomics_roi(case, prepared.roi, label_map)
         notices += found
         on_roi = label_for_measurement(label_map, roi)
-        notices += _mask_notices(label_map, on_roi)
+        notices += _mask_notices(case, label_map)
         progress("radiomics", 0.0)
         features, found = radiomics_of(roi, on_roi, ensemble.feature_set)
         notices += found
@@ -218,8 +233,7 @@ def lesion_figures(case: Case, label_map: Volume) -> dict[str, ClassFigures]:
     """Volume and uptake per class and lesion, from the CT-grid mask and the native PET."""
     pet = case.pet if case.pet_units == PET_SUV else None
     return {
-        name: class_figures(label_map.with_array(label_map.array == value), pet)
-        for value, name in CLASS_NAMES.items()
+        name: class_figures(label_map.with_array(label_map.array == value), pet) for value, name in CLASS_NAMES.items()
     }
 
 
@@ -248,15 +262,15 @@ def outcome(
     deep, found = _deep_rows(prepared, label_map, ensemble)
     notices += found
     rows = [
-        {**row, **features, **member.encoder.encode(record)}
-        for row, member in zip(deep, ensemble.members, strict=True)
+        {**row, **features, **member.encoder.encode(record)} for row, member in zip(deep, ensemble.members, strict=True)
     ]
     hpv, hpv_terms, found = combine_hpv(
         [m.hpv for m in ensemble.members], rows, threshold=info.thresholds.hpv, site=site, known=known
     )
     notices += found
     rfs_rows = [
-        {**row, HPV_PROBABILITY: member.hpv.predict(row)}
+        # a probability that is not given is not used either: the Cox model then takes its training median
+        {**row, HPV_PROBABILITY: None if hpv.probability is None else member.hpv.predict(row)}
         for row, member in zip(rows, ensemble.members, strict=True)
     ]
     rfs, rfs_terms = combine_rfs(
@@ -298,22 +312,28 @@ def _why_no_outcome(case: Case, label_map: Volume, on_roi: np.ndarray) -> str | 
     if not label_map.array.any():
         return "no lesion is contoured"
     if not on_roi.any():
-        return "the contours lie outside what PET and CT share"
+        wholly = share_outside(label_map, shared_grid(case)) == 1
+        return "the contours lie outside what PET and CT share" if wholly else "the contours span more than the region"
     if case.pet_units != PET_SUV:
         return "the PET is not in SUV"
     return None
 
 
-def _mask_notices(label_map: Volume, on_roi: np.ndarray) -> list[Notice]:
+def shared_grid(case: Case) -> Geometry:
+    """The common grid of a case's CT and PET."""
+    return common_grid(case.ct.geometry, case.pet.geometry, case_id=case.case_id)
+
+
+def _mask_notices(case: Case, label_map: Volume) -> list[Notice]:
     if not label_map.array.any():
-        return [
-            Notice(
-                NO_LESION, "No lesion is contoured in either class: HPV probability and RFS are not given."
-            )
-        ]
-    if not on_roi.any():
+        return [Notice(NO_LESION, "No lesion is contoured in either class: HPV probability and RFS are not given.")]
+    share = share_outside(label_map, shared_grid(case))
+    if share == 1:
         text = "The contours lie outside what PET and CT share: radiomics, HPV probability and RFS are not given."
         return [Notice(MASK_OUTSIDE_PET, text)]
+    if share:
+        text = f"{percent(share)} of the contoured volume lies outside what PET and CT share"
+        return [Notice(MASK_OUTSIDE_PET, f"{text} and is left out of radiomics, HPV probability and RFS.")]
     return []
 
 

@@ -19,7 +19,7 @@ def load_plugin(name: str):
     Raises
     ------
     MMPLError
-        If nothing is registered, or it cannot be imported because slicer-core is missing.
+        If nothing is registered, or it cannot be imported because slicer-core or a system library is missing.
     """
     found = tuple(entry_points(group=GROUP, name=name))
     remedy = "install the Slicer side with: pip install 'mmpl[slicer-core]'"
@@ -29,3 +29,5 @@ def load_plugin(name: str):
         return found[0].load()
     except ModuleNotFoundError as error:
         raise MMPLError(f"'{name}' needs the Python package '{error.name}'; {remedy}") from error
+    except ImportError as error:
+        raise MMPLError(f"'{name}' cannot be loaded ({error}): install the library it names") from error

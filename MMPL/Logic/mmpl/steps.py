@@ -12,6 +12,7 @@ from mmpl.geometry import Geometry, Volume
 from mmpl.network.run import predict_array
 from mmpl.notices import MASK_OUTSIDE_ROI, Notice
 from mmpl.preprocess.field_of_view import lesion_centroid, outcome_patch
+from mmpl.preprocess.grid import common_grid
 from mmpl.preprocess.network_grid import background_values, padded_voxels, to_roi_grid
 from mmpl.preprocess.prepare import label_on_ct, label_on_roi, prepare
 from mmpl.preprocess.roi import shifted_to_hold
@@ -111,15 +112,12 @@ def radiomics_roi(case: Case, roi: RoiCase, label_map: Volume) -> tuple[RoiCase,
         return roi, ()
     shifted = prepare(case, roi=shifted_to_hold(roi.geometry, *bounds))
     shift = np.asarray(shifted.geometry.origin_mm) - np.asarray(roi.geometry.origin_mm)
-    moved = ", ".join(
-        f"{abs(d):.0f} mm {names[int(d > 0)]}" for d, names in zip(shift, _SIDES, strict=True) if d
-    )
-    outside = _voxels_outside(label_map, shifted.geometry)
+    moved = ", ".join(f"{abs(d):.0f} mm {names[int(d > 0)]}" for d, names in zip(shift, _SIDES, strict=True) if d)
+    outside = share_outside(label_map, shifted.geometry)
     text = "The contours leave the region of interest"
     text += f": radiomics are read from the same box moved {moved}." if moved else "."
     if outside:
-        share = 100 * outside / np.count_nonzero(label_map.array)
-        text += f" {share:.1f} % of the contoured volume still lies outside it and is left out of radiomics."
+        text += f" {percent(outside)} of the contoured volume still lies outside it and is left out of radiomics."
     return shifted, (Notice(MASK_OUTSIDE_ROI, text),)
 
 
@@ -141,12 +139,30 @@ def _holds(roi: Geometry, low_lps, high_lps) -> bool:
     return bool(np.all(low >= -0.5) and np.all(high <= np.asarray(roi.size) - 0.5))
 
 
-def _voxels_outside(label_map: Volume, roi: Geometry) -> int:
+def share_outside(label_map: Volume, grid: Geometry) -> float:
+    """Fraction of the labelled voxels whose centres lie outside a grid; 0 when nothing is labelled."""
     xyz = np.argwhere(label_map.array)[:, ::-1]
-    index = roi.index(label_map.geometry.physical(xyz))
-    return int(np.any((index < -0.5) | (index > np.asarray(roi.size) - 0.5), axis=1).sum())
+    if len(xyz) == 0:
+        return 0.0
+    index = grid.index(label_map.geometry.physical(xyz))
+    return float(np.any((index < -0.5) | (index > np.asarray(grid.size) - 0.5), axis=1).mean())
+
+
+def percent(share: float) -> str:
+    """A fraction above 0 for people."""
+    return "Less than 0.1 %" if share < 0.0005 else f"{100 * share:.1f} %"
 
 
 def label_for_measurement(label_map: Volume, roi: RoiCase) -> np.ndarray:
-    """A CT-grid label map on the 1 mm ROI. The only way a mask reaches radiomics and the heads."""
-    return label_on_roi(label_map, roi.geometry)
+    """A CT-grid label map on the 1 mm ROI. The only way a mask reaches radiomics and the heads.
+
+    Voxels outside what PET and CT share are left out: the ROI is padded there, and air is no measurement.
+    """
+    labels = label_on_roi(label_map, roi.geometry)
+    shared = common_grid(roi.ct_geometry, roi.pet_native.geometry)
+    start = np.rint(roi.geometry.index(shared.origin_mm)).astype(int)
+    for axis, (first, n) in enumerate(zip(start[::-1], shared.size[::-1], strict=True)):
+        across = np.moveaxis(labels, axis, 0)
+        across[: max(first, 0)] = 0
+        across[max(first + n, 0) :] = 0
+    return labels

@@ -110,9 +110,7 @@ def test_oblique_and_separable_paths_agree():
     tilted = ((1, -hair, 0), (hair, 1, 0), (0, 0, 1))
     array = np.random.default_rng(0).normal(size=(9, 8, 7)).astype(np.float32)
     grid = Geometry((5, 5, 5), (1.1, 1.1, 1.1), (1, 1, 1))
-    straight = resample(
-        Volume(array, Geometry((7, 8, 9), (1, 1, 1), (0, 0, 0))), grid, method="bspline", fill=0
-    )
+    straight = resample(Volume(array, Geometry((7, 8, 9), (1, 1, 1), (0, 0, 0))), grid, method="bspline", fill=0)
     source = Geometry((7, 8, 9), (1, 1, 1), (0, 0, 0), tilted)
     assert not source.is_axis_aligned()
     np.testing.assert_allclose(
@@ -125,9 +123,7 @@ def test_outside_is_fill_and_inside_reaches_half_a_voxel():
     grid = Geometry((8, 1, 1), (1, 1, 1), (-1.9, 0, 0))  # source voxels span -1 .. 5
     expected = [-1, 5, 5, 5, 5, 5, 5, -1]
     for method in INTERPOLATORS:
-        np.testing.assert_allclose(
-            resample(volume, grid, method=method, fill=-1).array[0, 0], expected, atol=1e-5
-        )
+        np.testing.assert_allclose(resample(volume, grid, method=method, fill=-1).array[0, 0], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", ["bspline", "linear", "nearest"])
@@ -149,9 +145,7 @@ def test_nearest_keeps_the_type_and_others_give_float32():
 
 def test_ties_do_not_depend_on_how_the_volume_is_stored():
     """A point halfway between two voxels takes the same physical neighbour, stored forwards or backwards."""
-    forwards = Volume(
-        np.arange(4, dtype=np.uint8).reshape(1, 1, 4), Geometry((4, 1, 1), (2, 2, 2), (0, 0, 0))
-    )
+    forwards = Volume(np.arange(4, dtype=np.uint8).reshape(1, 1, 4), Geometry((4, 1, 1), (2, 2, 2), (0, 0, 0)))
     flip = ((-1, 0, 0), (0, 1, 0), (0, 0, 1))
     backwards = Volume(forwards.array[..., ::-1], Geometry((4, 1, 1), (2, 2, 2), (6, 0, 0), flip))
     grid = Geometry((3, 1, 1), (2, 1, 1), (1, 0, 0))

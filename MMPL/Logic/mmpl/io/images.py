@@ -136,9 +136,7 @@ def check_varies(volume: Volume, what: str) -> None:
     """
     low = volume.array.min()
     if low == volume.array.max():
-        raise InputError(
-            f"the {what} is constant: every voxel is {low:g}, so it shows nothing; check the export"
-        )
+        raise InputError(f"the {what} is constant: every voxel is {low:g}, so it shows nothing; check the export")
 
 
 def _read_image(path: Path, what: str, *, several_values_allowed: bool = False) -> sitk.Image:
@@ -174,8 +172,20 @@ def _read_checked(path: Path, what: str) -> sitk.Image:
         except RuntimeError as error:
             whole.result()  # a truncated file says more than SimpleITK does
             raise _read_error(path, what, str(error)) from error
-        whole.result()
-    return image
+        return _with_nan(image, whole.result())
+
+
+def _with_nan(image: sitk.Image, index: np.ndarray) -> sitk.Image:
+    """Put NaN back where the NIfTI reader wrote 0 for a voxel that is not finite."""
+    array = sitk.GetArrayViewFromImage(image)
+    index = index[index < array.size]
+    if not len(index) or image.GetNumberOfComponentsPerPixel() != 1 or array.dtype.kind != "f":
+        return image
+    array = sitk.GetArrayFromImage(image)
+    array.flat[index] = np.nan
+    mended = sitk.GetImageFromArray(array, isVector=False)
+    mended.CopyInformation(image)
+    return mended
 
 
 def _read_error(path: Path, what: str, message: str) -> InputError:
@@ -192,9 +202,7 @@ def _check_header(image: sitk.Image, path: Path, what: str) -> None:
     if min(size) == 0:
         raise InputError(f"{what} {path} has no voxels (size {_times(size)}): export it again")
     if len(size) == 4 and size[3] != 1:
-        raise InputError(
-            f"{what} {path} has four dimensions ({_times(size)}): give a single three-dimensional frame"
-        )
+        raise InputError(f"{what} {path} has four dimensions ({_times(size)}): give a single three-dimensional frame")
     if len(size) not in (3, 4) or min(size[:3]) < 2:
         raise InputError(f"{what} {path} is a single slice ({_times(size)}): give the whole volume")
 
@@ -228,8 +236,7 @@ def _labels_of_segments(image: sitk.Image, path: Path, what: str) -> np.ndarray:
         label = _label_of_name(name)
         if label is None:
             raise InputError(
-                f'{what} {path} has a segment named "{name}": name the segments "GTVp" and "GTVn" '
-                "and delete the others"
+                f'{what} {path} has a segment named "{name}": name the segments "GTVp" and "GTVn" and delete the others'
             )
         masks[label] |= layers[..., layer] == value
     labels = np.zeros(layers.shape[:3], np.uint8)

@@ -3,6 +3,7 @@
 SimpleITK reads a truncated ``.nii.gz`` or ``.nii``, and compressed NRRD and MHA data with flipped bits,
 without an error and returns wrong voxels. So the stored stream is checked here: compressed data must
 inflate to its end with the right checksum, and to at least the number of bytes the header promises.
+ITK's NIfTI library also turns NaN and infinite voxels into 0 without a word; they are looked for on the way.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from mmpl.errors import InputError
 
@@ -31,43 +34,81 @@ class StoredData:
     offset : first byte of the (compressed) data
     compressed : gzip or zlib, else raw
     size : least number of bytes after ``offset`` once inflated; None when the header does not say
+    floats : numpy type of the voxels where they are to be looked at (NIfTI with float voxels), else None
+    first_voxel : bytes before the first voxel once inflated, for ``floats``
     """
 
     path: Path
     offset: int
     compressed: bool
     size: int | None
+    floats: str | None = None
+    first_voxel: int = 0
 
 
-def check_stored_data(path: Path, what: str) -> None:
+class _NotFiniteVoxels:
+    """Finds NaN and infinite voxels in a stream of bytes."""
+
+    def __init__(self, stored: StoredData):
+        self._type = np.dtype(stored.floats or "u1")
+        self._skip = stored.first_voxel
+        self._wanted = stored.floats is not None
+        self._rest, self._seen, self._found = b"", 0, []
+
+    def look_at(self, data: bytes) -> None:
+        if not self._wanted:
+            return
+        skipped = data[: self._skip]
+        self._skip -= len(skipped)
+        data = self._rest + data[len(skipped) :]
+        whole = len(data) - len(data) % self._type.itemsize
+        voxels = np.frombuffer(data[:whole], self._type)
+        self._found.append(np.flatnonzero(~np.isfinite(voxels)) + self._seen)
+        self._rest, self._seen = data[whole:], self._seen + len(voxels)
+
+    def index(self) -> np.ndarray:
+        """Indices in the order of the file."""
+        return np.concatenate(self._found) if self._found else np.empty(0, dtype=int)
+
+
+def check_stored_data(path: Path, what: str) -> np.ndarray:
     """Raise InputError when the voxels of an image file are cut short or damaged.
 
     Parameters
     ----------
     path : a .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd file
     what : what the image is, for the message
+
+    Returns
+    -------
+    int array, indices (x fastest) of NaN and infinite voxels that the reader will have turned into 0
     """
     stored = _find_stored_data(path, what)
     if stored is None:
-        return
+        return np.empty(0, dtype=int)
     if not stored.path.is_file():
         raise InputError(
-            f"{what} {path} keeps its voxels in {stored.path.name}, which is missing: "
-            "put it beside the header"
+            f"{what} {path} keeps its voxels in {stored.path.name}, which is missing: put it beside the header"
         )
-    found = _inflated_size(stored, what) if stored.compressed else _raw_size(stored)
+    voxels = _NotFiniteVoxels(stored)
+    found = _inflated_size(stored, what, voxels) if stored.compressed else _raw_size(stored, voxels)
     if stored.size is not None and found < stored.size:
         raise InputError(
             f"{what} {stored.path} is cut short: {found} of {stored.size} bytes of image data are "
             "there; copy or export it again"
         )
+    return voxels.index()
 
 
-def _raw_size(stored: StoredData) -> int:
+def _raw_size(stored: StoredData, voxels: _NotFiniteVoxels) -> int:
+    if stored.floats:
+        with stored.path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                voxels.look_at(chunk)
     return max(stored.path.stat().st_size - stored.offset, 0)
 
 
-def _inflated_size(stored: StoredData, what: str) -> int:
+def _inflated_size(stored: StoredData, what: str, voxels: _NotFiniteVoxels) -> int:
     """Bytes that the compressed data inflate to, all gzip members together."""
     total, members = 0, 0
     inflater = zlib.decompressobj(GZIP_OR_ZLIB)
@@ -76,7 +117,9 @@ def _inflated_size(stored: StoredData, what: str) -> int:
             file.seek(stored.offset)
             chunk = file.read(CHUNK_BYTES)
             while chunk:
-                total += len(inflater.decompress(chunk))
+                data = inflater.decompress(chunk)
+                voxels.look_at(data)
+                total += len(data)
                 chunk = inflater.unused_data
                 if inflater.eof:
                     members += 1
@@ -88,9 +131,7 @@ def _inflated_size(stored: StoredData, what: str) -> int:
                     chunk = file.read(CHUNK_BYTES)
     except zlib.error as error:
         raise InputError(f"{what} {stored.path} is damaged ({error}): copy or export it again") from error
-    raise InputError(
-        f"{what} {stored.path} is cut short: its compressed data end early; copy or export it again"
-    )
+    raise InputError(f"{what} {stored.path} is cut short: its compressed data end early; copy or export it again")
 
 
 def _find_stored_data(path: Path, what: str) -> StoredData | None:
@@ -112,35 +153,39 @@ def _nifti_data(path: Path, what: str) -> StoredData:
             head = zlib.decompressobj(GZIP_OR_ZLIB).decompress(head)
         except zlib.error as error:
             raise InputError(f"{what} {path} is damaged ({error}): copy or export it again") from error
-    return StoredData(path, 0, compressed, _nifti_file_size(head))
+    size, floats, first_voxel = _nifti_layout(head)
+    return StoredData(path, 0, compressed, size, floats, first_voxel)
 
 
-def _nifti_file_size(head: bytes) -> int | None:
+_NIFTI_FLOATS = {16: "f4", 64: "f8"}
+
+
+def _nifti_layout(head: bytes) -> tuple[int | None, str | None, int]:
+    """Bytes of the whole file, numpy type of float voxels, and bytes before the first voxel."""
     for order in "<>":
         if len(head) >= 348 and struct.unpack_from(f"{order}i", head)[0] == 348:
             dims = struct.unpack_from(f"{order}8h", head, 40)
-            bits = struct.unpack_from(f"{order}h", head, 72)[0]
+            kind, bits = struct.unpack_from(f"{order}2h", head, 70)
             start = struct.unpack_from(f"{order}f", head, 108)[0]
             break
         if len(head) >= 540 and struct.unpack_from(f"{order}i", head)[0] == 540:
             dims = struct.unpack_from(f"{order}8q", head, 16)
-            bits = struct.unpack_from(f"{order}h", head, 14)[0]
+            kind, bits = struct.unpack_from(f"{order}2h", head, 12)
             start = struct.unpack_from(f"{order}q", head, 168)[0]
             break
     else:
-        return None
+        return None, None, 0
     if not (0 < dims[0] < 8 and math.isfinite(start)):
-        return None
-    return int(start) + math.prod(dims[1 : dims[0] + 1]) * bits // 8
+        return None, None, 0
+    floats = order + _NIFTI_FLOATS[kind] if kind in _NIFTI_FLOATS else None
+    return int(start) + math.prod(dims[1 : dims[0] + 1]) * bits // 8, floats, int(start)
 
 
 _NRRD_TYPE_BYTES = {
     **dict.fromkeys(("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"), 1),
     **dict.fromkeys(("short", "short int", "signed short", "signed short int", "int16", "int16_t"), 2),
     **dict.fromkeys(("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"), 2),
-    **dict.fromkeys(
-        ("int", "signed int", "int32", "int32_t", "uint", "unsigned int", "uint32", "uint32_t"), 4
-    ),
+    **dict.fromkeys(("int", "signed int", "int32", "int32_t", "uint", "unsigned int", "uint32", "uint32_t"), 4),
     **dict.fromkeys(("longlong", "long long", "int64", "int64_t", "ulonglong", "uint64", "uint64_t"), 8),
     "float": 4,
     "double": 8,

@@ -60,6 +60,9 @@ class OutputFolder:
             except OSError as failure:
                 self._discard()
                 raise _output_error(self.path, failure) from failure
+            except BaseException:  # Ctrl-C
+                self._discard()
+                raise
             return
         about_output = isinstance(error, OSError) and self._concerns_output(error)
         self._discard()
@@ -111,9 +114,7 @@ def write_json_atomic(path: str | Path, value: object) -> None:
     OutputError
         If it cannot be written.
     """
-    write_text_atomic(
-        path, json.dumps(json_ready(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+    write_text_atomic(path, json.dumps(json_ready(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_bytes_atomic(path: str | Path, data: bytes) -> None:
@@ -153,7 +154,7 @@ def _move_files(source: Path, target: Path) -> None:
                 os.replace(place, old)
             done.append((place, old))
             os.replace(file, place)
-    except OSError:
+    except BaseException:  # Ctrl-C too: half of the new files would be worse than none
         _restore(done, made)
         raise
     finally:
@@ -172,9 +173,7 @@ def _restore(done: list[tuple[Path, Path | None]], made: list[Path]) -> None:
 
 def _output_error(path: Path, error: OSError) -> OutputError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(
-            f"output {path} cannot be written: the disk is full; free some space or choose another"
-        )
+        return OutputError(f"output {path} cannot be written: the disk is full; free some space or choose another")
     reason = error.strerror or str(error)
     return OutputError(f"output {path} cannot be written ({reason}): choose a folder you may write to")
 

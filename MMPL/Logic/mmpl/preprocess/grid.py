@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mmpl.errors import GeometryError
-from mmpl.geometry import Geometry
+from mmpl.geometry import Geometry, Volume
 
 GRID_SPACING_MM = 1.0
+PADDING_TOLERANCE = 1e-3  # HU or SUV; what differs from the padding by more is content
 AXIS_NAMES = ("left-right", "front-back", "head-foot")  # LPS
 
 
@@ -34,3 +35,36 @@ def common_grid(ct: Geometry, pet: Geometry, *, case_id: str = "case") -> Geomet
         )
     size = np.floor((high - low) / GRID_SPACING_MM + 1e-6).astype(int) + 1
     return Geometry(size, (GRID_SPACING_MM,) * 3, low)
+
+
+def placement_grid(grid: Geometry, ct: Volume, pet: Volume) -> Geometry:
+    """The part of the common grid on which the cranial slab and the ROI are placed.
+
+    For axis-aligned images this is the whole common grid. The bounding box of an oblique image grows with its tilt,
+    by corners that hold padding or air, and "the top quarter" would move away from the head with it; so what counts
+    there is where the image holds something, and no more than its reach along its own axes. Voxels are still
+    sampled on the whole common grid.
+    """
+    bounds = [content_bounds_lps(volume) for volume in (ct, pet) if not volume.geometry.is_axis_aligned()]
+    if not bounds:
+        return grid
+    low = np.ceil(np.max([grid.index(low) for low, _ in bounds], axis=0) - 1e-6).astype(int)
+    high = np.floor(np.min([grid.index(high) for _, high in bounds], axis=0) + 1e-6).astype(int)
+    low, high = np.maximum(low, 0), np.minimum(high, np.asarray(grid.size) - 1)
+    return grid if np.any(high < low) else grid.cropped(low, high - low + 1)
+
+
+def content_bounds_lps(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest LPS coordinate of an oblique image's content.
+
+    Padding is what has the value of the first voxel, when all eight corners have it.
+    """
+    low, high = volume.geometry.axis_bounds_lps()
+    corners = volume.array[np.ix_(*[(0, n - 1) for n in volume.array.shape])]
+    if np.ptp(corners) > 0:
+        return low, high
+    zyx = np.argwhere(np.abs(volume.array - corners.flat[0]) > PADDING_TOLERANCE)
+    if zyx.size == 0:
+        return low, high
+    points = volume.geometry.physical(zyx[:, ::-1])
+    return np.maximum(low, points.min(axis=0)), np.minimum(high, points.max(axis=0))

@@ -7,7 +7,7 @@ import numpy as np
 from mmpl.case import Case, RoiCase
 from mmpl.geometry import Geometry, Volume
 from mmpl.notices import SMALL_OVERLAP, Notice
-from mmpl.preprocess.grid import common_grid
+from mmpl.preprocess.grid import common_grid, placement_grid
 from mmpl.preprocess.roi import clean_pet, find_centre, roi_geometry
 from mmpl.resample import resample
 
@@ -41,9 +41,10 @@ def prepare(case: Case, *, roi: Geometry | None = None) -> RoiCase:
         text = f"PET and CT share only {extent} mm: what lies outside is neither segmented nor measured."
         notices.append(Notice(SMALL_OVERLAP, text))
     if roi is None:
-        centre, notice = find_centre(case.pet, grid)
+        placement = placement_grid(grid, case.ct, case.pet)
+        centre, notice = find_centre(case.pet, placement)
         notices += [notice] if notice else []
-        roi = roi_geometry(grid, centre)
+        roi = roi_geometry(placement, centre)
     else:
         centre = roi.physical((np.asarray(roi.size) - 1) / 2)
     ct = _on_roi(case.ct, grid, roi, fill=CT_AIR_HU)

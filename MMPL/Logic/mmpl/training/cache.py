@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mmpl.case import GTVN, GTVP, RoiCase
+from mmpl.case import GTVN, GTVP, PET_SUV, RoiCase
 from mmpl.io.case import read_case
 from mmpl.io.images import read_label_map
 from mmpl.preprocess.network_grid import network_input, to_network_grid
 from mmpl.preprocess.prepare import label_on_roi, prepare
 from mmpl.progress import Progress, silent
 from mmpl.training.cohort import CohortCase
+from mmpl.training.errors import require
 from mmpl.training.parallel import each
 
 
@@ -36,7 +37,12 @@ class CachedCase:
 
 def load_roi(case: CohortCase) -> RoiCase:
     """Read and prepare one case exactly as inference does."""
-    return prepare(read_case(case.patient_id, case.ct_path, case.pt_path))
+    read = read_case(case.patient_id, case.ct_path, case.pt_path)
+    require(
+        read.pet_units == PET_SUV,
+        f"{case.pt_path}: the PET of {case.patient_id} is not in SUV; convert it or leave the patient out",
+    )
+    return prepare(read)
 
 
 def cache_case(case: CohortCase, path: Path, spacing_mm: float) -> None:

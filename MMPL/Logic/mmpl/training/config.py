@@ -68,6 +68,7 @@ class TrainingConfig:
     folds : networks, and members of the ensemble
     overlap : of the inference windows
     breaks_days : ends of the discrete-time intervals, first 0
+    time_zero : what the cohort's RFS days count from; printed on every time axis
     workers : processes for per-case work (caching, out-of-fold masks, radiomics)
     autocast : run training convolutions in bfloat16 where the device has it
     """
@@ -84,6 +85,7 @@ class TrainingConfig:
     feature_set: FeatureSet = field(default_factory=FeatureSet.full)
     overlap: float = 0.5
     breaks_days: tuple[float, ...] = BREAKS_DAYS
+    time_zero: str = "end of radiotherapy"
     workers: int = 1
     autocast: bool = True
 
@@ -103,16 +105,17 @@ class TrainingConfig:
 
     @classmethod
     def demo(cls) -> TrainingConfig:
-        """Three narrow members at 3 mm: what the bundled demo model is trained with."""
+        """Three narrow members at 4 mm: what the bundled demo model is trained with."""
         return cls(
             name="mmpl-demo",
             folds=3,
             network=NetworkConfig.demo(),
-            segmentation=StageConfig(8, 2, (3e-3, 1.5e-3, 4e-4)),
-            hpv=StageConfig(4, 8, (1e-3, 5e-4, 1e-4)),
-            rfs=StageConfig(4, 8, (1e-3, 5e-4, 1e-4)),
+            segmentation=StageConfig(24, 2, (3e-3, 1.5e-3, 4e-4)),
+            hpv=StageConfig(6, 8, (1e-3, 5e-4, 1e-4)),
+            rfs=StageConfig(6, 8, (1e-3, 5e-4, 1e-4)),
             feature_set=FeatureSet.demo(),
-            overlap=0.25,
+            overlap=0.5,
+            time_zero="synthetic time zero",
             workers=2,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections import deque
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from mmpl.progress import Progress, silent
 from mmpl.training.config import StageConfig
+from mmpl.training.errors import require
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -38,6 +40,8 @@ def fit(
     batches : epoch -> iterable of (image, target); must depend on the epoch alone, so that a resumed run goes on
         as an uninterrupted one would
     loss_function : (output, target) -> scalar
+    autocast : run the passes in bfloat16 on a GPU. Never on a CPU: PyTorch 2.13's bfloat16 weight gradients of
+        convolutions over 2 x 2 x 2 voxels are now and then NaN there.
     folder : holds ``checkpoint.pt`` while training runs, and ``log.jsonl``
 
     Returns
@@ -59,14 +63,15 @@ def fit(
         losses = []
         for image, target in prefetched(batches(epoch)):
             image = image.to(device).contiguous(memory_format=torch.channels_last_3d)
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast and device.type == "cuda"):
                 output = net(image)
             loss = loss_function(output.float(), target.to(device))
+            losses.append(float(loss.detach()))
+            require(math.isfinite(losses[-1]), f"{step}: the loss became {losses[-1]} in epoch {epoch}")
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), max_norm=10.0)
             optimizer.step()
-            losses.append(float(loss.detach()))
         _save(checkpoint, net, optimizer, epoch + 1)
         record = {
             "epoch": epoch,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from monai.data import Dataset
+from monai.data import Dataset, MetaTensor
 from monai.transforms import (
     Compose,
     RandAffined,
@@ -64,7 +64,7 @@ class SegmentationPatches(Dataset):
         item["label"] = torch.from_numpy(item["label"].astype(np.float32) / 255)
         out = self.transform(item)
         out = out[0] if isinstance(out, list) else out
-        return torch.as_tensor(out["image"]), torch.as_tensor(out["label"]).clamp(0, 1)
+        return _plain(out["image"]), _plain(out["label"]).clamp(0, 1)
 
 
 class OutcomePatches(Dataset):
@@ -98,7 +98,7 @@ class OutcomePatches(Dataset):
         # the affine transform shifts, so the cut is wider than the patch it keeps; the patch is inference's own
         wide = cut_patch(item["image"].astype(np.float32), item["centre"], self.window, margin=MARGIN)
         image = self.transform({"image": torch.from_numpy(wide)})["image"]
-        return torch.as_tensor(image), torch.from_numpy(item["target"])
+        return _plain(image), torch.from_numpy(item["target"])
 
 
 def segmentation_transform(window: int, spacing_mm: float, augmentation: AugmentationConfig) -> Compose:
@@ -151,6 +151,11 @@ def seed_everything(seed: int) -> None:
     """Seed torch, numpy and MONAI for one stage of one fold."""
     set_determinism(seed)
     torch.use_deterministic_algorithms(False)
+
+
+def _plain(image: torch.Tensor) -> torch.Tensor:
+    """The tensor without MONAI's metadata, which would slow every operation after."""
+    return image.as_tensor() if isinstance(image, MetaTensor) else image
 
 
 def _sample(indices: np.ndarray, draw: np.random.Generator) -> np.ndarray:

@@ -24,7 +24,8 @@ import numpy as np
 import pandas as pd
 
 from mmpl.bundle.reader import Bundle
-from mmpl.errors import OutputError, TrainingError
+from mmpl.clinical.fields import parse_record
+from mmpl.errors import ClinicalError, OutputError, TrainingError
 from mmpl.io.output import write_json_atomic
 from mmpl.phantom.cohort import MANIFEST
 from mmpl.progress import Progress, silent
@@ -51,7 +52,7 @@ from mmpl.training.stages import (
 
 PHANTOM_LIMITATIONS = (
     "Trained on synthetic phantoms only: nothing it says of a real patient means anything.",
-    "Narrow networks at 3 mm: contours are smoother than full-width networks at 1 mm would draw.",
+    "Narrow networks at 4 mm: contours are smoother than full-width networks at 1 mm would draw.",
 )
 
 
@@ -73,6 +74,7 @@ def train(data: Path, out: Path, config: TrainingConfig, *, progress: Progress =
     require(len(cases) >= config.folds, f"{data}: {len(cases)} patients cannot fill {config.folds} folds")
     _claim(out, config, cases)
     folds = _folds(out, cases, config)
+    _check_trainable(cases, folds, config)
     cache = out / "cache"
     build_cache(cases, cache, config.network.spacing_mm, workers=config.workers, progress=progress)
     runs = [
@@ -88,7 +90,7 @@ def train(data: Path, out: Path, config: TrainingConfig, *, progress: Progress =
     statistics = fit_ensemble([table], StatisticsConfig(), config.seed)
     progress("forests and Cox models", 1.0)
     scores = {"out_of_fold": _pooled_scores(statistics)}
-    return assemble(out / "bundle", config, runs, statistics, _provenance(data, cases, cache), scores)
+    return assemble(out / "bundle", config, runs, statistics, _provenance(data, cases, cache, config), scores)
 
 
 def _claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase]) -> None:
@@ -111,6 +113,22 @@ def _claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase]) -> No
         not changed,
         f"{out}: holds a run with another '{changed[0] if changed else ''}'; choose another folder",
     )
+
+
+def _check_trainable(cases: Sequence[CohortCase], folds: Mapping[str, int], config: TrainingConfig) -> None:
+    """Find out before hours of training whether every record can be read and every fold has what it needs."""
+    for case in cases:
+        try:
+            parse_record(case.clinical)
+        except ClinicalError as error:
+            raise TrainingError(f"patient {case.patient_id}: {error}") from error
+    for fold in range(config.folds):
+        training = [c for c in cases if folds[c.patient_id] != fold]
+        require(any(c.label_path for c in training), f"fold {fold}: no training patient has a label map")
+        statuses = {c.hpv for c in training} - {None}
+        require(len(statuses) == 2, f"fold {fold}: the training patients need both HPV classes, found {statuses}")
+        followed = {c.relapse for c in training if c.rfs_days is not None} - {None}
+        require(len(followed) == 2, f"fold {fold}: needs both relapsed and censored training patients")
 
 
 def _folds(out: Path, cases: Sequence[CohortCase], config: TrainingConfig) -> dict[str, int]:
@@ -232,7 +250,9 @@ def _pooled_scores(statistics: EnsembleStatistics) -> dict[str, float]:
     return {name: float(pooled[name]) for name in ("auc", "balanced_accuracy", "c_index")}
 
 
-def _provenance(data: Path, cases: Sequence[CohortCase], cache: Path) -> Provenance:
+def _provenance(
+    data: Path, cases: Sequence[CohortCase], cache: Path, config: TrainingConfig
+) -> Provenance:
     manifest = data / MANIFEST
     lost = sum(load_cached(_cached(cache, c)).lost_voxels for c in cases)
     phantom = manifest.is_file()
@@ -249,7 +269,7 @@ def _provenance(data: Path, cases: Sequence[CohortCase], cache: Path) -> Provena
         + standardised,
         training_data=f"{what}. {lost} label voxels lay outside the region of interest.",
         phantom=phantom,
-        time_zero="synthetic time zero" if phantom else "end of radiotherapy",
+        time_zero=config.time_zero,
         created=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         limitations=PHANTOM_LIMITATIONS if phantom else (),
     )

@@ -289,9 +289,7 @@ def test_own_segmentation_is_read_back(tmp_path, a_label_map):
 
 
 def ramp():
-    return Volume(
-        np.arange(1000, dtype=np.float32).reshape(10, 10, 10), Geometry((10, 10, 10), (1, 1, 1), (0, 0, 0))
-    )
+    return Volume(np.arange(1000, dtype=np.float32).reshape(10, 10, 10), Geometry((10, 10, 10), (1, 1, 1), (0, 0, 0)))
 
 
 def test_finite_image_is_left_alone():
@@ -324,3 +322,15 @@ def test_constant_pet(value):
     with pytest.raises(InputError, match=f"the PET is constant: every voxel is {value:g}"):
         check_varies(volume.with_array(np.full_like(volume.array, value)), "PET")
     check_varies(volume, "PET")
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_voxels_without_a_value_are_seen_in_every_format(tmp_path, suffix, dtype):
+    """ITK's NIfTI reader alone would give 0, which is water in a CT."""
+    array = np.random.default_rng(3).normal(size=(20, 31, 37)).astype(dtype)
+    array[0, 0, 0], array[7, 8, 9], array[19, 30, 36] = np.nan, np.inf, -np.inf
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / f"image{suffix}"))
+    found = read_volume(tmp_path / f"image{suffix}").array
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(array))
+    np.testing.assert_array_equal(found[1:7], array[1:7].astype(np.float32))

@@ -7,12 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from conftest import head_case
 
 from mmpl.case import Case
 from mmpl.errors import GeometryError
 from mmpl.geometry import Geometry, Volume, image_from_volume, volume_from_image
-from mmpl.metrics.segmentation import dice
+from mmpl.io.case import read_case
 from mmpl.notices import ROI_FALLBACK, SMALL_OVERLAP
 from mmpl.preprocess.grid import common_grid
 from mmpl.preprocess.prepare import label_on_ct, label_on_roi, prepare
@@ -27,14 +26,8 @@ def stored_as(volume: Volume, axes: str, flips: tuple[bool, bool, bool]) -> Volu
 
 
 @pytest.fixture(scope="module")
-def prepared_plain():
-    from conftest import head_case
-
-    case = head_case(
-        Geometry((61, 59, 101), (4, 4, 4), (-110.0, -140.0, -200.0)),
-        Geometry((64, 63, 136), (4, 4, 3), (-116.3, -148.6, -203.1)),
-    )
-    return case, prepare(case)
+def prepared_plain(a_case):
+    return a_case, prepare(a_case)
 
 
 @pytest.mark.parametrize(
@@ -47,27 +40,21 @@ def prepared_plain():
 def test_flipped_and_permuted_storage_changes_nothing(prepared_plain, ct_order, pet_order):
     case, plain = prepared_plain
     other = prepare(replace(case, ct=stored_as(case.ct, *ct_order), pet=stored_as(case.pet, *pet_order)))
-    assert not other.ct_geometry == plain.ct_geometry
+    assert other.ct_geometry != plain.ct_geometry
     assert other.geometry.is_close(plain.geometry, 1e-6)
     np.testing.assert_allclose(other.pet_suv, plain.pet_suv, atol=1e-5)
     np.testing.assert_allclose(other.ct_hu, plain.ct_hu, atol=5e-3)  # 1e-5 of the 900 HU spanned
 
 
 def test_nrrd_and_nifti_give_the_same_roi(prepared_plain, tmp_path):
-    from mmpl.io.case import read_case
-
-    case, _ = prepared_plain
-    # a short one: what is compared is the reading
-    prepared = []
-    for suffix in (".nrrd", ".nii.gz", ".mha"):
-        for name, volume in (("ct", case.ct), ("pt", case.pet)):
-            sitk.WriteImage(image_from_volume(volume), str(tmp_path / f"{name}{suffix}"))
-        read = read_case("head", tmp_path / f"ct{suffix}", tmp_path / f"pt{suffix}")
-        prepared.append(prepare(read))
-    for other in prepared[1:]:
-        assert other.geometry.is_close(prepared[0].geometry, 1e-3)
-        np.testing.assert_allclose(other.pet_suv, prepared[0].pet_suv, atol=1e-4)
-        np.testing.assert_allclose(other.ct_hu, prepared[0].ct_hu, atol=1e-2)
+    case, plain = prepared_plain
+    sitk.WriteImage(image_from_volume(case.ct), str(tmp_path / "ct.nrrd"))
+    sitk.WriteImage(image_from_volume(case.pet), str(tmp_path / "pt.nii.gz"))
+    other = prepare(read_case("head", tmp_path / "ct.nrrd", tmp_path / "pt.nii.gz"))
+    assert other.geometry.is_close(plain.geometry, 1e-4)
+    # NIfTI keeps positions in single precision: 1e-5 mm
+    np.testing.assert_allclose(other.pet_suv, plain.pet_suv, atol=2e-4)
+    np.testing.assert_allclose(other.ct_hu, plain.ct_hu, atol=5e-3)
 
 
 def test_shapes_ranges_and_geometry(prepared_plain):
@@ -82,7 +69,6 @@ def test_shapes_ranges_and_geometry(prepared_plain):
     assert (start >= 0).all()
     assert roi.ct_geometry == case.ct.geometry
     assert roi.pet_native is case.pet
-    assert roi.pet_suv.max() == pytest.approx(10, abs=1.5)  # spline overshoot at a step edge is about 10 %
 
 
 def test_values_are_the_smooth_functions(prepared_plain):
@@ -157,8 +143,7 @@ def test_labels_survive_the_way_to_the_roi_and_back(spacing, flips):
     back = label_on_ct(label_on_roi(Volume(labels, ct), roi), roi, ct)
     assert back.geometry == ct
     assert back.array.dtype == np.uint8
-    for value in (1, 2):
-        assert dice(back.array == value, labels == value) == 1.0
+    np.testing.assert_array_equal(back.array, labels)  # Dice 1, the lone voxel included
 
 
 def test_labels_outside_the_roi_are_lost_and_the_grid_is_the_cts():
@@ -170,7 +155,3 @@ def test_labels_outside_the_roi_are_lost_and_the_grid_is_the_cts():
     expected = np.zeros(ct.shape, np.uint8)
     expected[4:14, 4:14, 4:14] = 1
     np.testing.assert_array_equal(back.array, expected)
-
-
-def test_head_case_is_what_the_comments_say(pet_geometry, ct_geometry):
-    assert head_case(pet_geometry, ct_geometry).pet.array.max() == 10

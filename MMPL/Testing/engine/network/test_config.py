@@ -1,0 +1,39 @@
+"""The network's size as data."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mmpl.errors import BundleError
+from mmpl.network.config import NetworkConfig
+
+
+@pytest.mark.parametrize("config", [NetworkConfig.full(), NetworkConfig.demo()])
+def test_round_trip_through_json(config):
+    assert NetworkConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"stream_channels": (1, 2, 3, 4)}, "stream_channels = .*expected 5 positive"),
+        ({"decoder_convs": (1, 2, 3, 0)}, "decoder_convs = .*expected 4 positive"),
+        ({"dropout": 1.0}, "out of range"),
+        ({"spacing_mm": 0.0}, "out of range"),
+        ({"hidden_units": 0}, "out of range"),
+    ],
+)
+def test_impossible_sizes_are_refused(wrong, said):
+    with pytest.raises(BundleError, match=said):
+        NetworkConfig(**wrong)
+
+
+def test_unknown_and_missing_keys_are_named():
+    data = NetworkConfig.demo().to_dict()
+    with pytest.raises(BundleError, match="'depth'"):
+        NetworkConfig.from_dict({**data, "depth": 3})
+    del data["dropout"]
+    with pytest.raises(BundleError, match="'dropout'"):
+        NetworkConfig.from_dict(data)

@@ -1,0 +1,104 @@
+"""Running networks on arrays; weights in and out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mmpl.errors import BundleError
+from mmpl.network.config import NetworkConfig
+from mmpl.network.model import OutcomeNet, SegmentationNet
+from mmpl.network.run import (
+    outcome_net,
+    predict_array,
+    predict_batch,
+    predict_probability,
+    segmentation_net,
+    stored_weights,
+)
+
+NARROW = NetworkConfig(
+    stream_channels=(1, 2, 2, 3, 3),
+    fusion_channels=(2, 3, 3, 4, 4),
+    decoder_channels=(4, 3, 3, 2),
+    encoder_convs=(1, 1, 1, 1, 1),
+    decoder_convs=(1, 1, 1, 1),
+    hidden_units=4,
+)
+
+
+@pytest.fixture
+def trained_net():
+    """A network whose BatchNorm statistics have moved."""
+    torch.manual_seed(0)
+    net = SegmentationNet(NARROW)
+    net.train()
+    for _ in range(3):
+        net(torch.randn(2, 2, 16, 16, 16) * 3)
+    return net.eval()
+
+
+@pytest.fixture
+def batch():
+    return np.random.default_rng(0).normal(size=(2, 2, 16, 32, 16)).astype(np.float32)
+
+
+def test_stored_kernels_are_half_and_vectors_single(trained_net):
+    stored = stored_weights(trained_net)
+    assert stored["head.weight"].dtype == torch.float16
+    assert stored["head.bias"].dtype == torch.float32
+    assert stored["backbone.pet.0.first.1.running_var"].dtype == torch.float32
+    assert not [n for n in stored if n.endswith("num_batches_tracked")]
+
+
+def test_loading_gives_the_stored_network(trained_net, batch):
+    stored = stored_weights(trained_net)
+    loaded = segmentation_net(NARROW, stored, "here")
+    assert not loaded.training
+    for name, value in stored_weights(loaded).items():
+        assert torch.equal(value, stored[name])
+    np.testing.assert_allclose(predict_batch(loaded, batch), predict_batch(trained_net, batch), atol=5e-3)
+    again = segmentation_net(NARROW, stored, "here")
+    np.testing.assert_array_equal(predict_batch(again, batch), predict_batch(loaded, batch))
+
+
+def test_weights_of_another_network_are_refused(trained_net):
+    stored = stored_weights(trained_net)
+    with pytest.raises(BundleError, match=r"^member 3: tensor 'head\.bias' is missing or unknown"):
+        segmentation_net(NARROW, {n: v for n, v in stored.items() if n != "head.bias"}, "member 3")
+    with pytest.raises(BundleError, match=r"tensor 'head\.2\.bias' is missing or unknown"):
+        segmentation_net(NARROW, {**stored, "head.2.bias": torch.zeros(2)}, "member 3")
+    with pytest.raises(BundleError, match=r"'head\.bias' has shape \(3,\), expected \(2,\)"):
+        segmentation_net(NARROW, {**stored, "head.bias": torch.zeros(3)}, "member 3")
+    with pytest.raises(BundleError, match="missing or unknown"):
+        outcome_net(NARROW, 1, stored, "member 3")
+
+
+def test_other_number_of_outputs_is_refused():
+    stored = stored_weights(OutcomeNet(NARROW, 10))
+    assert outcome_net(NARROW, 10, stored, "rfs").head[-1].out_features == 10
+    with pytest.raises(BundleError, match=r"has shape \(10.*expected \(8"):
+        outcome_net(NARROW, 8, stored, "rfs")
+
+
+def test_one_of_a_batch_is_the_same_alone(trained_net, batch):
+    both = predict_batch(trained_net, batch)
+    assert both.shape == (2, 2, 16, 32, 16)
+    assert both.dtype == np.float32
+    np.testing.assert_allclose(predict_batch(trained_net, batch[:1]), both[:1], atol=1e-5)
+    np.testing.assert_allclose(predict_batch(trained_net, batch[1:]), both[1:], atol=1e-5)
+    np.testing.assert_allclose(predict_array(trained_net, batch[1]), both[1], atol=1e-5)
+    assert not np.allclose(both[0], both[1], atol=1e-3)
+
+
+def test_probability_is_the_sigmoid(trained_net, batch):
+    expected = torch.sigmoid(torch.from_numpy(predict_batch(trained_net, batch))).numpy()
+    np.testing.assert_allclose(predict_probability(trained_net, batch), expected, atol=1e-6)
+
+
+def test_prediction_leaves_the_network_as_it_was(trained_net, batch):
+    before = {n: v.clone() for n, v in trained_net.state_dict().items()}
+    predict_batch(trained_net, batch)
+    for name, value in trained_net.state_dict().items():
+        assert torch.equal(value, before[name])

@@ -1,0 +1,137 @@
+"""What a run writes: all of it or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+
+import pytest
+
+from mmpl.case import Case
+from mmpl.errors import MMPLError, OutputError
+from mmpl.outputs import clinical_rows, report_of, write_outputs
+
+WRITERS = ("write_label_map", "write_segmentation_nrrd", "write_json_atomic", "write_features_csv", "write_text_atomic")
+
+
+@pytest.fixture
+def out(tmp_path):
+    """An output folder with files of an earlier run."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for name in ("mask.nii.gz", "results.json", "report.html", "mine.txt"):
+        (folder / name).write_text(f"old {name}")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def quick_report(request, monkeypatch):
+    """The report is slow to draw; only its own test needs it."""
+    if "real_report" not in request.fixturenames:
+        monkeypatch.setattr("mmpl.outputs.report_of", lambda *_, **__: "<html></html>")
+
+
+@pytest.fixture
+def real_report():
+    return True
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_writer_that_fails_leaves_the_folder_as_it_was(
+    writer, error, out, tiny_case, tiny_outcome, contents, monkeypatch
+):
+    before = contents(out)
+
+    def fails(*_arguments):
+        raise error
+
+    monkeypatch.setattr(f"mmpl.outputs.{writer}", fails)
+    with pytest.raises(OutputError if isinstance(error, OSError) else KeyboardInterrupt):
+        write_outputs(out, tiny_case, tiny_outcome)
+    assert contents(out) == before
+
+
+@pytest.mark.parametrize("limit", [200, 2000, 9000])
+def test_a_file_system_that_takes_no_more_leaves_the_folder_as_it_was(limit, out, tiny_case, tiny_outcome, contents):
+    resource = pytest.importorskip("resource")  # not on Windows
+    before = contents(out)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(OutputError, match="cannot be written"):
+            write_outputs(out, tiny_case, tiny_outcome)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert contents(out) == before
+
+
+@pytest.mark.parametrize("error", [OSError(13, "Permission denied"), KeyboardInterrupt()])
+@pytest.mark.parametrize("fails_at", [1, 2, 5])
+def test_a_failure_while_files_are_put_in_place_puts_the_old_ones_back(
+    error, fails_at, out, tiny_case, tiny_outcome, contents, monkeypatch
+):
+    before, replace_file, placed = contents(out), os.replace, []
+
+    def fails(source, target):
+        if os.path.dirname(target) == str(out):
+            placed.append(target)
+            if len(placed) == fails_at:
+                raise error
+        replace_file(source, target)
+
+    monkeypatch.setattr("mmpl.io.output.os.replace", fails)
+    with pytest.raises((OutputError, KeyboardInterrupt)):
+        write_outputs(out, tiny_case, tiny_outcome)
+    assert contents(out) == before
+
+
+def test_files_of_an_earlier_run_are_replaced_and_others_stay(out, tiny_case, tiny_outcome):
+    write_outputs(out, tiny_case, tiny_outcome)
+    assert (out / "mine.txt").read_text() == "old mine.txt"
+    assert json.loads((out / "results.json").read_text())["case_id"] == "TINY-1"
+    assert (out / "mask.nii.gz").read_bytes()[:2] == b"\x1f\x8b"
+    assert not [p.name for p in out.iterdir() if p.name.startswith(".")]
+
+
+def test_a_scene_that_cannot_be_written_stops_everything(out, tiny_case, tiny_outcome, contents, monkeypatch):
+    before = contents(out)
+
+    def fails(_case, _outcome, path):
+        path.write_text("half a scene")
+        raise OutputError("no scene")
+
+    monkeypatch.setattr("mmpl.outputs.load_plugin", lambda _name: fails)
+    with pytest.raises(OutputError, match="no scene"):
+        write_outputs(out, tiny_case, tiny_outcome, mrb=True)
+    assert contents(out) == before
+
+
+def test_results_that_break_their_schema_are_not_written(out, tiny_case, tiny_outcome, contents):
+    before = contents(out)
+    broken = replace(tiny_outcome, results=replace(tiny_outcome.results, case_id=""))
+    with pytest.raises(MMPLError, match="case_id"):
+        write_outputs(out, tiny_case, broken)
+    assert contents(out) == before
+
+
+def test_the_report_of_a_correction_names_both_contours(tiny_case, tiny_outcome, real_report):
+    shrunk = replace(
+        tiny_outcome,
+        results=replace(tiny_outcome.results, hpv=replace(tiny_outcome.results.hpv, probability=0.111)),
+    )
+    html = report_of(tiny_case, tiny_outcome, before=shrunk)
+    assert "was 11" in html.replace("\xa0", " ")
+    assert '<dd class="was">' in html
+    assert '<dd class="was">' not in report_of(tiny_case, tiny_outcome)
+
+
+def test_clinical_rows_are_for_people(tiny_patient):
+    record = {"age": "61", "Gender": "M", "M-stage": "MX", "HPV Status": 1, "Primary Site": "tonsil"}
+    rows = dict(clinical_rows(Case("X", tiny_patient.ct, tiny_patient.pet, clinical=record)))
+    assert rows["Age"] == "61 years"
+    assert rows["Gender"] == "male"
+    assert rows["M stage"] is None
+    assert rows["Primary Site"] == "tonsil"
+    assert rows["HPV Status"] == "1"

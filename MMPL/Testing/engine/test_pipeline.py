@@ -1,0 +1,202 @@
+"""What the pipeline promises of its numbers and notices."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mmpl.case import PET_UNKNOWN
+from mmpl.errors import ClinicalError, GeometryError
+from mmpl.geometry import Volume
+from mmpl.notices import Notice
+from mmpl.pipeline import assess, draw_contours, measure, on_ct_grid, predict, prepare_case, with_clinical
+from mmpl.steps import label_for_measurement, share_outside
+
+CT_VOXEL_ML = 0.012
+
+
+def numbers(outcome) -> dict:
+    """Results without the timings, which no two runs share."""
+    results = outcome.results.as_dict()
+    del results["timings_s"]
+    return results
+
+
+def box(geometry, low_lps, high_lps, value=1) -> Volume:
+    """A label map of the voxels whose centres lie in a box."""
+    k, j, i = np.indices(geometry.shape)
+    points = geometry.physical(np.stack([i, j, k], axis=-1))
+    inside = np.all((points >= low_lps) & (points <= high_lps), axis=-1)
+    return Volume((inside * value).astype(np.uint8), geometry)
+
+
+def text_of(outcome, code: str) -> str:
+    (text,) = [w.text for w in outcome.results.warnings if w.code == code]
+    return text
+
+
+def test_base_and_effects_add_up_to_the_hpv_probability(tiny_outcome):
+    hpv, effects = tiny_outcome.results.hpv, [c.effect for c in tiny_outcome.results.contributions["hpv"]]
+    assert hpv.base + sum(effects) == pytest.approx(hpv.probability, abs=1e-12)
+    assert np.mean(hpv.members) == pytest.approx(hpv.probability)
+    assert [abs(e) for e in effects] == sorted((abs(e) for e in effects), reverse=True)
+
+
+def test_effects_add_up_to_the_mean_linear_predictor(tiny_outcome, tiny_ensemble):
+    effects = [c.effect for c in tiny_outcome.results.contributions["rfs"]]
+    members = zip(tiny_outcome.results.rfs.members, tiny_ensemble.members, strict=True)
+    linear_predictors = [z * m.rfs.lp_sd + m.rfs.lp_mean for z, m in members]
+    assert sum(effects) == pytest.approx(np.mean(linear_predictors), abs=1e-12)
+
+
+def test_each_member_gets_its_own_hpv_probability(tiny_outcome):
+    (given,) = [c.value for c in tiny_outcome.results.contributions["rfs"] if c.feature == "hpv_probability"]
+    assert given == pytest.approx(tiny_outcome.results.hpv.probability)
+    assert len(set(tiny_outcome.results.hpv.members)) == 2
+
+
+def test_predict_is_draw_and_measure(tiny_case, tiny_prepared, tiny_ensemble):
+    drawn = draw_contours(tiny_prepared, tiny_ensemble)
+    assert numbers(predict(tiny_case, tiny_ensemble)) == numbers(measure(tiny_prepared, drawn, tiny_ensemble))
+
+
+def test_measuring_prepared_images_gives_what_assess_gives(tiny_outcome, tiny_prepared, tiny_patient, tiny_ensemble):
+    again = measure(tiny_prepared, tiny_patient.label_map, tiny_ensemble)
+    assert numbers(again) == numbers(tiny_outcome)
+    assert again.features == pytest.approx(tiny_outcome.features, nan_ok=True)
+
+
+def test_a_what_if_changes_the_prediction_and_nothing_else(tiny_outcome, tiny_prepared, tiny_patient, tiny_ensemble):
+    older = with_clinical(tiny_prepared, {**tiny_prepared.case.clinical, "Age": 80})
+    outcome = measure(older, tiny_patient.label_map, tiny_ensemble)
+    # the hand-made Cox members have a positive coefficient of age
+    assert outcome.results.rfs.risk > tiny_outcome.results.rfs.risk
+    assert outcome.results.lesions == tiny_outcome.results.lesions
+    assert outcome.features == pytest.approx(tiny_outcome.features, nan_ok=True)
+    assert tiny_prepared.case.clinical["Age"] == 61
+
+
+def test_an_impossible_record_is_found_before_the_images_are_touched(tiny_case, tiny_ensemble, monkeypatch):
+    monkeypatch.setattr("mmpl.pipeline.prepare", lambda _case: pytest.fail("images were prepared"))
+    with pytest.raises(ClinicalError, match="Age"):
+        prepare_case(replace(tiny_case, clinical={"Age": -3}), tiny_ensemble)
+
+
+def test_no_notice_is_told_twice(tiny_prepared, tiny_patient, tiny_ensemble):
+    # the same unseen category for both members, a PET without units told by reading and by radiomics
+    notice = Notice("PET_NOT_SUV", "The PET is not in SUV.")
+    case = replace(tiny_prepared.case, pet_units=PET_UNKNOWN, clinical={"Performance Status": 4}, notices=(notice,))
+    roi = replace(tiny_prepared.roi, pet_units=PET_UNKNOWN, notices=(notice,))
+    outcome = measure(replace(tiny_prepared, case=case, roi=roi), tiny_patient.label_map, tiny_ensemble)
+    told = Counter((w.code, w.text) for w in outcome.results.warnings)
+    assert max(told.values()) == 1
+    found = Counter(w.code for w in outcome.results.warnings)
+    assert found["PET_NOT_SUV"] == found["UNSEEN_CATEGORY"] == 1
+
+
+def test_a_mask_on_the_cts_grid_is_not_touched(tiny_patient):
+    same, notices = on_ct_grid(tiny_patient.label_map, tiny_patient.ct.geometry)
+    assert same.array is tiny_patient.label_map.array
+    assert notices == ()
+
+
+def test_an_empty_mask_elsewhere_is_an_empty_mask(tiny_patient, large_case):
+    empty = box(large_case.ct.geometry, (0, 0, 0), (-1, 0, 0))
+    moved, notices = on_ct_grid(empty, tiny_patient.ct.geometry)
+    assert not moved.array.any()
+    assert notices == ()
+    far = Volume(np.ones((2, 2, 2), np.uint8), replace(tiny_patient.ct.geometry, size=(2, 2, 2), origin_mm=(900, 0, 0)))
+    with pytest.raises(GeometryError, match="does not overlap the CT"):
+        on_ct_grid(far, tiny_patient.ct.geometry)
+
+
+@pytest.fixture(scope="module")
+def large_prepared(large_case, tiny_ensemble):
+    return prepare_case(large_case, tiny_ensemble)
+
+
+def test_contours_inside_the_region_of_interest_need_no_other(large_case, large_prepared, tiny_ensemble):
+    assert large_prepared.roi.geometry.size == (200, 200, 310)
+    outcome = measure(large_prepared, box(large_case.ct.geometry, (-20, -20, 0), (20, 20, 30)), tiny_ensemble)
+    assert outcome.roi is large_prepared.roi
+    assert "MASK_OUTSIDE_ROI" not in {w.code for w in outcome.results.warnings}
+
+
+def test_contours_that_leave_the_region_of_interest_move_it(large_case, large_prepared, tiny_ensemble):
+    label_map = box(large_case.ct.geometry, (-122, -10, 0), (-100, 20, 30))
+    outcome = measure(large_prepared, label_map, tiny_ensemble)
+    text = text_of(outcome, "MASK_OUTSIDE_ROI")
+    shift = np.subtract(outcome.roi.geometry.origin_mm, large_prepared.roi.geometry.origin_mm)
+    assert shift[0] < 0
+    assert shift[0] % 16 == 0
+    assert list(shift[1:]) == [0, 0]
+    assert f"moved {-shift[0]:.0f} mm to the right." in text
+    assert "still lies outside" not in text
+    # what is measured is all of it: volumes on both grids agree
+    assert outcome.label_on_roi.sum() / 1000 == pytest.approx(outcome.results.lesions["GTVp"].total.volume_ml, rel=0.12)
+    assert outcome.results.inputs["radiomics_roi"] != outcome.results.inputs["roi"]
+
+
+def sides(case, inner_mm: float) -> Volume:
+    """A lesion on either side of the body, from ``inner_mm`` to 122 mm from the middle."""
+    left = box(case.ct.geometry, (inner_mm, -10, 0), (122, 20, 30))
+    right = box(case.ct.geometry, (-122, -10, 0), (-inner_mm, 20, 30))
+    return left.with_array(left.array | right.array)
+
+
+def test_contours_that_the_box_holds_nothing_of_give_no_outcome(large_case, large_prepared, tiny_ensemble):
+    outcome = measure(large_prepared, sides(large_case, 110), tiny_ensemble)
+    assert "100.0 % of the contoured volume still lies outside" in text_of(outcome, "MASK_OUTSIDE_ROI")
+    assert outcome.results.rfs.reason == "the contours span more than the region"
+    assert "MASK_OUTSIDE_PET" not in {w.code for w in outcome.results.warnings}
+
+
+def test_what_no_box_can_hold_is_left_out_and_named(large_case, large_prepared, tiny_ensemble):
+    both = sides(large_case, 70)
+    outcome = measure(large_prepared, both, tiny_ensemble)
+    share = share_outside(both, outcome.roi.geometry)
+    assert 0.1 < share < 0.9
+    assert f"{100 * share:.1f} % of the contoured volume still lies outside it" in text_of(outcome, "MASK_OUTSIDE_ROI")
+
+
+@pytest.fixture(scope="module")
+def low_pet_case(tiny_case):
+    """The PET ends at z = -30 mm: it holds the upper part of the primary only."""
+    grid = tiny_case.pet.geometry
+    first = int(np.ceil((-30 - grid.origin_mm[2]) / grid.spacing_mm[2]))
+    part = grid.cropped((0, 0, first), (*grid.size[:2], grid.size[2] - first))
+    return replace(tiny_case, pet=Volume(tiny_case.pet.array[first:], part))
+
+
+def test_what_the_pet_does_not_cover_is_no_part_of_radiomics(low_pet_case, tiny_patient, tiny_ensemble):
+    outcome = assess(low_pet_case, tiny_patient.label_map, tiny_ensemble)
+    assert "lies outside what PET and CT share" in text_of(outcome, "MASK_OUTSIDE_PET")
+    labels = outcome.label_on_roi
+    bottom = low_pet_case.pet.geometry.origin_mm[2]
+    z = outcome.roi.geometry.origin_mm[2] + np.arange(labels.shape[0])
+    assert not labels[z < bottom].any()
+    assert labels[z >= bottom].any()
+    # padding would have put 0 into the contour; what is left has the uptake of the lesion
+    assert outcome.features["GTVp_PT_original_firstorder_Minimum"] > 1
+    assert outcome.results.hpv.probability is not None
+
+
+def test_contours_wholly_outside_the_pet_give_no_outcome(low_pet_case, tiny_patient, tiny_ensemble):
+    low = box(tiny_patient.ct.geometry, (-10, -10, -70), (10, 10, -50))
+    outcome = assess(low_pet_case, low, tiny_ensemble)
+    assert "are not given" in text_of(outcome, "MASK_OUTSIDE_PET")
+    reason = "the contours lie outside what PET and CT share"
+    assert (outcome.results.hpv.reason, outcome.results.rfs.reason) == (reason, reason)
+    figures = outcome.results.lesions["GTVp"].total
+    assert figures.volume_ml == pytest.approx(np.count_nonzero(low.array) * CT_VOXEL_ML)
+    assert figures.suv_max is None
+
+
+def test_measuring_leaves_the_label_map_alone(low_pet_case, tiny_patient, tiny_ensemble):
+    roi = prepare_case(low_pet_case, tiny_ensemble).roi
+    before = tiny_patient.label_map.array.copy()
+    label_for_measurement(tiny_patient.label_map, roi)
+    np.testing.assert_array_equal(tiny_patient.label_map.array, before)

@@ -1,0 +1,118 @@
+"""The steps that training and inference share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mmpl.case import RoiCase
+from mmpl.geometry import Geometry, Volume
+from mmpl.notices import MASK_OUTSIDE_ROI
+from mmpl.preprocess.prepare import prepare
+from mmpl.steps import deep_scores, expected_days, hpv_logit, outcome_centre, radiomics_roi, segment
+
+BREAKS = (0, 100, 300, 600)
+
+
+class Constant(nn.Module):
+    """Answers every patch with the same logits, and keeps what it saw."""
+
+    def __init__(self, *logits):
+        super().__init__()
+        self.logits = nn.Parameter(torch.tensor(logits))
+
+    def forward(self, x):
+        self.seen = x.clone()
+        return self.logits + x.new_zeros(len(x), len(self.logits))
+
+
+def test_expected_days_by_hand():
+    # q = 0.5, 0.8, 0.25: S = 0.5, 0.4, 0.1 over 100, 200 and 300 days
+    logits = torch.logit(torch.tensor([0.5, 0.8, 0.25])).tolist()
+    patch = np.zeros((2, 16, 16, 16), np.float32)
+    assert expected_days(Constant(*logits), patch, BREAKS) == pytest.approx(50 + 80 + 30, rel=1e-5)
+    assert expected_days(Constant(50.0, 50.0, 50.0), patch, BREAKS) == pytest.approx(600)
+    assert expected_days(Constant(-50.0, 0.0, 0.0), patch, BREAKS) == pytest.approx(0, abs=1e-6)
+
+
+def test_deep_scores_look_at_the_lesions_patch():
+    array = np.zeros((2, 39, 25, 25), np.float32)
+    array[0, 20, 12, 13] = 7  # at 8 mm, its centre is at 1 mm index (163.5, 99.5, 107.5)
+    hpv_net, rfs_net = Constant(1.25), Constant(0.0, 0.0, 0.0)
+    scores = deep_scores(array, (163.5, 99.5, 107.5), hpv_net, rfs_net, spacing_mm=8.0, breaks_days=BREAKS)
+    assert scores == pytest.approx((1.25, 50 + 50 + 37.5))
+    assert hpv_logit(hpv_net, np.zeros((2, 16, 16, 16), np.float32)) == 1.25
+    z, y, x = np.argwhere(rfs_net.seen[0, 0].numpy() == 7)[0]
+    assert max(abs(v - 7.5) for v in (z, y, x)) == 0.5  # in the middle of 16 voxels
+
+
+def test_heads_look_at_the_lesions_or_the_middle():
+    labels = np.zeros((31, 20, 20), np.uint8)
+    np.testing.assert_array_equal(outcome_centre(labels), (15, 9.5, 9.5))
+    labels[4, 5, 6] = 1
+    labels[6, 5, 6] = 2
+    np.testing.assert_array_equal(outcome_centre(labels), (5, 5, 6))
+
+
+def test_segment_returns_the_ct_grid():
+    """A predictor that calls bright PET GTVp and bright CT GTVn."""
+    roi_grid = Geometry((48, 48, 48), (1, 1, 1), (-20, -20, -20))
+    ct_grid = Geometry((20, 22, 15), (2, 2, 3), (24, -21, -18), ((-1, 0, 0), (0, 1, 0), (0, 0, 1)))
+    array = np.zeros((2, 16, 16, 16), np.float32)
+    array[0, 4:8, 4:8, 4:8] = 1  # 1 mm voxels 12..23
+    array[1, 9:12, 9:12, 9:12] = 1
+    empty = np.zeros(roi_grid.shape, np.float32)
+    roi = RoiCase("c", empty, empty, roi_grid, (0, 0, 0), ct_grid, Volume(empty, roi_grid), "SUVbw")
+
+    def sure(batch):
+        return 0.05 + 0.9 * batch[:, :2]
+
+    told = []
+    labels = segment(roi, array, [sure, sure], spacing_mm=3.0, overlap=0.5, thresholds=(0.5, 0.5), done=told.append)
+    assert labels.geometry == ct_grid
+    assert labels.array.dtype == np.uint8
+    assert told[-1] == 1.0
+    k, j, i = np.indices(ct_grid.shape)
+    index = roi_grid.index(ct_grid.physical(np.stack([i, j, k], axis=-1)))
+    for value, low, high in ((1, 12, 24), (2, 27, 36)):
+        well_inside = ((index > low + 1.5) & (index < high - 2.5)).all(axis=-1)
+        well_outside = ((index < low - 1.5) | (index > high + 0.5)).any(axis=-1)
+        assert well_inside.any()
+        assert (labels.array[well_inside] == value).all()
+        assert not (labels.array[well_outside] == value).any()
+
+
+@pytest.fixture(scope="module")
+def large_roi(large_case):
+    return prepare(large_case)
+
+
+def _label_at(case, point_lps, size=3):
+    labels = np.zeros(case.ct.geometry.shape, np.uint8)
+    x, y, z = np.rint(case.ct.geometry.index(point_lps)).astype(int)
+    labels[z : z + size, y : y + size, x : x + size] = 1
+    return Volume(labels, case.ct.geometry)
+
+
+def test_contours_inside_keep_the_roi(large_case, large_roi):
+    middle = large_roi.geometry.physical((100, 100, 155))
+    assert radiomics_roi(large_case, large_roi, _label_at(large_case, middle)) == (large_roi, ())
+    empty = Volume(np.zeros(large_case.ct.geometry.shape, np.uint8), large_case.ct.geometry)
+    assert radiomics_roi(large_case, large_roi, empty) == (large_roi, ())
+
+
+def test_contours_that_leave_it_move_it_on_the_lattice(large_case, large_roi):
+    low, _ = large_roi.geometry.bounds_lps()
+    below = (*large_roi.geometry.physical((100, 100, 0))[:2], low[2] - 12)
+    label_map = _label_at(large_case, below)
+    shifted, notices = radiomics_roi(large_case, large_roi, label_map)
+    shift = np.subtract(shifted.geometry.origin_mm, large_roi.geometry.origin_mm)
+    np.testing.assert_allclose(shift, (0, 0, -16), atol=1e-9)
+    assert [n.code for n in notices] == [MASK_OUTSIDE_ROI]
+    assert notices[0].text == (
+        "The contours leave the region of interest: radiomics are read from the same box moved 16 mm down."
+    )
+    # the images are those of the new box
+    np.testing.assert_allclose(shifted.pet_suv[16:], large_roi.pet_suv[:-16], atol=1e-5)

@@ -1,0 +1,96 @@
+"""Settings: overlays, steps of the learning rate, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mmpl.errors import TrainingError
+from mmpl.training.config import StageConfig, TrainingConfig, config_from_dict, config_to_dict, load_config
+
+
+def _written(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_yaml_overlays_the_defaults(tmp_path):
+    config = load_config(
+        _written(
+            tmp_path,
+            "seed: 7\nnetwork:\n  spacing_mm: 2\nhpv:\n  epochs: 3\n  learning_rates: [1e-3, 5.0e-4, 0.0001]\n",
+        )
+    )
+    full = TrainingConfig()
+    assert config.seed == 7
+    assert config.network.spacing_mm == 2.0
+    assert isinstance(config.network.spacing_mm, float)
+    assert config.hpv == StageConfig(3, full.hpv.batch_size, (1e-3, 5e-4, 1e-4))
+    assert config.rfs == full.rfs
+    assert config.network.stream_channels == full.network.stream_channels
+
+
+def test_an_empty_file_and_no_file_are_the_defaults(tmp_path):
+    assert load_config(None) == load_config(_written(tmp_path, "")) == TrainingConfig()
+
+
+def test_base_demo(tmp_path):
+    assert load_config(_written(tmp_path, "base: demo\n")) == TrainingConfig.demo()
+    with pytest.raises(TrainingError, match="base must be 'demo' or 'full'"):
+        config_from_dict({"base": "huge"})
+
+
+def test_a_misspelt_key_is_named_with_the_known_ones(tmp_path):
+    with pytest.raises(TrainingError, match=r"unknown key 'sed'; known keys are .*seed"):
+        load_config(_written(tmp_path, "sed: 7\n"))
+    with pytest.raises(TrainingError, match=r"network: unknown key 'spacing'; known keys are .*spacing_mm"):
+        load_config(_written(tmp_path, "network: {spacing: 3}\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("folds: 1", "folds = 1, at least 2"),
+        ("folds: many", "folds is 'many', expected a whole number"),
+        ("hpv: {epochs: 2.5}", "epochs is 2.5, expected a whole number"),
+        ("hpv: {epochs: 0}", "epochs 0"),
+        ("hpv: {learning_rates: [1, 2]}", "expected three positive numbers"),
+        ("hpv: {learning_rates: [fast, 1, 2]}", "wrong type"),
+        ("hpv: 3", "'hpv' must be a mapping"),
+        ("overlap: 1.0", "expected 0 <= overlap < 1"),
+        ("overlap: half", "overlap is 'half', expected a number"),
+        ("breaks_days: [0, 300, 300]", "must rise from 0"),
+        ("breaks_days: [100, 300]", "must rise from 0"),
+        ("autocast: 1", "autocast is 1, expected true or false"),
+        ("[1, 2]", "expected settings by name"),
+        ("seed: [", "not a readable YAML file"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(tmp_path, text, said):
+    with pytest.raises(TrainingError, match=said):
+        load_config(_written(tmp_path, text))
+
+
+def test_a_missing_file_is_a_training_error(tmp_path):
+    with pytest.raises(TrainingError, match="not a readable YAML file"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_dictionary_round_trip():
+    for config in (TrainingConfig(), TrainingConfig.demo()):
+        assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
+
+
+def test_learning_rate_steps_at_40_and_80_percent():
+    stage = StageConfig(10, 2, (1e-4, 5e-5, 1e-5))
+    assert [stage.learning_rate(e) for e in range(10)] == [1e-4] * 4 + [5e-5] * 4 + [1e-5] * 2
+
+
+def test_the_methods_learning_rates_and_breaks():
+    config = TrainingConfig()
+    assert config.segmentation.learning_rates == (1e-4, 5e-5, 1e-5)
+    assert config.hpv.learning_rates == config.rfs.learning_rates == (5e-5, 1e-5, 1e-6)
+    assert config.breaks_days == (0, 300, 600, 900, 1100, 1300, 1500, 2100, 2700, 3500, 6000)
+    assert config.intervals == 10

@@ -1,0 +1,117 @@
+"""The training loop: steps, checkpoints, and errors that must not be swallowed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from mmpl.training.config import StageConfig
+from mmpl.training.loop import fit, prefetched
+
+STAGE = StageConfig(5, 2, (1e-2, 1e-3, 1e-4))
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv3d(1, 2, 1), nn.BatchNorm3d(2), nn.Dropout(0.5), nn.Conv3d(2, 1, 1))
+
+
+def _batches(epoch):
+    generator = torch.Generator().manual_seed(epoch)
+    for _ in range(3):
+        x = torch.randn(2, 1, 4, 4, 4, generator=generator)
+        yield x, 2 * x
+
+
+def _loss(output, target):
+    return ((output - target) ** 2).mean()
+
+
+def _log(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_loss_falls_and_the_log_tells_epochs_and_rates(tmp_path):
+    told = []
+    torch.manual_seed(0)
+    fitted = fit(
+        nn.Conv3d(1, 1, 1),
+        _batches,
+        _loss,
+        StageConfig(30, 2, (0.1, 0.05, 0.01)),
+        tmp_path,
+        autocast=False,
+        progress=lambda step, fraction: told.append((step, fraction)),
+        step="here",
+    )
+    log = _log(tmp_path)
+    assert log[-1]["loss"] < 0.01 * log[0]["loss"]
+    assert [r["epoch"] for r in log] == list(range(30))
+    assert [r["learning_rate"] for r in log] == [0.1] * 12 + [0.05] * 12 + [0.01] * 6
+    assert told[-1] == ("here", 1.0)
+    assert not fitted.training
+
+
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path):
+    def fresh():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Conv3d(1, 2, 1), nn.BatchNorm3d(2), nn.Dropout(0.5), nn.Conv3d(2, 1, 1))
+
+    def stop_after_two(step, fraction):
+        if fraction == 0.4:
+            raise KeyboardInterrupt
+
+    whole = fit(fresh(), _batches, _loss, STAGE, tmp_path / "whole", autocast=False)
+    with pytest.raises(KeyboardInterrupt):
+        fit(fresh(), _batches, _loss, STAGE, tmp_path / "parts", autocast=False, progress=stop_after_two)
+    torch.manual_seed(99)  # a new process starts from anything
+    rest = fit(fresh(), _batches, _loss, STAGE, tmp_path / "parts", autocast=False)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, rest.state_dict()[name]), name
+    assert [r["epoch"] for r in _log(tmp_path / "parts")] == [0, 1, 2, 3, 4]
+
+
+def test_an_interruption_within_an_epoch_repeats_it(tmp_path, net):
+    def breaks_in_epoch_one(epoch):
+        for n, batch in enumerate(_batches(epoch)):
+            if epoch == 1 and n == 2:
+                raise KeyboardInterrupt
+            yield batch
+
+    torch.manual_seed(0)
+    first = nn.Sequential(nn.Conv3d(1, 2, 1), nn.BatchNorm3d(2), nn.Dropout(0.5), nn.Conv3d(2, 1, 1))
+    whole = fit(net, _batches, _loss, STAGE, tmp_path / "whole", autocast=False)
+    with pytest.raises(KeyboardInterrupt):
+        fit(first, breaks_in_epoch_one, _loss, STAGE, tmp_path / "parts", autocast=False)
+    rest = fit(first, _batches, _loss, STAGE, tmp_path / "parts", autocast=False)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, rest.state_dict()[name]), name
+
+
+def test_an_error_in_the_data_stops_training(net, tmp_path):
+    def broken(epoch):
+        yield next(_batches(epoch))
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        fit(net, broken, _loss, STAGE, tmp_path, autocast=False)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_prefetching_keeps_order_and_passes_errors_on():
+    assert list(prefetched(range(7))) == list(range(7))
+    assert list(prefetched([])) == []
+
+    def bad():
+        yield 1
+        yield 2
+        raise ValueError("third")
+
+    values = prefetched(bad())
+    assert [next(values), next(values)] == [1, 2]
+    with pytest.raises(ValueError, match="third"):
+        next(values)

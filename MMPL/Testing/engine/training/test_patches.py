@@ -1,0 +1,121 @@
+"""What the networks are shown while they learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mmpl.preprocess.field_of_view import outcome_patch
+from mmpl.training.config import AugmentationConfig
+from mmpl.training.patches import OutcomePatches, SegmentationPatches
+
+SPACING_MM = 8.0  # patches of 16 voxels, cut 32 wide
+
+
+def _segmentation(path, augmentation, seed=0):
+    return SegmentationPatches([path], SPACING_MM, augmentation, seed)
+
+
+def test_half_of_the_crops_are_centred_on_foreground(tmp_path, write_arrays, no_augmentation):
+    image = np.zeros((2, 64, 64, 64))
+    label = np.zeros((2, 64, 64, 64))
+    label[1, 30:34, 28:31, 33:36] = 255
+    data = _segmentation(write_arrays(tmp_path / "a.npz", image, label), no_augmentation)
+    targets = [data[0][1] for _ in range(200)]
+    assert targets[0].shape == (2, 16, 16, 16)
+    centred = np.mean([float(t[1, 7:9, 7:9, 7:9].max()) == 1 for t in targets])
+    assert centred == pytest.approx(0.5, abs=0.1)  # 3 standard errors
+
+
+def test_image_and_label_are_cut_alike(tmp_path, write_arrays, no_augmentation):
+    label = (np.random.default_rng(0).random((2, 40, 40, 40)) > 0.9) * 255
+    data = _segmentation(write_arrays(tmp_path / "a.npz", label / 255, label), no_augmentation)
+    for _ in range(5):
+        image, target = data[0]
+        torch.testing.assert_close(image, target, atol=1e-5, rtol=0)
+        assert 0.05 < float(target.mean()) < 0.2
+
+
+def test_augmentation_moves_image_and_label_together(tmp_path, write_arrays):
+    smooth = np.zeros((2, 40, 40, 40))
+    smooth[:, 14:26, 14:26, 14:26] = 1
+    only_moves = AugmentationConfig(
+        probability=1.0, shift_mm=16, intensity_scale=0.0, intensity_shift=0.0, noise_std=0.0
+    )
+    data = _segmentation(write_arrays(tmp_path / "a.npz", smooth, smooth * 255), only_moves)
+    seen = [data[0] for _ in range(8)]
+    for image, target in seen:
+        torch.testing.assert_close(image, target, atol=1e-4, rtol=0)
+    assert len({float(target.sum()) for _, target in seen}) == 8
+
+
+def test_crops_of_small_volumes_find_the_lesion(tmp_path, write_arrays, no_augmentation):
+    """The volume is smaller than a crop in y and x: crop centres must count in the padded grid."""
+    label = np.zeros((2, 70, 20, 20))
+    label[0, 58:61, 9:12, 9:12] = 255
+    data = _segmentation(write_arrays(tmp_path / "a.npz", np.zeros((2, 70, 20, 20)), label), no_augmentation)
+    found = np.mean([float(data[0][1][0].max()) == 1 for _ in range(100)])
+    assert found > 0.4  # the foreground half sees it; a few of the others do
+
+
+def test_small_volumes_are_padded_with_air(tmp_path, write_arrays, no_augmentation):
+    image = np.ones((2, 8, 8, 8))
+    image[0] = 3
+    image[0, 0, 0, 0] = -2
+    path = write_arrays(tmp_path / "a.npz", image, np.zeros((2, 8, 8, 8)))
+    patch, target = _segmentation(path, no_augmentation)[0]
+    assert patch.shape == (2, 16, 16, 16)
+    assert float(patch[0, 0, 0, 0]) == pytest.approx(-2, abs=1e-5)
+    assert float(patch[1, -1, -1, -1]) == pytest.approx(-1, abs=1e-5)
+    assert float(target.max()) == 0
+
+
+def test_no_lesion_at_all_is_no_obstacle(tmp_path, write_arrays, no_augmentation):
+    path = write_arrays(tmp_path / "a.npz", np.zeros((2, 40, 40, 40)), np.zeros((2, 40, 40, 40)))
+    assert float(_segmentation(path, no_augmentation)[0][1].max()) == 0
+
+
+@pytest.mark.parametrize("centre_mm", [(160, 100, 100), (160, 40, 170), (5, 5, 5), (300, 199, 120)])
+def test_outcome_patch_is_inferences_own(tmp_path, write_arrays, no_augmentation, centre_mm):
+    """Without augmentation training looks exactly where inference will, near the border too."""
+    image = np.random.default_rng(0).normal(size=(2, 39, 25, 25)).astype(np.float16)
+    path = write_arrays(tmp_path / "a.npz", image, np.zeros_like(image))
+    data = OutcomePatches([path], [np.array(centre_mm)], [np.array([1.0])], SPACING_MM, no_augmentation, 0)
+    patch, target = data[0]
+    np.testing.assert_allclose(patch.numpy(), outcome_patch(image.astype(np.float32), centre_mm, SPACING_MM), atol=1e-4)
+    assert target.tolist() == [1.0]
+
+
+def test_outcome_patch_is_jittered_in_training(tmp_path, write_arrays):
+    image = np.zeros((2, 39, 25, 25))
+    image[0, 19:22, 12:14, 12:14] = 1
+    path = write_arrays(tmp_path / "a.npz", image, np.zeros_like(image))
+    shifts = AugmentationConfig(
+        probability=1.0, rotation_deg=0, scale=0, shear=0, intensity_scale=0, intensity_shift=0, noise_std=0
+    )
+    data = OutcomePatches([path], [np.array((163, 104, 104))], [np.array([1.0])], SPACING_MM, shifts, 0)
+    grid = np.indices((16, 16, 16)).reshape(3, -1)
+    centroids = []
+    for _ in range(30):
+        weights = data[0][0][0].numpy().ravel()
+        centroids.append((grid * weights).sum(axis=1) / weights.sum())
+    spread_mm = (np.max(centroids, axis=0) - np.min(centroids, axis=0)) * SPACING_MM
+    assert (spread_mm > 8).all()
+    assert (spread_mm < 16.5).all()  # +- 8 mm
+
+
+def test_the_random_state_decides(tmp_path, write_random):
+    path = write_random(tmp_path / "a.npz", 0)
+    for make in (
+        lambda seed: _segmentation(path, AugmentationConfig(), seed),
+        lambda seed: OutcomePatches(
+            [path], [np.array((100, 90, 110))], [np.array([0.0])], SPACING_MM, AugmentationConfig(), seed
+        ),
+    ):
+        first, second, other = make(5), make(5), make(6)
+        assert torch.equal(first[0][0], second[0][0])
+        assert not torch.equal(first[0][0], other[0][0])
+        first.transform.set_random_state(9)
+        second.transform.set_random_state(9)
+        assert torch.equal(first[0][0], second[0][0])

@@ -1,0 +1,261 @@
+"""Three stages of one fold: what decides the weights, and what must not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mmpl.errors import TrainingError
+from mmpl.network.model import OutcomeNet, SegmentationNet
+from mmpl.progress import silent
+from mmpl.training import run as training_run
+from mmpl.training.config import StageConfig
+from mmpl.training.stages import (
+    HPV,
+    RFS,
+    SEGMENTATION,
+    STAGES,
+    StageRun,
+    _balanced,
+    _with_backbone,
+    train_hpv,
+    train_rfs,
+    train_segmentation,
+)
+
+CENTRE = np.array((130.0, 100.0, 95.0))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory, a_cohort, write_random):
+    folder = tmp_path_factory.mktemp("cache")
+    for n, case in enumerate(a_cohort):
+        write_random(folder / f"{case.patient_id}.npz", n)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folds(a_cohort):
+    return {case.patient_id: n // 4 for n, case in enumerate(a_cohort)}
+
+
+def _runs(config, folder, fold=0):
+    return {stage: StageRun(config, folder / f"fold_{fold}" / stage, fold, stage) for stage in STAGES}
+
+
+def _paths(cases, folds, cache, fold=0):
+    return [cache / f"{c.patient_id}.npz" for c in cases if folds[c.patient_id] != fold]
+
+
+def _train(config, folder, cases, folds, cache, centres=None):
+    """Stage 1 of all folds and stages 2 and 3 of fold 0, as a run trains them; fold 0's weights by stage."""
+    centres = centres or {c.patient_id: CENTRE for c in cases}
+    runs = [_runs(config, folder, fold) for fold in range(config.folds)]
+    _copy(cache, folder / "cache")
+
+    def measured(task):
+        found = {"centre_zyx": centres[task.case.patient_id].tolist(), "features": {}}
+        task.path.write_text(json.dumps(found), encoding="utf-8")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_run, "measure_out_of_fold", measured)
+        found = training_run._segment_and_measure(folder, cases, folds, runs, config, silent)
+    seen = {patient_id: centre for patient_id, (centre, _) in found.items()}
+    training_run._train_outcomes(training_run._outcome_task(runs[0], cases, folds, folder / "cache", seen))
+    return {stage: load_file(runs[0][stage].weights_path) for stage in STAGES}
+
+
+def _copy(cache, folder):
+    folder.mkdir()
+    for path in cache.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def _same(first, second) -> bool:
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory, tiny_config, a_cohort, folds, cache):
+    return _train(tiny_config, tmp_path_factory.mktemp("reference"), a_cohort, folds, cache)
+
+
+def test_same_seed_same_weights(reference, tmp_path, tiny_config, a_cohort, folds, cache):
+    again = _train(tiny_config, tmp_path, a_cohort, folds, cache)
+    assert all(_same(reference[s], again[s]) for s in STAGES)
+
+
+def test_another_seed_gives_others(reference, tmp_path, tiny_config, a_cohort, folds, cache):
+    other = _train(replace(tiny_config, seed=4), tmp_path, a_cohort, folds, cache)
+    assert not any(_same(reference[s], other[s]) for s in STAGES)
+
+
+def _made(folder):
+    folder.mkdir()
+    return folder
+
+
+def _altered(case):
+    return replace(case, hpv=1 - case.hpv, relapse=1 - case.relapse, rfs_days=case.rfs_days + 900)
+
+
+def _copy_with(cache, folder, patient_ids, write_random):
+    _copy(cache, folder)
+    for patient_id in patient_ids:
+        write_random(folder / f"{patient_id}.npz", 1000)
+    return folder
+
+
+def test_validation_patients_change_nothing(reference, tmp_path, tiny_config, a_cohort, folds, cache, write_random):
+    """Arrays, labels, targets and patch centres of fold 0's own patients are altered: fold 0 stays bit-identical."""
+    own = [c.patient_id for c in a_cohort if folds[c.patient_id] == 0]
+    assert len(own) == 4
+    other_cache = _copy_with(cache, tmp_path / "altered", own, write_random)
+    cases = [_altered(c) if c.patient_id in own else c for c in a_cohort]
+    centres = {c.patient_id: CENTRE + 40 * (c.patient_id in own) for c in a_cohort}
+    weights = _train(tiny_config, tmp_path, cases, folds, other_cache, centres=centres)
+    assert all(_same(reference[s], weights[s]) for s in STAGES)
+
+
+def test_a_training_patients_arrays_change_every_stage(
+    reference, tmp_path, tiny_config, a_cohort, folds, cache, write_random
+):
+    other_cache = _copy_with(cache, tmp_path / "altered", ["P6"], write_random)
+    weights = _train(tiny_config, tmp_path, a_cohort, folds, other_cache)
+    assert not any(_same(reference[s], weights[s]) for s in STAGES)
+
+
+def test_a_training_patients_targets_change_their_stage(reference, tmp_path, tiny_config, a_cohort, folds, cache):
+    hpv = [replace(c, hpv=1 - c.hpv) if c.patient_id == "P6" else c for c in a_cohort]
+    weights = _train(tiny_config, _made(tmp_path / "hpv"), hpv, folds, cache)
+    assert [_same(reference[s], weights[s]) for s in STAGES] == [True, False, False]
+    rfs = [replace(c, rfs_days=2500.0) if c.patient_id == "P5" else c for c in a_cohort]
+    weights = _train(tiny_config, _made(tmp_path / "rfs"), rfs, folds, cache)
+    assert [_same(reference[s], weights[s]) for s in STAGES] == [True, True, False]
+
+
+class Stopped(Exception):
+    """Stands for a power cut."""
+
+
+def test_resuming_every_stage_gives_the_uninterrupted_weights(reference, tmp_path, tiny_config, a_cohort, folds, cache):
+    runs = _runs(tiny_config, tmp_path)
+    centres = {c.patient_id: CENTRE for c in a_cohort}
+    task = training_run._outcome_task(runs, a_cohort, folds, cache, centres)
+    calls = {
+        SEGMENTATION: partial(train_segmentation, runs[SEGMENTATION], _paths(a_cohort, folds, cache)),
+        HPV: partial(train_hpv, runs[HPV], runs[SEGMENTATION].weights_path, *task.hpv),
+        RFS: partial(train_rfs, runs[RFS], runs[HPV].weights_path, *task.rfs),
+    }
+
+    def stop(step, fraction):
+        raise Stopped
+
+    for stage, call in calls.items():
+        with pytest.raises(Stopped):
+            call(progress=stop)
+        assert (runs[stage].folder / "checkpoint.pt").is_file()
+        assert not runs[stage].weights_path.exists()
+        torch.rand(7)  # another process has another random state
+        told = []
+        call(progress=lambda step, fraction, told=told: told.append((step, fraction)))
+        assert told == [(f"fold 1 of 2: {stage}", 1.0)]  # the second epoch alone
+        assert not (runs[stage].folder / "checkpoint.pt").exists()
+        assert _same(reference[stage], load_file(runs[stage].weights_path))
+
+
+def test_a_finished_stage_is_not_trained_again(tmp_path, tiny_config, a_cohort, folds, cache):
+    told = []
+    run = _runs(tiny_config, tmp_path)[SEGMENTATION]
+    for _ in range(2):
+        train_segmentation(run, _paths(a_cohort, folds, cache), progress=lambda s, f: told.append(f))
+    assert told == [0.5, 1.0]
+
+
+def test_networks_load_in_evaluation_mode(tmp_path, tiny_config, a_cohort, folds, cache, reference):
+    _train(tiny_config, tmp_path, a_cohort, folds, cache)
+    runs = _runs(tiny_config, tmp_path)
+    nets = {s: runs[s].load() for s in STAGES}
+    assert isinstance(nets[SEGMENTATION], SegmentationNet)
+    assert nets[HPV].head[-1].out_features == 1
+    assert nets[RFS].head[-1].out_features == tiny_config.intervals == 4
+    assert not any(net.training for net in nets.values())
+
+
+def test_backbone_is_carried_over_exactly(reference, tiny_config):
+    for stage, outputs in ((SEGMENTATION, 1), (HPV, 4)):
+        torch.manual_seed(8)
+        fresh = OutcomeNet(tiny_config.network, outputs)
+        head = {n: v.clone() for n, v in fresh.state_dict().items() if n.startswith("head.")}
+        state = _with_backbone(fresh, reference[stage]).state_dict()
+        names = [n for n in reference[stage] if n.startswith("backbone.")]
+        assert len(names) > 50
+        assert all(torch.equal(state[n], reference[stage][n].float()) for n in names)
+        assert all(torch.equal(state[n], head[n]) for n in head)
+
+
+def test_training_starts_from_the_earlier_stage(tmp_path, tiny_config, a_cohort, folds, cache, reference):
+    """With steps too small to be seen, each stage keeps the kernels of the one before; across seeds they differ."""
+    standstill = StageConfig(1, 2, (1e-12, 1e-12, 1e-12))
+    config = replace(tiny_config, hpv=standstill, rfs=standstill)
+    weights = _train(config, tmp_path, a_cohort, folds, cache)
+    assert _same(weights[SEGMENTATION], reference[SEGMENTATION])
+    kernels = [n for n, v in weights[HPV].items() if n.startswith("backbone.") and v.ndim > 1]
+    for stage in (HPV, RFS):
+        assert all(torch.equal(weights[stage][n], weights[SEGMENTATION][n]) for n in kernels)
+
+
+def test_weights_of_another_width_are_no_start(reference, tiny_config):
+    wide = replace(tiny_config.network, encoder_convs=(2, 1, 1, 1, 1))
+    with pytest.raises(TrainingError, match="do not fit this network's backbone"):
+        _with_backbone(OutcomeNet(wide, 1), reference[SEGMENTATION])
+
+
+def test_batches_are_balanced_between_events_and_censored():
+    events = np.array([1, 0, 0, 0, 0, 0, 0, 1, 0, 0])
+    order = _balanced(events)(np.random.default_rng(0))
+    assert len(order) == len(events)
+    assert events[order].tolist() == [1, 0] * 5
+    relapsed, counts = np.unique(order[::2], return_counts=True)
+    assert relapsed.tolist() == [0, 7]
+    assert sorted(counts) == [2, 3]  # each relapse comes as often as the other, one round apart
+    assert len(set(order[1::2])) == 5  # no censored patient twice before all were drawn
+    odd = _balanced(np.array([1, 0, 0]))(np.random.default_rng(0))
+    assert len(odd) == 3
+
+
+def test_batches_of_one_patch_train(tmp_path, tiny_config, a_cohort, folds, cache, reference):
+    """At 4 mm the coarsest level keeps eight voxels, so one patch is enough for BatchNorm."""
+    config = replace(
+        tiny_config,
+        segmentation=StageConfig(1, 1, (1e-2, 1e-2, 1e-2)),
+        network=replace(tiny_config.network, spacing_mm=4.0),
+    )
+    runs = _runs(config, tmp_path)
+    train_segmentation(runs[SEGMENTATION], _paths(a_cohort, folds, cache))
+    log = (runs[SEGMENTATION].folder / "log.jsonl").read_text(encoding="utf-8")
+    assert '"loss": 0.0' not in log
+    assert '"loss": ' in log
+
+
+def test_one_class_or_no_label_is_refused(tmp_path, tiny_config, cache):
+    runs = _runs(tiny_config, tmp_path)
+    paths, centres = [cache / "P0.npz", cache / "P1.npz"], [CENTRE, CENTRE]
+    with pytest.raises(TrainingError, match="fold 1 of 2: segmentation: no labelled training case"):
+        train_segmentation(runs[SEGMENTATION], [])
+    with pytest.raises(TrainingError, match="fold 1 of 2: hpv: the training patients hold only one HPV class"):
+        train_hpv(runs[HPV], tmp_path / "none", paths, centres, [1, 1])
+    with pytest.raises(TrainingError, match="fold 1 of 2: rfs: needs both relapsed and censored"):
+        train_rfs(runs[RFS], tmp_path / "none", paths, centres, [10, 20], [0, 0])
+
+
+def test_stages_and_folds_have_seeds_of_their_own(tmp_path, tiny_config):
+    seeds = [run.seed for fold in range(10) for run in _runs(tiny_config, tmp_path, fold).values()]
+    assert len(set(seeds)) == 30

@@ -1,0 +1,122 @@
+"""Physics, not storage: how far results move when the same phantoms are stored otherwise. Phantom results.
+
+    python bench/physics.py [--cases 8] [--bundle B]
+
+Axes permuted and flipped, and NRRD instead of NIfTI, must change nothing; an oblique grid resamples the images, so
+masks and probabilities may move a little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from mmpl.bundle.reader import default_bundle_path, open_bundle
+from mmpl.case import CLASS_NAMES, Case
+from mmpl.ensemble import Ensemble, load_ensemble
+from mmpl.geometry import Volume, image_from_volume
+from mmpl.io.case import read_case
+from mmpl.phantom import generate_patient
+from mmpl.phantom.variants import on_oblique_grid, stored_as
+from mmpl.pipeline import Outcome, predict
+from mmpl.resample import resample
+
+SEED = 7002
+PERMUTED = ((2, 0, 1), (True, False, True))
+FLIPPED = ((0, 1, 2), (True, True, True))
+TILTS_DEG = ((0.0, 0.0, 12.0), (6.0, 0.0, 0.0), (4.0, -5.0, 8.0))
+
+
+@dataclass(frozen=True)
+class Change:
+    """How one variant of one case differs from the case as it was drawn.
+
+    ``shared`` and ``total`` count voxels of both classes: Dice = 2 shared / total.
+    """
+
+    variant: str
+    shared: int
+    total: int
+    hpv: float
+    survival_2y: float
+    roi_mm: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", type=int, default=8)
+    parser.add_argument("--bundle", type=Path)
+    arguments = parser.parse_args()
+    ensemble = load_ensemble(open_bundle(arguments.bundle or default_bundle_path()))
+    changes = [c for index in range(arguments.cases) for c in changes_of(index, ensemble)]
+    print(f"{arguments.cases} phantoms, seed {SEED}, bundle {ensemble.info.name} {ensemble.sha256[:12]}")
+    print(f"{'variant':<14}{'cohort Dice':>12}{'max dHPV':>10}{'max dRFS(2y)':>14}{'max ROI shift mm':>18}")
+    for variant in dict.fromkeys(c.variant for c in changes):
+        some = [c for c in changes if c.variant == variant]
+        dice = 2 * sum(c.shared for c in some) / sum(c.total for c in some)
+        worst = [max(getattr(c, name) for c in some) for name in ("hpv", "survival_2y", "roi_mm")]
+        print(f"{variant:<14}{dice:>12.4f}{worst[0]:>10.4f}{worst[1]:>14.4f}{worst[2]:>18.2f}")
+
+
+def changes_of(index: int, ensemble: Ensemble) -> list[Change]:
+    """Run one phantom as drawn and in every variant."""
+    patient = generate_patient(SEED, index)
+    case = replace(patient.as_case(), clinical={**patient.clinical, "Primary Site": "oropharynx"})
+    reference = predict(case, ensemble)
+    variants = {
+        "flipped": _stored(case, FLIPPED),
+        "permuted": _stored(case, PERMUTED),
+        "NRRD": _through_nrrd(case),
+        **{f"oblique {i + 1}": _oblique(case, tilt) for i, tilt in enumerate(TILTS_DEG)},
+    }
+    return [_change(name, reference, predict(variant, ensemble)) for name, variant in variants.items()]
+
+
+def _stored(case: Case, variant) -> Case:
+    return replace(case, ct=stored_as(case.ct, variant), pet=stored_as(case.pet, variant))
+
+
+def _oblique(case: Case, tilt) -> Case:
+    ct = on_oblique_grid(case.ct, tilt, method="bspline", fill=-1024.0)
+    pet = on_oblique_grid(case.pet, tilt, method="bspline", fill=0.0)
+    return replace(case, ct=ct, pet=pet.with_array(np.maximum(pet.array, 0)))
+
+
+def _through_nrrd(case: Case) -> Case:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, name) for name in ("ct.nrrd", "pt.nrrd")]
+        for volume, path in zip((case.ct, case.pet), paths, strict=True):
+            sitk.WriteImage(image_from_volume(volume), str(path))
+        return read_case(case.case_id, *paths, case.clinical)
+
+
+def _change(variant: str, reference: Outcome, other: Outcome) -> Change:
+    back = resample(other.label_map, reference.label_map.geometry, method="nearest", fill=0)
+    shared, total = _overlap(reference.label_map, back)
+    a, b = reference.results, other.results
+    return Change(
+        variant,
+        shared,
+        total,
+        _gap(a.hpv.probability, b.hpv.probability),
+        _gap(a.rfs.survival_at["2y"], b.rfs.survival_at["2y"]),
+        float(np.linalg.norm(np.subtract(a.inputs["roi"]["centre_lps_mm"], b.inputs["roi"]["centre_lps_mm"]))),
+    )
+
+
+def _overlap(a: Volume, b: Volume) -> tuple[int, int]:
+    pairs = [(a.array == value, b.array == value) for value in CLASS_NAMES]
+    return sum(int((p & q).sum()) for p, q in pairs), sum(int(p.sum() + q.sum()) for p, q in pairs)
+
+
+def _gap(a: float | None, b: float | None) -> float:
+    return 0.0 if a is None and b is None else 1.0 if a is None or b is None else abs(a - b)
+
+
+if __name__ == "__main__":
+    main()
