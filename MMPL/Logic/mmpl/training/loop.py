@@ -82,7 +82,27 @@ def fit(
         with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(record) + "\n")
         progress(step, (epoch + 1) / config.epochs)
+    settle_batch_norm(net, batches(config.epochs))
     return net.eval()
+
+
+def settle_batch_norm(net: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Replace BatchNorm's running statistics by plain averages over one more epoch; weights stay as they are.
+
+    With two patches a batch the running averages hang on the last few batches.
+    """
+    layers = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # a plain average
+    net.train()
+    device = next(net.parameters()).device
+    with torch.no_grad():
+        for image, _ in prefetched(batches):
+            net(image.to(device).contiguous(memory_format=torch.channels_last_3d))
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
 
 
 def prefetched(batches: Iterable, ahead: int = 2) -> Iterator:

@@ -42,8 +42,8 @@ class SegmentationPatches(Dataset):
         for path in paths:
             cached = load_cached(path)
             # padded before the crop centres are listed, so that these count in the padded grid
-            image, _ = padded_to(cached.image, window + 2 * MARGIN, background_values(cached.image))
-            label, _ = padded_to(cached.label, window + 2 * MARGIN, (0, 0))
+            image = with_margin(cached.image, window, background_values(cached.image))
+            label = with_margin(cached.label, window, (0, 0))
             foreground = np.flatnonzero((label >= FOREGROUND).any(axis=0))
             background = np.flatnonzero((label < FOREGROUND).all(axis=0))
             items.append(
@@ -99,6 +99,19 @@ class OutcomePatches(Dataset):
         wide = cut_patch(item["image"].astype(np.float32), item["centre"], self.window, margin=MARGIN)
         image = self.transform({"image": torch.from_numpy(wide)})["image"]
         return _plain(image), torch.from_numpy(item["target"])
+
+
+def with_margin(array: np.ndarray, window: int, fills: Sequence[float]) -> np.ndarray:
+    """The array (channels, z, y, x) padded to at least a window, as inference does, and by ``MARGIN`` on every side.
+
+    So a crop with its margin can be cut wherever an inference window lies, at the very border too.
+    """
+    inner, _ = padded_to(array, window, fills)
+    outer = np.empty((inner.shape[0], *(n + 2 * MARGIN for n in inner.shape[1:])), inner.dtype)
+    for channel, fill in enumerate(fills):
+        outer[channel] = fill
+    outer[:, MARGIN:-MARGIN, MARGIN:-MARGIN, MARGIN:-MARGIN] = inner
+    return outer
 
 
 def segmentation_transform(window: int, spacing_mm: float, augmentation: AugmentationConfig) -> Compose:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from mmpl.errors import TrainingError
 from mmpl.training.config import StageConfig
 from mmpl.training.loop import fit, prefetched
 
@@ -115,3 +116,23 @@ def test_prefetching_keeps_order_and_passes_errors_on():
     assert [next(values), next(values)] == [1, 2]
     with pytest.raises(ValueError, match="third"):
         next(values)
+
+
+def test_batch_norm_ends_with_plain_averages_over_an_epoch(tmp_path):
+    """Means 1, 2, 3 of three batches average to 2; a running average would hang on the last."""
+
+    def batches(epoch):
+        for mean in (1.0, 2.0, 3.0):
+            x = torch.full((2, 1, 2, 2, 2), mean)
+            x[1] += torch.tensor([-1.0, 1.0]).repeat(4).reshape(1, 2, 2, 2)
+            yield x, torch.zeros(2, 1, 2, 2, 2)
+
+    fitted = fit(nn.Sequential(nn.BatchNorm3d(1)), batches, _loss, STAGE, tmp_path)
+    assert fitted[0].running_mean.item() == pytest.approx(2.0)
+    assert fitted[0].running_var.item() == pytest.approx(8 / 15)  # unbiased, 16 voxels of which 8 lie 1 off
+    assert fitted[0].momentum == pytest.approx(0.1)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path, net):
+    with pytest.raises(TrainingError, match="became nan in epoch 0"):
+        fit(net, _batches, lambda output, target: output.mean() * float("nan"), STAGE, tmp_path, step="here")

@@ -45,8 +45,8 @@ def test_augmentation_moves_image_and_label_together(tmp_path, write_arrays):
     )
     data = _segmentation(write_arrays(tmp_path / "a.npz", smooth, smooth * 255), only_moves)
     seen = [data[0] for _ in range(8)]
-    for image, target in seen:
-        torch.testing.assert_close(image, target, atol=1e-4, rtol=0)
+    for image, target in seen:  # channel 0: PET is padded with its minimum, 0 here, as the label is
+        torch.testing.assert_close(image[0], target[0], atol=1e-4, rtol=0)
     assert len({float(target.sum()) for _, target in seen}) == 8
 
 
@@ -57,6 +57,18 @@ def test_crops_of_small_volumes_find_the_lesion(tmp_path, write_arrays, no_augme
     data = _segmentation(write_arrays(tmp_path / "a.npz", np.zeros((2, 70, 20, 20)), label), no_augmentation)
     found = np.mean([float(data[0][1][0].max()) == 1 for _ in range(100)])
     assert found > 0.4  # the foreground half sees it; a few of the others do
+
+
+def test_crops_lie_wherever_an_inference_window_can(tmp_path, write_arrays, no_augmentation):
+    """From the first window start to the last: a corner is seen in a patch's corner, as inference shows it."""
+    image = np.zeros((2, 39, 25, 25))
+    image[0] = np.arange(25)
+    label = np.zeros_like(image)
+    label[0, :2, :2, :2] = label[1, -2:, -2:, -2:] = 255
+    data = _segmentation(write_arrays(tmp_path / "a.npz", image, label), no_augmentation)
+    starts = {round(float(data[0][0][0, 0, 0, 0])) for _ in range(200)}
+    assert min(starts) == 0
+    assert max(starts) == 25 - 16
 
 
 def test_small_volumes_are_padded_with_air(tmp_path, write_arrays, no_augmentation):
