@@ -1,6 +1,6 @@
 """Put the demo's pictures together into the README's.
 
-    python tools/readme_picture.py demo-output docs/images/demo.png
+python tools/readme_picture.py demo-output docs/images/demo.png
 """
 
 from __future__ import annotations

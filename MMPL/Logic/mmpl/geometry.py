@@ -131,18 +131,14 @@ class Volume:
 
     def __post_init__(self):
         if self.array.shape != self.geometry.shape:
-            raise GeometryError(
-                f"array of shape {self.array.shape} (z, y, x) on a grid of shape {self.geometry.shape}"
-            )
+            raise GeometryError(f"array of shape {self.array.shape} (z, y, x) on a grid of shape {self.geometry.shape}")
 
     def with_array(self, array: np.ndarray) -> Volume:
         return Volume(array, self.geometry)
 
 
 def geometry_of_image(image: sitk.Image) -> Geometry:
-    return Geometry(
-        image.GetSize(), image.GetSpacing(), image.GetOrigin(), np.reshape(image.GetDirection(), (3, 3))
-    )
+    return Geometry(image.GetSize(), image.GetSpacing(), image.GetOrigin(), np.reshape(image.GetDirection(), (3, 3)))
 
 
 def volume_from_image(image: sitk.Image) -> Volume:

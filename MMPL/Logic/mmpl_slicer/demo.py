@@ -146,9 +146,7 @@ def largest_lesion_lps(label_map: Volume) -> np.ndarray:
 
 
 def _summary(out: Path, model: Outcome, corrected: Outcome, corrections: tuple[Correction, ...]) -> str:
-    changes = "; ".join(
-        f"{c.name}: {c.painted_ml:.1f} mL painted, {c.erased_ml:.1f} mL erased" for c in corrections
-    )
+    changes = "; ".join(f"{c.name}: {c.painted_ml:.1f} mL painted, {c.erased_ml:.1f} mL erased" for c in corrections)
     lines = [
         "Model's contours:",
         *summary_of(model.results).splitlines()[:-1],

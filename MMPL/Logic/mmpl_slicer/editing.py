@@ -136,8 +136,7 @@ def ball_mask(geometry, center_lps, radius_mm: float) -> np.ndarray:
         return mask
     # Axes are orthonormal, so distances are those of scaled indices, oblique or not.
     steps = [
-        ((np.arange(lo, hi) - c) * s) ** 2
-        for lo, hi, c, s in zip(low, high, centre, geometry.spacing_mm, strict=True)
+        ((np.arange(lo, hi) - c) * s) ** 2 for lo, hi, c, s in zip(low, high, centre, geometry.spacing_mm, strict=True)
     ]
     inside = steps[2][:, None, None] + steps[1][None, :, None] + steps[0][None, None, :] <= radius_mm**2
     mask[low[2] : high[2], low[1] : high[1], low[0] : high[0]] = inside

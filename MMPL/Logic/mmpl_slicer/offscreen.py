@@ -48,8 +48,7 @@ def offscreen_window(size: tuple[int, int]):
     window.Initialize()
     if not window.SupportsOpenGL():
         raise RenderingError(
-            f"pictures cannot be drawn: no OpenGL without a screen; on Debian or Ubuntu,"
-            f" apt install {EGL_PACKAGES}"
+            f"pictures cannot be drawn: no OpenGL without a screen; on Debian or Ubuntu, apt install {EGL_PACKAGES}"
         )
     return window
 

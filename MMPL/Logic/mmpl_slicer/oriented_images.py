@@ -81,9 +81,9 @@ def mask_on_grid(image, geometry: Geometry) -> np.ndarray:
 def _index_box(image, geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:
     """First and one past the last index (i, j, k) of a grid that an oriented image can reach."""
     extent = image.GetExtent()
-    corners = np.array(
-        [(i, j, k, 1.0) for i in extent[0:2] for j in extent[2:4] for k in extent[4:6]]
-    ) + np.array([(a, b, c, 0.0) for a in (-0.5, 0.5) for b in (-0.5, 0.5) for c in (-0.5, 0.5)])
+    corners = np.array([(i, j, k, 1.0) for i in extent[0:2] for j in extent[2:4] for k in extent[4:6]]) + np.array(
+        [(a, b, c, 0.0) for a in (-0.5, 0.5) for b in (-0.5, 0.5) for c in (-0.5, 0.5)]
+    )
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     points_lps = (LPS_TO_RAS @ array_from_vtk_matrix(matrix) @ corners.T).T[:, :3]
@@ -99,7 +99,5 @@ def _resampled(image, geometry: Geometry) -> np.ndarray:
     reference.SetGeometryFromImageToWorldMatrix(vtk_matrix(ijk_to_ras(geometry)))
     reference.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
     result = slicer.vtkOrientedImageData()
-    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
-        image, reference, result
-    )
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(image, reference, result)
     return vtk_to_numpy(result.GetPointData().GetScalars()).reshape(geometry.shape) != 0

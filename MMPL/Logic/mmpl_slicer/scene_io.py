@@ -39,9 +39,7 @@ def save_mrb(scene, path: str | Path) -> Path:
         part = folder / path.name
         messages = slicer.vtkMRMLMessageCollection()
         if not scene.WriteToMRB(str(part), None, messages) or not part.is_file():
-            raise OutputError(
-                f"scene cannot be written to {path}: check free space and rights{_reason(messages)}"
-            )
+            raise OutputError(f"scene cannot be written to {path}: check free space and rights{_reason(messages)}")
         os.replace(part, path)
     except OSError as error:
         raise OutputError(f"scene cannot be written to {path}: {error.strerror or error}") from error
@@ -71,9 +69,7 @@ def load_mrb(scene, path: str | Path, clear: bool = True) -> None:
         raise InputError(f"scene file {path} is not a Slicer scene bundle: give a .mrb file")
     messages = slicer.vtkMRMLMessageCollection()
     if not scene.ReadFromMRB(str(path), clear, messages):
-        raise InputError(
-            f"scene file {path} cannot be read: give a Slicer scene bundle (.mrb){_reason(messages)}"
-        )
+        raise InputError(f"scene file {path} cannot be read: give a Slicer scene bundle (.mrb){_reason(messages)}")
 
 
 def _is_bundle(path: Path) -> bool:

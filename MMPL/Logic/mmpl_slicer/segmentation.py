@@ -150,9 +150,7 @@ def _move_to_world(image, segmentation_node) -> None:
         return
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
-    image.SetGeometryFromImageToWorldMatrix(
-        vtk_matrix(to_world(segmentation_node) @ array_from_vtk_matrix(matrix))
-    )
+    image.SetGeometryFromImageToWorldMatrix(vtk_matrix(to_world(segmentation_node) @ array_from_vtk_matrix(matrix)))
 
 
 def _style(display) -> None:

@@ -15,9 +15,7 @@ vtk = pytest.importorskip("vtk")
 numpy_support = pytest.importorskip("vtk.util.numpy_support")
 
 COS, SIN = np.cos(0.3), np.sin(0.3)
-GEOMETRY = Geometry(
-    (14, 12, 10), (1.5, 1.25, 3.0), (-10.0, 20.0, -300.0), ((COS, -SIN, 0), (SIN, COS, 0), (0, 0, 1))
-)
+GEOMETRY = Geometry((14, 12, 10), (1.5, 1.25, 3.0), (-10.0, 20.0, -300.0), ((COS, -SIN, 0), (SIN, COS, 0), (0, 0, 1)))
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from mmpl.bundle.info import BundleInfo
 from mmpl.results import RESEARCH_USE
 
 PHANTOM_WARNING = (
-    "**Trained on synthetic phantoms. Its outputs on patients mean nothing: "
-    "it shows how the software works.**"
+    "**Trained on synthetic phantoms. Its outputs on patients mean nothing: it shows how the software works.**"
 )
 
 
@@ -45,8 +44,7 @@ def _training(info: BundleInfo) -> str:
         "fold's training rows are out-of-fold values that come from sibling folds.",
         f"Thresholds: GTVp {t.GTVp:g}, GTVn {t.GTVn:g}, HPV {t.hpv:g}.",
         f"Risk groups: low up to {low:g}, high above {high:g} (tertiles of pooled out-of-fold risk).",
-        f"RFS days count from: {info.time_zero}. The curve ends at day {info.rfs_last_day:g}, "
-        "the last training event.",
+        f"RFS days count from: {info.time_zero}. The curve ends at day {info.rfs_last_day:g}, the last training event.",
         f"Clinical fields: {', '.join(info.clinical) if info.clinical else 'none'}.",
     ]
     return "\n".join(f"- {line}" for line in lines)

@@ -66,9 +66,7 @@ class Bundle:
     def bytes(self, rel: str) -> bytes:
         """Content of a file, its checksum verified again."""
         if rel not in self._files:
-            raise BundleError(
-                f"bundle {self.path} has no file {rel}: it has {', '.join(sorted(self._files))}"
-            )
+            raise BundleError(f"bundle {self.path} has no file {rel}: it has {', '.join(sorted(self._files))}")
         return _verified(self._store, rel, self._files[rel], str(self.path))
 
     def json(self, rel: str) -> object:
@@ -117,9 +115,7 @@ def open_bundle(path: str | Path) -> Bundle:
         store = _FolderStore(path) if path.is_dir() else _ZipStore(path)
         return _open(store, path)
     except OSError as error:
-        raise BundleError(
-            f"bundle {path} cannot be read ({error.strerror or error}): get it again"
-        ) from error
+        raise BundleError(f"bundle {path} cannot be read ({error.strerror or error}): get it again") from error
 
 
 def default_bundle_path() -> Path:
@@ -145,9 +141,7 @@ def default_bundle_path() -> Path:
 
 def canonical_json(value: object) -> bytes:
     """JSON bytes that depend on the content only: sorted keys, no spaces, UTF-8."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode("utf-8")
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8")
 
 
 def _open(store: _Store, path: Path) -> Bundle:
@@ -180,9 +174,7 @@ def _check_listed(present: set[str], listed: set[str], where: str) -> None:
 def _verified(store: _Store, rel: str, expected: str, where: str) -> bytes:
     data = store.read(rel)
     if hashlib.sha256(data).hexdigest() != expected:
-        raise BundleError(
-            f"bundle {where}: {rel} does not match its checksum: it was altered or damaged; get it again"
-        )
+        raise BundleError(f"bundle {where}: {rel} does not match its checksum: it was altered or damaged; get it again")
     return data
 
 
@@ -211,8 +203,7 @@ class _FolderStore:
                 rel = place.relative_to(self._folder).as_posix()
                 if place.is_symlink():
                     raise BundleError(
-                        f"bundle {self._folder} holds the link {rel!r}, a path that leaves it: "
-                        "do not use this bundle"
+                        f"bundle {self._folder} holds the link {rel!r}, a path that leaves it: do not use this bundle"
                     )
                 if name in files:
                     total += place.stat().st_size
@@ -247,13 +238,9 @@ class _ZipStore:
             with zipfile.ZipFile(self._path) as archive, archive.open(self._prefix + rel) as file:
                 data = file.read(self._sizes[rel] + 1)
         except UNREADABLE_ZIP as error:
-            raise BundleError(
-                f"bundle {self._path}: {rel} is damaged in the zip ({error}): get it again"
-            ) from error
+            raise BundleError(f"bundle {self._path}: {rel} is damaged in the zip ({error}): get it again") from error
         if len(data) != self._sizes[rel]:
-            raise BundleError(
-                f"bundle {self._path}: {rel} is not as long as the zip says: do not use this bundle"
-            )
+            raise BundleError(f"bundle {self._path}: {rel} is not as long as the zip says: do not use this bundle")
         return data
 
     def _refuse_odd_entries(self, entries: list[zipfile.ZipInfo]) -> None:
@@ -281,9 +268,7 @@ def _enclosing_folder(names: list[str]) -> str:
 
 def _check_total(size: int, path: Path) -> None:
     if size > SIZE_LIMIT_BYTES:
-        raise BundleError(
-            f"bundle {path} unpacks to {size / 2**30:.1f} GiB, more than 4: do not use this bundle"
-        )
+        raise BundleError(f"bundle {path} unpacks to {size / 2**30:.1f} GiB, more than 4: do not use this bundle")
 
 
 def _raise(error: OSError) -> None:

@@ -63,17 +63,13 @@ def check_content(rel: str, data: bytes, where: str) -> None:
         if data[8:9] != b"{" or int.from_bytes(data[:8], "little") > len(data) - 8:
             raise BundleError(f"bundle {where}: {rel} is not a safetensors file: get the bundle again")
     elif data.startswith((*_PICKLE_OPENINGS, b"PK\x03\x04")):
-        raise BundleError(
-            f"bundle {where}: {rel} is a pickle or an archive under another name: do not use this bundle"
-        )
+        raise BundleError(f"bundle {where}: {rel} is a pickle or an archive under another name: do not use this bundle")
 
 
 def check_compression(entry: zipfile.ZipInfo, where: str) -> None:
     """Raise BundleError unless a zip entry is stored or deflated, as every common tool writes it."""
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise BundleError(
-            f"bundle {where} holds {entry.filename!r} in an uncommon compression: pack it with plain zip"
-        )
+        raise BundleError(f"bundle {where} holds {entry.filename!r} in an uncommon compression: pack it with plain zip")
 
 
 def _check_npz(rel: str, data: bytes, where: str) -> None:
@@ -107,8 +103,7 @@ def _check_npy(head: bytes, size: int, name: str, where: str) -> None:
         raise BundleError(f"bundle {where}: {name} has a damaged header: get the bundle again") from error
     if dtype.hasobject:
         raise BundleError(
-            f"bundle {where}: {name} holds Python objects (a pickle), which may run code: "
-            "do not use this bundle"
+            f"bundle {where}: {name} holds Python objects (a pickle), which may run code: do not use this bundle"
         )
     if array_bytes > size:
         raise BundleError(f"bundle {where}: {name} promises more data than it holds: do not use this bundle")

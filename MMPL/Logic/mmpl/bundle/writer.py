@@ -43,9 +43,7 @@ def write_bundle(folder: str | Path, info: BundleInfo, payload: Mapping[str, obj
     """
     folder = Path(os.path.abspath(folder))
     if BUNDLE_JSON in payload or MODEL_CARD in payload:
-        raise BundleError(
-            f"{BUNDLE_JSON} and {MODEL_CARD} are written from the bundle's info: leave them out"
-        )
+        raise BundleError(f"{BUNDLE_JSON} and {MODEL_CARD} are written from the bundle's info: leave them out")
     content = {rel: _encoded(rel, value, str(folder)) for rel, value in sorted(payload.items())}
     content[MODEL_CARD] = model_card(info).encode("utf-8")
     raw = info.as_dict({rel: hashlib.sha256(data).hexdigest() for rel, data in sorted(content.items())})
@@ -72,9 +70,7 @@ def zip_bundle(bundle: Bundle, path: str | Path) -> None:
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise OutputError(
-            f"bundle {path} cannot be written ({error.strerror}): choose another place"
-        ) from error
+        raise OutputError(f"bundle {path} cannot be written ({error.strerror}): choose another place") from error
 
 
 def _encoded(rel: str, value: object, where: str) -> bytes:
@@ -90,9 +86,7 @@ def _bytes_of(rel: str, value: object) -> bytes:
     if rel.endswith(".npz"):
         return _npz(value)
     if rel.endswith(".safetensors"):
-        return safetensors.torch.save(
-            {name: value[name].detach().cpu().contiguous() for name in sorted(value)}
-        )
+        return safetensors.torch.save({name: value[name].detach().cpu().contiguous() for name in sorted(value)})
     return str(value).encode("utf-8")
 
 
@@ -123,11 +117,7 @@ def _zipped(entries: Mapping[str, bytes], compression: int) -> bytes:
 
 def _replace_folder(folder: Path, content: Mapping[str, bytes]) -> None:
     """Write beside ``folder``, then swap; an older bundle goes only after the new one is complete."""
-    if (
-        folder.exists()
-        and not (folder / BUNDLE_JSON).is_file()
-        and (folder.is_file() or any(folder.iterdir()))
-    ):
+    if folder.exists() and not (folder / BUNDLE_JSON).is_file() and (folder.is_file() or any(folder.iterdir())):
         raise OutputError(f"{folder} holds something that is not a bundle: choose an empty or new folder")
     mark = secrets.token_hex(4)
     partial = folder.with_name(f".{folder.name}.partial-{mark}")
@@ -144,7 +134,5 @@ def _replace_folder(folder: Path, content: Mapping[str, bytes]) -> None:
         if old.exists() and not folder.exists():
             os.rename(old, folder)
         shutil.rmtree(partial, ignore_errors=True)
-        raise OutputError(
-            f"bundle {folder} cannot be written ({error.strerror}): choose another place"
-        ) from error
+        raise OutputError(f"bundle {folder} cannot be written ({error.strerror}): choose another place") from error
     shutil.rmtree(old, ignore_errors=True)

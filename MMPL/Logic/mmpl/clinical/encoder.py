@@ -99,9 +99,7 @@ class ClinicalEncoder:
     def to_dict(self) -> dict:
         """JSON-ready; ``from_dict`` reads it back."""
         return {
-            "continuous": {
-                n: {"median": s.median, "mean": s.mean, "sd": s.sd} for n, s in self.scalings.items()
-            },
+            "continuous": {n: {"median": s.median, "mean": s.mean, "sd": s.sd} for n, s in self.scalings.items()},
             "categorical": {n: list(levels) for n, levels in self.levels.items()},
         }
 
@@ -116,8 +114,7 @@ class ClinicalEncoder:
         """
         try:
             scalings = {
-                n: Scaling(float(s["median"]), float(s["mean"]), float(s["sd"]))
-                for n, s in data["continuous"].items()
+                n: Scaling(float(s["median"]), float(s["mean"]), float(s["sd"])) for n, s in data["continuous"].items()
             }
             levels = {n: tuple(int(v) for v in values) for n, values in data["categorical"].items()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:

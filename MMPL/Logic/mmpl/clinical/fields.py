@@ -155,9 +155,7 @@ M_STAGE = CategoricalField(
 )
 
 Field = ContinuousField | CategoricalField
-FIELDS: dict[str, Field] = {
-    f.name: f for f in (AGE, GENDER, TOBACCO, ALCOHOL, PERFORMANCE, TREATMENT, M_STAGE)
-}
+FIELDS: dict[str, Field] = {f.name: f for f in (AGE, GENDER, TOBACCO, ALCOHOL, PERFORMANCE, TREATMENT, M_STAGE)}
 
 PRIMARY_SITE = "Primary Site"
 HPV_STATUS = "HPV Status"
@@ -226,8 +224,7 @@ def parse_record(raw: Mapping[str, object]) -> tuple[dict[str, object | None], t
             notices.append(
                 Notice(
                     UNSEEN_CATEGORY,
-                    f"{name} {value!r} is not among its categories ({clinical_field.choices}); "
-                    "it is taken as Unknown",
+                    f"{name} {value!r} is not among its categories ({clinical_field.choices}); it is taken as Unknown",
                 )
             )
     return record, tuple(notices)
@@ -254,9 +251,7 @@ def primary_site(raw: Mapping[str, object]) -> str | None:
     if _is_unknown(value):
         return None
     if not isinstance(value, str):
-        raise ClinicalError(
-            f'{PRIMARY_SITE} is {value!r}: give a text such as "oropharynx", or leave it empty'
-        )
+        raise ClinicalError(f'{PRIMARY_SITE} is {value!r}: give a text such as "oropharynx", or leave it empty')
     return "oropharynx" if value.strip().lower() in _OROPHARYNX else "other"
 
 
@@ -275,9 +270,7 @@ def known_hpv(raw: Mapping[str, object]) -> str | None:
     for status, spellings in _HPV_SPELLINGS.items():
         if text in spellings:
             return status
-    raise ClinicalError(
-        f'{HPV_STATUS} is {value!r}: give "positive" (1) or "negative" (0), or leave it empty'
-    )
+    raise ClinicalError(f'{HPV_STATUS} is {value!r}: give "positive" (1) or "negative" (0), or leave it empty')
 
 
 def _squeeze(name: object) -> str:

@@ -69,14 +69,11 @@ def _site_notices(site: str | None) -> tuple[Notice, ...]:
     return (Notice(SITE_UNKNOWN, text),)
 
 
-def _average_contributions(
-    members: Sequence[HpvMember], rows: Sequence[Row]
-) -> tuple[float, tuple[Contribution, ...]]:
+def _average_contributions(members: Sequence[HpvMember], rows: Sequence[Row]) -> tuple[float, tuple[Contribution, ...]]:
     bases, effects = zip(*(m.contributions(row) for m, row in zip(members, rows, strict=True)), strict=True)
     columns = dict.fromkeys(c for one in effects for c in one)
     items = [
-        Contribution(c, _mean_value(c, rows), sum(one.get(c, 0.0) for one in effects) / len(members))
-        for c in columns
+        Contribution(c, _mean_value(c, rows), sum(one.get(c, 0.0) for one in effects) / len(members)) for c in columns
     ]
     return float(np.mean(bases)), tuple(sorted(items, key=lambda i: -abs(i.effect)))
 

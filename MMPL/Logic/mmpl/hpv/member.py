@@ -53,9 +53,7 @@ class HpvMember:
         if medians.shape != (len(self.columns),) or not np.all(np.isfinite(medians)):
             raise BundleError("HPV member: medians are not one finite number a column; get the bundle again")
         if not (math.isfinite(self.deep_mean) and math.isfinite(self.deep_sd) and self.deep_sd > 0):
-            raise BundleError(
-                f"HPV member: deep score figures {self.deep_mean}, {self.deep_sd} cannot standardise"
-            )
+            raise BundleError(f"HPV member: deep score figures {self.deep_mean}, {self.deep_sd} cannot standardise")
 
     @cached_property
     def _paths(self) -> LeafPaths:
@@ -113,9 +111,7 @@ class HpvMember:
                 deep_sd=float(data["deep_sd"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(
-                f"HPV member: {error!r} while reading it; the bundle is damaged, get it again"
-            ) from error
+            raise BundleError(f"HPV member: {error!r} while reading it; the bundle is damaged, get it again") from error
 
 
 def _number(value: object) -> float:

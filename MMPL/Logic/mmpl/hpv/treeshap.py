@@ -60,16 +60,11 @@ def leaf_paths(forest: Forest) -> LeafPaths:
         at_leaf = forest.feature[nodes] == LEAF
         leaves.append(tuple(a[at_leaf] for a in (nodes, feature, low, high, absent)))
         nodes, feature, low, high, absent = (a[~at_leaf] for a in (nodes, feature, low, high, absent))
-        sides = [
-            _descend(forest, nodes, feature, low, high, absent, goes_left) for goes_left in (True, False)
-        ]
+        sides = [_descend(forest, nodes, feature, low, high, absent, goes_left) for goes_left in (True, False)]
         nodes, feature, low, high, absent = (np.concatenate(pair) for pair in zip(*sides, strict=True))
     slots = max(int((f != PAD).sum(axis=1).max(initial=0)) for _, f, *_ in leaves)
     fills = (PAD, -np.inf, np.inf, 1.0)
-    stacked = [
-        np.concatenate([_to_width(part[i + 1], slots, fill) for part in leaves])
-        for i, fill in enumerate(fills)
-    ]
+    stacked = [np.concatenate([_to_width(part[i + 1], slots, fill) for part in leaves]) for i, fill in enumerate(fills)]
     values = forest.value[np.concatenate([part[0] for part in leaves])] / forest.n_trees
     return LeafPaths(*stacked, values)
 
@@ -141,8 +136,7 @@ def _weighted_sums(absent: np.ndarray, present: np.ndarray) -> np.ndarray:
                 continue
             z, o = absent[:, k], present[:, k]
             coefficients = [
-                (z * coefficients[s] if s < len(coefficients) else 0.0)
-                + (o * coefficients[s - 1] if s > 0 else 0.0)
+                (z * coefficients[s] if s < len(coefficients) else 0.0) + (o * coefficients[s - 1] if s > 0 else 0.0)
                 for s in range(len(coefficients) + 1)
             ]
         sums[:, j] = sum(w * c for w, c in zip(weights, coefficients, strict=True)) if slots else 0.0

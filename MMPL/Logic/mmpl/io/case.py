@@ -10,9 +10,7 @@ from mmpl.io.images import check_finite, check_varies, read_volume
 from mmpl.io.pet_units import guess_pet_units
 
 
-def read_case(
-    case_id: str, ct_path: Path, pt_path: Path, clinical: Mapping[str, object] | None = None
-) -> Case:
+def read_case(case_id: str, ct_path: Path, pt_path: Path, clinical: Mapping[str, object] | None = None) -> Case:
     """Read CT and PET, check their voxels and find the PET's unit. Training and inference both start here.
 
     Raises

@@ -31,9 +31,7 @@ def read_dicom_image(folder: Path, what: str) -> sitk.Image:
     """
     series = image_series(folder)
     if not series:
-        raise InputError(
-            f"{what} {folder} holds no DICOM images: give the folder of one image series, or a file"
-        )
+        raise InputError(f"{what} {folder} holds no DICOM images: give the folder of one image series, or a file")
     if len(series) > 1:
         choices = "; ".join(f"{uid} ({len(files)} files)" for uid, files in sorted(series.items()))
         raise InputError(

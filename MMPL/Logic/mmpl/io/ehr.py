@@ -73,9 +73,7 @@ def _flat(record: _Pairs, path: Path) -> dict[str, object]:
         raise InputError(f'clinical record {path} names "{repeated[0]}" more than once: keep one')
     for name, value in record:
         if isinstance(value, list):
-            raise InputError(
-                f'clinical record {path}: "{name}" holds {_kind(value)}, expected text, a number or null'
-            )
+            raise InputError(f'clinical record {path}: "{name}" holds {_kind(value)}, expected text, a number or null')
     return dict(record)
 
 

@@ -29,9 +29,7 @@ BODY_MEDIAN_SUV = (0.1, 5.0)
 BODY_ABOVE_SUV = 0.1  # air is below, muscle (0.3 to 0.8) above
 MOST_NEGATIVE_FRACTION = 0.05  # of the 99.9th percentile: ringing of a resampled image is smaller
 
-CONSEQUENCE = (
-    "masks are given, but PET radiomics, HPV and RFS are null; convert the PET to body-weight SUV first."
-)
+CONSEQUENCE = "masks are given, but PET radiomics, HPV and RFS are null; convert the PET to body-weight SUV first."
 
 
 def guess_pet_units(volume: Volume, header_units: str | None = None) -> tuple[str, Notice | None]:

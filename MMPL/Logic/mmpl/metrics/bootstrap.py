@@ -58,9 +58,7 @@ def percentile_interval(
     Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
     if n_patients < 1 or n_resamples < 1:
-        raise InputError(
-            f"bootstrap of {n_patients} patients with {n_resamples} resamples: give at least one"
-        )
+        raise InputError(f"bootstrap of {n_patients} patients with {n_resamples} resamples: give at least one")
     if not 0.0 < level < 1.0:
         raise InputError(f"interval level {level}: give a value between 0 and 1, such as 0.95")
     draws = (rng.integers(0, n_patients, n_patients) for _ in range(n_resamples))

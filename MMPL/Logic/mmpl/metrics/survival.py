@@ -76,8 +76,7 @@ def _checked(time_days, event, risk) -> tuple[np.ndarray, np.ndarray, np.ndarray
     event = np.asarray(event)
     if time_days.ndim != 1 or not time_days.shape == event.shape == risk.shape:
         raise InputError(
-            f"c-index: times {time_days.shape}, events {event.shape} and risks {risk.shape}; "
-            "give one of each a patient"
+            f"c-index: times {time_days.shape}, events {event.shape} and risks {risk.shape}; give one of each a patient"
         )
     if not np.isin(event, (0, 1)).all():
         raise InputError("c-index: an event is neither 0 nor 1; leave patients without an outcome out")

@@ -65,12 +65,8 @@ class AttentionGate(nn.Module):
 
     def __init__(self, skip_channels: int, coarse_channels: int):
         super().__init__()
-        self.of_skip = nn.Sequential(
-            nn.Conv3d(skip_channels, skip_channels, 1), nn.BatchNorm3d(skip_channels)
-        )
-        self.of_coarse = nn.Sequential(
-            nn.Conv3d(coarse_channels, skip_channels, 1), nn.BatchNorm3d(skip_channels)
-        )
+        self.of_skip = nn.Sequential(nn.Conv3d(skip_channels, skip_channels, 1), nn.BatchNorm3d(skip_channels))
+        self.of_coarse = nn.Sequential(nn.Conv3d(coarse_channels, skip_channels, 1), nn.BatchNorm3d(skip_channels))
         self.pool = nn.AvgPool3d(2)
         self.decide = nn.Sequential(nn.Conv3d(skip_channels, 1, 1), nn.BatchNorm3d(1), nn.Sigmoid())
         self.up = nn.Upsample(scale_factor=2, mode="trilinear", align_corners=False)

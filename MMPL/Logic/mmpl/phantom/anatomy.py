@@ -127,12 +127,8 @@ class Canvas:
 
     def __init__(self, x_mm, y_mm, z_mm, pose: Pose):
         self.w = pose.canonical_w(z_mm)
-        self.u = ((x_mm[None, :] - pose.axis_centre_mm(self.w, 0)[:, None]) / pose.scale[0]).astype(
-            np.float32
-        )
-        self.v = ((y_mm[None, :] - pose.axis_centre_mm(self.w, 1)[:, None]) / pose.scale[1]).astype(
-            np.float32
-        )
+        self.u = ((x_mm[None, :] - pose.axis_centre_mm(self.w, 0)[:, None]) / pose.scale[0]).astype(np.float32)
+        self.v = ((y_mm[None, :] - pose.axis_centre_mm(self.w, 1)[:, None]) / pose.scale[1]).astype(np.float32)
         self.codes = np.zeros((len(z_mm), len(y_mm), len(x_mm)), np.uint8)
 
     def paint(self, shape: Stack) -> None:
@@ -331,14 +327,10 @@ def _face() -> list[Stack]:
 
 
 def _jaw(metal: bool) -> list[Stack]:
-    horseshoe = tube(
-        Tissue.BONE, (-3, 0, -28, 40, 49), (14, 0, -26, 46, 56), (34, 0, -24, 47, 56), v_range=(-200, -18)
-    )
+    horseshoe = tube(Tissue.BONE, (-3, 0, -28, 40, 49), (14, 0, -26, 46, 56), (34, 0, -24, 47, 56), v_range=(-200, -18))
     marrow = tube(Tissue.MARROW, (2, 0, -27, 37, 45), (30, 0, -24, 44, 52), v_range=(-200, -20))
     inner_plate = tube(Tissue.BONE, (2, 0, -27, 33, 40), (30, 0, -24, 39, 47), v_range=(-200, -18))
-    floor = tube(
-        Tissue.MUSCLE, (-4, 0, -27, 31, 38), (14, 0, -25, 36, 44), (36, 0, -23, 37, 45), v_range=(-200, -10)
-    )
+    floor = tube(Tissue.MUSCLE, (-4, 0, -27, 31, 38), (14, 0, -25, 36, 44), (36, 0, -23, 37, 45), v_range=(-200, -10))
     ramus = tube(Tissue.BONE, (8, 43, -22, 4, 12), (40, 46, -14, 4, 15), (74, 49, -4, 4.5, 8))
     masseter = ellipsoid(Tissue.MUSCLE, (54, -22, 40), (6.5, 17, 30))
     shapes = [

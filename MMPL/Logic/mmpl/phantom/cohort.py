@@ -49,9 +49,7 @@ RECORD_COLUMNS = (
 TARGET_COLUMNS = {1: (), 2: ("Relapse", "RFS"), 3: ("HPV Status",)}
 
 
-def write_cohort(
-    out: Path, cases: int, seed: int, *, progress: Progress = silent, workers: int = 1
-) -> tuple[str, ...]:
+def write_cohort(out: Path, cases: int, seed: int, *, progress: Progress = silent, workers: int = 1) -> tuple[str, ...]:
     """Write a synthetic cohort; the folder appears under its name only when it is complete.
 
     Work goes to ``<out>.partial`` beside it; a run that was stopped is taken up there, patient by patient.
@@ -97,9 +95,7 @@ def write_cohort(
             shutil.rmtree(out)
         os.replace(partial_out, out)
     except OSError as error:
-        raise OutputError(
-            f"{out}: the phantom cohort cannot be written ({error}); check space and rights"
-        ) from error
+        raise OutputError(f"{out}: the phantom cohort cannot be written ({error}); check space and rights") from error
     return patient_ids
 
 

@@ -192,9 +192,7 @@ def draw_factors(seed: int, index: int) -> PatientFactors:
     tumour = _draw_tumour(rng)
     clinical = _draw_clinical(rng)
     hpv_score = (
-        HPV_INTERCEPT
-        + _weighted(HPV_IMAGE_WEIGHTS, tumour.z)
-        + _weighted(HPV_CLINICAL_WEIGHTS, clinical.standardised)
+        HPV_INTERCEPT + _weighted(HPV_IMAGE_WEIGHTS, tumour.z) + _weighted(HPV_CLINICAL_WEIGHTS, clinical.standardised)
     )
     hpv_status = int(hpv_score + HPV_NOISE_SD * rng.standard_normal() > 0)
     log_hazard = (
@@ -223,9 +221,7 @@ def draw_factors(seed: int, index: int) -> PatientFactors:
 def _choose(rng: np.random.Generator, rates: dict):
     """A key of ``rates``, drawn with its rate."""
     edges = np.cumsum(list(rates.values()))
-    return list(rates)[
-        min(int(np.searchsorted(edges / edges[-1], rng.random(), side="right")), len(rates) - 1)
-    ]
+    return list(rates)[min(int(np.searchsorted(edges / edges[-1], rng.random(), side="right")), len(rates) - 1)]
 
 
 def _weighted(weights: dict[str, float], values: dict[str, float]) -> float:

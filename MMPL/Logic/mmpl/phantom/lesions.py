@@ -101,9 +101,7 @@ class Lesion:
 
     def field(self, dx, dy, dz) -> np.ndarray:
         """q at offsets from the centre given as 1D arrays, shape (z, y, x)."""
-        offsets = np.stack(
-            np.broadcast_arrays(dx[None, None, :], dy[None, :, None], dz[:, None, None]), axis=-1
-        )
+        offsets = np.stack(np.broadcast_arrays(dx[None, None, :], dy[None, :, None], dz[:, None, None]), axis=-1)
         offsets = offsets.astype(np.float32)
         q = np.linalg.norm(offsets @ self.axes.T.astype(np.float32), axis=-1)
         length = np.maximum(np.linalg.norm(offsets, axis=-1, keepdims=True), 1e-3)
@@ -118,9 +116,7 @@ def draw_lesions(rng: np.random.Generator, tumour: TumourFactors, anatomy: Anato
     if tumour.primary_ml > 0:
         centre = _primary_centre(rng, tumour, anatomy, side)
         lesions.append(
-            _make_lesion(
-                rng, GTVP, centre, tumour.primary_ml, tumour, tumour.primary_necrosis, tumour.primary_suv
-            )
+            _make_lesion(rng, GTVP, centre, tumour.primary_ml, tumour, tumour.primary_necrosis, tumour.primary_suv)
         )
     for volume_ml, suv in zip(tumour.node_ml, tumour.node_suv, strict=True):
         centre = _node_centre(rng, volume_ml, anatomy, side, lesions)
@@ -148,15 +144,11 @@ def _node_centre(rng, volume_ml: float, anatomy: Anatomy, side: float, others: l
     for attempt in range(40):
         level, _ = NODE_CENTRES[rng.choice(len(shares), p=shares / shares.sum())]
         u, v, w = np.array(level) + np.array(NODE_SPREAD) * (1.0 + attempt / 20) * rng.standard_normal(3)
-        u = np.clip(
-            u, 24.0 + 0.4 * radius, max(anatomy.neck_half_width - 5.0 - 1.05 * radius, 24.0 + 0.4 * radius)
-        )
+        u = np.clip(u, 24.0 + 0.4 * radius, max(anatomy.neck_half_width - 5.0 - 1.05 * radius, 24.0 + 0.4 * radius))
         w = np.clip(w, -75.0 + radius, 34.0)
         here = side if rng.random() < IPSILATERAL_RATE else -side
         centre = anatomy.pose.to_lps((here * u, v, w))
-        gaps = [
-            np.linalg.norm(centre - o.centre_mm) - 1.15 * (radius + _radius_mm(o.volume_ml)) for o in others
-        ]
+        gaps = [np.linalg.norm(centre - o.centre_mm) - 1.15 * (radius + _radius_mm(o.volume_ml)) for o in others]
         gap = min(gaps, default=1.0)
         if gap > best_gap:
             best, best_gap = centre, gap

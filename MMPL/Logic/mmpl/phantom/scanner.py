@@ -112,9 +112,7 @@ class Scan:
     label_map: Volume
 
 
-def acquire(
-    rng: np.random.Generator, scanner: Scanner, anatomy: Anatomy, lesions: tuple[Lesion, ...]
-) -> Scan:
+def acquire(rng: np.random.Generator, scanner: Scanner, anatomy: Anatomy, lesions: tuple[Lesion, ...]) -> Scan:
     """Scan a patient on a centre's PET/CT."""
     ct_lines, pet_lines = _field_of_view(rng, scanner, anatomy)
     ct, labels = _acquire_ct(rng, scanner, anatomy, lesions, ct_lines)

@@ -34,8 +34,7 @@ def to_network_grid(array: np.ndarray, spacing_mm: float) -> np.ndarray:
 def to_roi_grid(array: np.ndarray, spacing_mm: float, shape_1mm: tuple[int, int, int]) -> np.ndarray:
     """Linear interpolation of a network-grid array back to 1 mm; float32, shape ``shape_1mm`` (z, y, x)."""
     matrices = [
-        linear_matrix((np.arange(n) + 0.5) / spacing_mm - 0.5, m)
-        for n, m in zip(shape_1mm, array.shape, strict=True)
+        linear_matrix((np.arange(n) + 0.5) / spacing_mm - 0.5, m) for n, m in zip(shape_1mm, array.shape, strict=True)
     ]
     return apply_along_axes(array, matrices)
 

@@ -17,9 +17,7 @@ class FastGLCM(RadiomicsGLCM):
 
     def __init__(self, image, mask, **settings):
         super().__init__(image, mask, **settings)
-        self.logger = logging.getLogger(
-            RadiomicsGLCM.__module__
-        )  # the base class takes the subclass's module
+        self.logger = logging.getLogger(RadiomicsGLCM.__module__)  # the base class takes the subclass's module
 
     def _calculateCoefficients(self):
         p = self.P_glcm  # shape (1, level, level, angle), symmetric in the levels

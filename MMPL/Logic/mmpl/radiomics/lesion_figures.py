@@ -100,16 +100,12 @@ def find_lesions(mask: Volume, pet_geometry: Geometry | None) -> list[Lesion]:
     pet_voxels = _pet_voxels(labels, grid, pet_geometry, centroids)
     order = sorted(range(count), key=lambda i: -sizes[i + 1])
     return [
-        Lesion(
-            float(sizes[i + 1] * grid.voxel_volume_ml), tuple(float(v) for v in centroids[i]), pet_voxels[i]
-        )
+        Lesion(float(sizes[i + 1] * grid.voxel_volume_ml), tuple(float(v) for v in centroids[i]), pet_voxels[i])
         for i in order
     ]
 
 
-def _pet_voxels(
-    labels: np.ndarray, grid: Geometry, pet: Geometry | None, centroids: np.ndarray
-) -> list[np.ndarray]:
+def _pet_voxels(labels: np.ndarray, grid: Geometry, pet: Geometry | None, centroids: np.ndarray) -> list[np.ndarray]:
     """PET voxel indices (i, j, k) of each label, nearest neighbour by physical position."""
     nothing = np.empty((0, 3), dtype=int)
     if pet is None:
@@ -150,9 +146,7 @@ def lesion_figures(lesion: Lesion, pet: Volume | None, mtv_fraction: float) -> L
     metabolic = suv[suv >= mtv_fraction * suv_max] if suv_max > 0 else suv[:0]
     mtv_ml = metabolic.size * pet.geometry.voxel_volume_ml
     tlg_g = mtv_ml * float(metabolic.mean()) if metabolic.size else 0.0
-    return LesionFigures(
-        lesion.volume_ml, suv_max, suv_peak(pet, lesion.pet_voxels), float(suv.mean()), mtv_ml, tlg_g
-    )
+    return LesionFigures(lesion.volume_ml, suv_max, suv_peak(pet, lesion.pet_voxels), float(suv.mean()), mtv_ml, tlg_g)
 
 
 def finite_uptake(lesion: Lesion, pet: Volume | None) -> np.ndarray:

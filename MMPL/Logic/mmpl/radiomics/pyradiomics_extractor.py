@@ -154,9 +154,7 @@ class PyradiomicsExtractor:
         return values
 
 
-def filtered(
-    array: np.ndarray, geometry: Geometry, feature_set: FeatureSet
-) -> Iterator[tuple[str, np.ndarray]]:
+def filtered(array: np.ndarray, geometry: Geometry, feature_set: FeatureSet) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (image name, float32 array) for the original and every filter of the set.
 
     A LoG that the grid is too small for is left out, as in pyradiomics.

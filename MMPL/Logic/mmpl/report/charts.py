@@ -266,9 +266,7 @@ def _probability_legend(y: float, members: bool, before: float | None) -> str:
 EFFECT_WIDTH, EFFECT_HEIGHT = 240.0, 18.0
 
 
-def effect_bar(
-    effect: float, *, largest: float, before: float | None = None, colors=("amber", "blue")
-) -> str:
+def effect_bar(effect: float, *, largest: float, before: float | None = None, colors=("amber", "blue")) -> str:
     """One bar of a diverging chart: right of the middle for positive effects, left for negative ones.
 
     It stands beside its number, so screen readers pass over it.

@@ -111,6 +111,5 @@ def _piece(closed: np.ndarray, along: np.ndarray, start: float, end: float) -> n
 def signed_area(outline: np.ndarray) -> float:
     """Shoelace area of a closed outline with y downwards: positive when it runs clockwise on screen."""
     return sum(
-        0.5 * (x0 * y1 - x1 * y0)
-        for (x0, y0), (x1, y1) in itertools.pairwise([*outline.tolist(), outline[0].tolist()])
+        0.5 * (x0 * y1 - x1 * y0) for (x0, y0), (x1, y1) in itertools.pairwise([*outline.tolist(), outline[0].tolist()])
     )

@@ -43,9 +43,7 @@ def _class_rows(segment, now: dict, before: dict | None) -> str:
     count = len(now["components"])
     name = f"{_swatch(segment)}{segment.name}{f', all {count}' if count > 1 else ''}"
     if not count and not (before and before["components"]):
-        return (
-            f'<tr class="total"><th scope="row">{name}</th><td colspan="6" class="note">none found</td></tr>'
-        )
+        return f'<tr class="total"><th scope="row">{name}</th><td colspan="6" class="note">none found</td></tr>'
     rows = _rows(name, now, before, "total")
     if count < 2 and (before is None or len(before["components"]) < 2):
         return rows

@@ -104,8 +104,7 @@ def _warnings(warnings: list[dict]) -> str:
     if not warnings:
         return ""
     items = "".join(
-        f'<li>{escape(sentence(w["text"]))} <span class="code">{escape(w["code"])}</span></li>'
-        for w in warnings
+        f'<li>{escape(sentence(w["text"]))} <span class="code">{escape(w["code"])}</span></li>' for w in warnings
     )
     title = "One warning" if len(warnings) == 1 else f"{len(warnings)} warnings"
     return f'<section class="warnings"><h2>{title}</h2><ul>{items}</ul></section>'
@@ -149,9 +148,7 @@ def _key(segment, dash: str, corrected: bool) -> str:
 
 def _lesion(picture: LesionPicture, lesions: dict) -> str:
     planes = "".join(_plane(plane, picture.title) for plane in picture.pictures)
-    figures = next(
-        (c for c in lesions[picture.class_name]["components"] if c["id"] == picture.component_id), None
-    )
+    figures = next((c for c in lesions[picture.class_name]["components"] if c["id"] == picture.component_id), None)
     beside = f'<span class="figures">{short_figures(figures)}</span>' if figures else ""
     head = f"<h3>{escape(picture.title)}{beside}</h3>"
     return f'<div class="lesion">{head}<div class="planes">{planes}</div></div>'
@@ -178,9 +175,7 @@ def _position(plane: PlanePicture) -> str:
 
 
 def _facts(pairs) -> str:
-    rows = "".join(
-        f'<tr><th scope="row">{escape(label)}</th><td>{_fact(value)}</td></tr>' for label, value in pairs
-    )
+    rows = "".join(f'<tr><th scope="row">{escape(label)}</th><td>{_fact(value)}</td></tr>' for label, value in pairs)
     return f'<table class="facts"><tbody>{rows}</tbody></table>'
 
 

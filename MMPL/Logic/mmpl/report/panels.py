@@ -113,9 +113,7 @@ def _years_table(rfs: dict, was: dict | None) -> str:
     note = ""
     if any(rfs["survival_at"].get(key) is None for key, _ in TIMES):
         note = f'<p class="note">{MISSING} beyond the last training event: no estimate.</p>'
-    return (
-        f'<div><table class="years"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{note}</div>'
-    )
+    return f'<div><table class="years"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{note}</div>'
 
 
 def _year_row(rfs: dict, was: dict | None, key: str, label: str) -> str:
@@ -201,9 +199,7 @@ def _drivers_head(effects: Effects) -> str:
 
 
 def _plain_row(name: str, figure: str, kind: str = "plain") -> str:
-    return (
-        f'<tr class="{kind}"><th scope="row">{name}</th><td></td><td></td><td class="num">{figure}</td></tr>'
-    )
+    return f'<tr class="{kind}"><th scope="row">{name}</th><td></td><td></td><td class="num">{figure}</td></tr>'
 
 
 def _driver_row(item: dict, was: float | None, largest: float, effects: Effects) -> str:

@@ -238,9 +238,7 @@ def plane_png(scene: Scene, plane: Plane, centre: tuple[int, int, int], side_mm:
     return file.getvalue()
 
 
-def plane_crop(
-    array: np.ndarray, plane: Plane, centre: tuple[int, int, int], side: int, outside: float
-) -> np.ndarray:
+def plane_crop(array: np.ndarray, plane: Plane, centre: tuple[int, int, int], side: int, outside: float) -> np.ndarray:
     """A square of one plane around a voxel, rows and columns as on screen; padded beyond the grid.
 
     Parameters
@@ -298,9 +296,7 @@ def _draw_contours(image: Image.Image, labels: np.ndarray, *, dashed: bool) -> N
             color = tuple(round(0.45 * c + 0.55 * 255) for c in color)
         lines = [smoothed(outline) for outline in outlines(labels == label)]
         if dashed:
-            lines = [
-                piece for line in lines for piece in dashes(line, DASH_PX / UPSAMPLING, GAP_PX / UPSAMPLING)
-            ]
+            lines = [piece for line in lines for piece in dashes(line, DASH_PX / UPSAMPLING, GAP_PX / UPSAMPLING)]
         else:
             lines = [np.vstack((line, line[:1])) for line in lines]
         _stroke(image, lines, (0, 0, 0), LINE_PX + 2 * HALO_PX, opacity=0.6)

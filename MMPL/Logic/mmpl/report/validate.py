@@ -35,9 +35,7 @@ def validate_results(results: dict) -> None:
     """
     error = best_match(_validator().iter_errors(results))
     if error is not None:
-        raise OutputError(
-            f"results at {error.json_path}: {error.message[:300]}; write it as the schema has it"
-        )
+        raise OutputError(f"results at {error.json_path}: {error.message[:300]}; write it as the schema has it")
     if results["rfs"]["curve"] is not None:
         _check_curve(results["rfs"]["curve"])
     for name, lesions in results["lesions"].items():

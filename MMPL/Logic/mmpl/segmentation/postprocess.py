@@ -89,7 +89,5 @@ def _checked_thresholds(thresholds) -> tuple[float, float]:
         thresholds = [thresholds[name] for name in CLASS_NAMES.values() if name in thresholds]
     pair = tuple(float(t) for t in thresholds)
     if len(pair) != 2 or not all(0.0 < t < 1.0 for t in pair):
-        raise InputError(
-            f"segmentation thresholds {pair}: give one for GTVp and one for GTVn, between 0 and 1"
-        )
+        raise InputError(f"segmentation thresholds {pair}: give one for GTVp and one for GTVn, between 0 and 1")
     return pair

@@ -39,9 +39,7 @@ def padded_to(array: np.ndarray, minimum: int, fills) -> tuple[np.ndarray, tuple
     where = tuple(slice(b, b + n) for b, n in zip(before, array.shape[1:], strict=True))
     if not any(extra):
         return array, where
-    padded = np.empty(
-        (array.shape[0], *(n + e for n, e in zip(array.shape[1:], extra, strict=True))), array.dtype
-    )
+    padded = np.empty((array.shape[0], *(n + e for n, e in zip(array.shape[1:], extra, strict=True))), array.dtype)
     for channel, fill in enumerate(fills):
         padded[channel] = fill
         padded[channel][where] = array[channel]

@@ -168,9 +168,7 @@ class CoxMember:
                 **{name: float(data[name]) for name in _FIGURES},
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(
-                f"Cox model: {error!r} while reading it; the bundle is damaged, get it again"
-            ) from error
+            raise BundleError(f"Cox model: {error!r} while reading it; the bundle is damaged, get it again") from error
 
 
 _ARRAYS = ("medians", "means", "sds", "coefficients", "event_times", "cumulative_hazard")

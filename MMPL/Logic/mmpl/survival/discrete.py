@@ -31,9 +31,7 @@ def check_breaks(breaks_days: Sequence[float]) -> np.ndarray:
         If there are fewer than two, the first is not 0, or they do not rise.
     """
     breaks = np.asarray(breaks_days, dtype=np.float64)
-    rising = (
-        breaks.ndim == 1 and len(breaks) >= 2 and np.all(np.isfinite(breaks)) and np.all(np.diff(breaks) > 0)
-    )
+    rising = breaks.ndim == 1 and len(breaks) >= 2 and np.all(np.isfinite(breaks)) and np.all(np.diff(breaks) > 0)
     if not rising or breaks[0] != 0:
         raise InputError(f"interval limits {list(breaks_days)}: give at least two rising days, the first 0")
     return breaks
@@ -126,9 +124,7 @@ def check_follow_up(time_days: np.ndarray, event: np.ndarray) -> tuple[np.ndarra
     time = np.asarray(time_days, dtype=np.float64)
     flags = np.asarray(event, dtype=np.float64)
     if time.ndim != 1 or time.shape != flags.shape:
-        raise InputError(
-            f"times of shape {time.shape} with events of shape {flags.shape}: give one of each a patient"
-        )
+        raise InputError(f"times of shape {time.shape} with events of shape {flags.shape}: give one of each a patient")
     bad = ~(np.isfinite(time) & (time >= 0))
     if bad.any():
         raise InputError(f"follow-up time {time[bad][0]}: give days, 0 or more")

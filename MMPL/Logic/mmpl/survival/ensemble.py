@@ -114,8 +114,7 @@ def _average_contributions(members: Sequence[CoxMember], rows: Sequence[Row]) ->
     terms = [m.contributions(row) for m, row in zip(members, rows, strict=True)]
     columns = dict.fromkeys(c for one in terms for c in one)
     items = [
-        Contribution(c, _mean_value(c, rows), sum(one.get(c, 0.0) for one in terms) / len(members))
-        for c in columns
+        Contribution(c, _mean_value(c, rows), sum(one.get(c, 0.0) for one in terms) / len(members)) for c in columns
     ]
     return tuple(sorted(items, key=lambda i: -abs(i.effect)))
 

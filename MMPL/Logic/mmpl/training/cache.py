@@ -76,9 +76,7 @@ def load_cached(path: Path) -> CachedCase:
         return CachedCase(stored["image"], label, int(stored["lost_voxels"]))
 
 
-def build_cache(
-    cases, folder: Path, spacing_mm: float, *, workers: int = 1, progress: Progress = silent
-) -> None:
+def build_cache(cases, folder: Path, spacing_mm: float, *, workers: int = 1, progress: Progress = silent) -> None:
     """Cache every case that is not cached yet."""
     folder.mkdir(parents=True, exist_ok=True)
     todo = [(c, folder / f"{c.patient_id}.npz", spacing_mm) for c in cases]

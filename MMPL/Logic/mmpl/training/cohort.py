@@ -52,9 +52,7 @@ def read_cohort(folder: Path) -> list[CohortCase]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise TrainingError(
-            f"{folder}: no such folder; give the folder that holds 'Task 1', 'Task 2', 'Task 3'"
-        )
+        raise TrainingError(f"{folder}: no such folder; give the folder that holds 'Task 1', 'Task 2', 'Task 3'")
     records: dict[str, dict] = {}
     for task in TASKS:
         for row in _table(folder, task):

@@ -126,8 +126,7 @@ def _check_table(table: CohortTable) -> None:
         bad = ~(np.isnan(values) | np.isin(values, (0.0, 1.0)))
         if bad.any():
             raise TrainingError(
-                f"patient {table.patient_ids[int(bad.argmax())]}: {name} is {values[bad][0]:g}; "
-                "give 0, 1 or nothing"
+                f"patient {table.patient_ids[int(bad.argmax())]}: {name} is {values[bad][0]:g}; give 0, 1 or nothing"
             )
     bad = table.time_days < 0
     if bad.any():
@@ -147,9 +146,7 @@ def default_scales(table: CohortTable) -> tuple[tuple[Scale, ...], tuple[Scale, 
     return out_of_fold_scales(table.deep_hpv, table.fold), out_of_fold_scales(table.deep_days, table.fold)
 
 
-def standardised(
-    table: CohortTable, hpv_scales: Sequence[Scale], days_scales: Sequence[Scale]
-) -> CohortTable:
+def standardised(table: CohortTable, hpv_scales: Sequence[Scale], days_scales: Sequence[Scale]) -> CohortTable:
     """The table with deep scores standardised network by network, so that folds can be pooled."""
     if not len(hpv_scales) == len(days_scales) == table.n_folds:
         raise TrainingError(f"{len(hpv_scales)} and {len(days_scales)} scales for {table.n_folds} folds")

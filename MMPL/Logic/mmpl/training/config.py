@@ -30,13 +30,9 @@ class StageConfig:
     def __post_init__(self):
         object.__setattr__(self, "learning_rates", tuple(float(r) for r in self.learning_rates))
         if self.epochs < 1 or self.batch_size < 1:
-            raise TrainingError(
-                f"stage config: epochs {self.epochs} and batch_size {self.batch_size} must be >= 1"
-            )
+            raise TrainingError(f"stage config: epochs {self.epochs} and batch_size {self.batch_size} must be >= 1")
         if len(self.learning_rates) != 3 or min(self.learning_rates) <= 0:
-            raise TrainingError(
-                f"stage config: learning_rates {self.learning_rates}, expected three positive numbers"
-            )
+            raise TrainingError(f"stage config: learning_rates {self.learning_rates}, expected three positive numbers")
 
     def learning_rate(self, epoch: int) -> float:
         done = epoch / self.epochs
@@ -179,9 +175,7 @@ def _overlay(config, data: dict, where: str):
             values[f.name] = _overlay(current, data[f.name], f"{where}: {f.name}")
         else:
             new = data[f.name]
-            values[f.name] = (
-                tuple(new) if isinstance(new, list) else _typed(new, current, f"{where}: {f.name}")
-            )
+            values[f.name] = tuple(new) if isinstance(new, list) else _typed(new, current, f"{where}: {f.name}")
     try:
         return type(config)(**values)
     except (TypeError, ValueError) as error:

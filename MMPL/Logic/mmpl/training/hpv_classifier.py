@@ -54,9 +54,7 @@ class HpvConfig:
             if not values or min(values) < 1:
                 raise TrainingError(f"HPV config: {name} {values} needs at least one value, each 1 or more")
         if self.top_features is not None and self.top_features < 0:
-            raise TrainingError(
-                f"HPV config: top_features {self.top_features} must be 0 or more, or null for all"
-            )
+            raise TrainingError(f"HPV config: top_features {self.top_features} must be 0 or more, or null for all")
         if not 0 < self.spearman_limit <= 1:
             raise TrainingError(f"HPV config: spearman_limit {self.spearman_limit} must lie in (0, 1]")
         if self.inner_folds < 2 or self.smote_neighbours < 1:
@@ -110,18 +108,14 @@ def fit_hpv_member(
     table, labels = table[known].reset_index(drop=True), labels[known].astype(int)
     counts = np.bincount(labels, minlength=2)
     if counts.min() < 2:
-        raise TrainingError(
-            f"HPV training rows: {counts[1]} positive, {counts[0]} negative; give at least 2 of each"
-        )
+        raise TrainingError(f"HPV training rows: {counts[1]} positive, {counts[0]} negative; give at least 2 of each")
     kept = (deep_column, *clinical_columns)
     settings = choose_settings(table, labels, kept, config, seed)
     log.info("HPV forest: %s", settings)
     columns, medians = select_columns(table, labels, kept, config)
     x, y = oversample(impute(table[columns], medians), labels, config.smote_neighbours, seed)
     forest = _fit_forest(x, y, settings, seed)
-    return HpvMember(
-        tuple(columns), medians.to_numpy(), flatten(forest.estimators_, len(columns)), deep_column
-    )
+    return HpvMember(tuple(columns), medians.to_numpy(), flatten(forest.estimators_, len(columns)), deep_column)
 
 
 def select_columns(
@@ -163,9 +157,7 @@ def choose_settings(
     votes = {settings: np.empty(len(labels)) for settings in grid}
     for inner, held_out in StratifiedKFold(folds, shuffle=True, random_state=seed).split(table, labels):
         columns, medians = select_columns(table.iloc[inner], labels[inner], kept, config)
-        x, y = oversample(
-            impute(table[columns].iloc[inner], medians), labels[inner], config.smote_neighbours, seed
-        )
+        x, y = oversample(impute(table[columns].iloc[inner], medians), labels[inner], config.smote_neighbours, seed)
         x_out = impute(table[columns].iloc[held_out], medians).to_numpy()
         for settings, probability in _grid_predictions(x, y, x_out, grid, seed):
             votes[settings][held_out] = probability
@@ -194,9 +186,7 @@ def _fit_forest(x: np.ndarray, y: np.ndarray, settings: ForestSettings, seed: in
     ).fit(x, y)
 
 
-def oversample(
-    table: pd.DataFrame, labels: np.ndarray, neighbours: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def oversample(table: pd.DataFrame, labels: np.ndarray, neighbours: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """SMOTE of the minority class to the majority's size; the given rows come first, unaltered.
 
     One-hot columns of one variable are drawn together as one category (SMOTENC), so synthetic rows are valid

@@ -54,9 +54,7 @@ class SegmentationPatches(Dataset):
                     "background": _sample(background, draw),
                 }
             )
-        super().__init__(
-            items, segmentation_transform(window, spacing_mm, augmentation).set_random_state(seed)
-        )
+        super().__init__(items, segmentation_transform(window, spacing_mm, augmentation).set_random_state(seed))
 
     def __getitem__(self, index):
         item = dict(self.data[index])
@@ -88,9 +86,7 @@ class OutcomePatches(Dataset):
             }
             for path, centre, target in zip(paths, centres_zyx_1mm, targets, strict=True)
         ]
-        transform = Compose(
-            [affine(self.window, spacing_mm, augmentation, ["image"]), *intensity(augmentation)]
-        )
+        transform = Compose([affine(self.window, spacing_mm, augmentation, ["image"]), *intensity(augmentation)])
         super().__init__(items, transform.set_random_state(seed))
 
     def __getitem__(self, index):

@@ -51,8 +51,7 @@ class RfsConfig:
             raise TrainingError(f"RFS config: ridges {self.ridges} must be 0 or more and rise")
         if not 0 <= self.p_limit <= 1 or not 0 < self.spearman_limit <= 1:
             raise TrainingError(
-                f"RFS config: p_limit {self.p_limit} must lie in [0, 1], spearman_limit "
-                f"{self.spearman_limit} in (0, 1]"
+                f"RFS config: p_limit {self.p_limit} must lie in [0, 1], spearman_limit {self.spearman_limit} in (0, 1]"
             )
 
 
@@ -104,9 +103,7 @@ def fit_rfs_member(
     radiomics = radiomics[uncorrelated_columns(radiomics, limit=config.spearman_limit)]
     columns += lasso_cox_columns(radiomics, time, event, config.lasso, seed)
     fields = {f: [c for c in cs if c in full.columns] for f, cs in clinical_fields.items()}
-    columns += [
-        c for cs in significant_fields(full, time, event, fields, config.p_limit).values() for c in cs
-    ]
+    columns += [c for cs in significant_fields(full, time, event, fields, config.p_limit).values() for c in cs]
     return _fit_final(full[columns], medians[columns], time, event, deep_column, config)
 
 
@@ -159,6 +156,4 @@ def _coefficients(x, time, event, ridges: Sequence[float]) -> tuple[np.ndarray, 
             continue
         log.info("Cox model: %d covariates, ridge %g", x.shape[1], ridge)
         return coefficients, ridge
-    raise TrainingError(
-        f"Cox model: no fit converges with ridges {tuple(ridges)}; raise them or drop covariates"
-    )
+    raise TrainingError(f"Cox model: no fit converges with ridges {tuple(ridges)}; raise them or drop covariates")

@@ -161,11 +161,7 @@ def _segment_and_measure(
             pool.submit(
                 train_segmentation,
                 stages[SEGMENTATION],
-                [
-                    _cached(cache, c)
-                    for c in cases
-                    if folds[c.patient_id] != fold and c.label_path is not None
-                ],
+                [_cached(cache, c) for c in cases if folds[c.patient_id] != fold and c.label_path is not None],
             ): fold
             for fold, stages in enumerate(runs)
         }
@@ -209,18 +205,14 @@ def _train_outcomes(task: OutcomeTask) -> None:
     train_rfs(task.stages[RFS], task.stages[HPV].weights_path, *task.rfs)
 
 
-def out_of_fold_table(
-    out: Path, cases, folds, cache: Path, measured, runs, progress: Progress
-) -> CohortTable:
+def out_of_fold_table(out: Path, cases, folds, cache: Path, measured, runs, progress: Progress) -> CohortTable:
     """Every patient's row from the networks that did not train on them; deep scores are kept in a file."""
     path = out / "out_of_fold.json"
     if not path.is_file():
         scores = {}
         for n, case in enumerate(cases, start=1):
             stages, centre = runs[folds[case.patient_id]], measured[case.patient_id][0]
-            scores[case.patient_id] = [
-                deep_score(stages[stage], _cached(cache, case), centre) for stage in (HPV, RFS)
-            ]
+            scores[case.patient_id] = [deep_score(stages[stage], _cached(cache, case), centre) for stage in (HPV, RFS)]
             progress("out-of-fold deep scores", n / len(cases))
         write_json_atomic(path, scores)
     scores = json.loads(path.read_text(encoding="utf-8"))
@@ -250,9 +242,7 @@ def _pooled_scores(statistics: EnsembleStatistics) -> dict[str, float]:
     return {name: float(pooled[name]) for name in ("auc", "balanced_accuracy", "c_index")}
 
 
-def _provenance(
-    data: Path, cases: Sequence[CohortCase], cache: Path, config: TrainingConfig
-) -> Provenance:
+def _provenance(data: Path, cases: Sequence[CohortCase], cache: Path, config: TrainingConfig) -> Provenance:
     manifest = data / MANIFEST
     lost = sum(load_cached(_cached(cache, c)).lost_voxels for c in cases)
     phantom = manifest.is_file()
@@ -265,8 +255,7 @@ def _provenance(
         "forests and Cox models carry masks, deep scores and HPV probabilities of sibling folds."
     )
     return Provenance(
-        description="MMPL ensemble: segmentation, HPV probability and recurrence-free survival. "
-        + standardised,
+        description="MMPL ensemble: segmentation, HPV probability and recurrence-free survival. " + standardised,
         training_data=f"{what}. {lost} label voxels lay outside the region of interest.",
         phantom=phantom,
         time_zero=config.time_zero,

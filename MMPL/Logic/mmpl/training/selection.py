@@ -43,9 +43,7 @@ def varying_columns(table: pd.DataFrame) -> list[str]:
     return [c for c, varies in zip(table.columns, np.ptp(values, axis=0) > 0, strict=True) if varies]
 
 
-def uncorrelated_columns(
-    table: pd.DataFrame, *, protected: Sequence[str] = (), limit: float = 0.9
-) -> list[str]:
+def uncorrelated_columns(table: pd.DataFrame, *, protected: Sequence[str] = (), limit: float = 0.9) -> list[str]:
     """Keep one of any pair of columns with |Spearman| above the limit.
 
     Protected columns are all kept, and come first: another column that goes with one of them is dropped. Of
@@ -89,9 +87,7 @@ def univariate_auc(table: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
     positive = np.asarray(labels) == 1
     n_pos, n_neg = int(positive.sum()), int((~positive).sum())
     if n_pos == 0 or n_neg == 0:
-        raise TrainingError(
-            f"{n_pos} positive and {n_neg} negative rows: both classes are needed to rank features"
-        )
+        raise TrainingError(f"{n_pos} positive and {n_neg} negative rows: both classes are needed to rank features")
     rank_sums = rankdata(table.to_numpy(dtype=np.float64), axis=0)[positive].sum(axis=0)
     return (rank_sums - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg)
 
@@ -205,9 +201,7 @@ class LassoConfig:
 
     def __post_init__(self):
         if self.n_alphas < 2 or self.inner_folds < 2 or self.events_per_feature < 1:
-            raise TrainingError(
-                f"{self}: at least 2 penalties, 2 inner folds and 1 event a feature are needed"
-            )
+            raise TrainingError(f"{self}: at least 2 penalties, 2 inner folds and 1 event a feature are needed")
         if not 0 < self.alpha_ratio < 1:
             raise TrainingError(f"LASSO alpha_ratio {self.alpha_ratio}: it must lie between 0 and 1")
 

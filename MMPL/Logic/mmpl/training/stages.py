@@ -123,9 +123,7 @@ def train_rfs(
     if run.weights_path.is_file():
         return
     events = np.asarray(events, dtype=int)
-    require(
-        0 < events.sum() < len(events), f"{run.label}: needs both relapsed and censored training patients"
-    )
+    require(0 < events.sum() < len(events), f"{run.label}: needs both relapsed and censored training patients")
     seed_everything(run.seed)
     survived, failed = interval_targets(np.asarray(time_days), events, run.config.breaks_days)
     data = _outcome_data(run, paths, centres_zyx_1mm, list(np.stack([survived, failed], axis=1)))
@@ -138,9 +136,7 @@ def train_rfs(
 
 
 def _outcome_data(run: StageRun, paths, centres, targets) -> OutcomePatches:
-    return OutcomePatches(
-        paths, centres, targets, run.config.network.spacing_mm, run.config.augmentation, run.seed
-    )
+    return OutcomePatches(paths, centres, targets, run.config.network.spacing_mm, run.config.augmentation, run.seed)
 
 
 def _with_backbone(net: OutcomeNet, weights: Mapping[str, Tensor]) -> OutcomeNet:

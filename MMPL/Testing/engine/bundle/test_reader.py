@@ -168,9 +168,7 @@ def test_schema_is_kept(a_bundle_folder, rewrite, edit, says):
 # -- unsafe --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "suffix", ["pkl", "pickle", "pt", "pth", "joblib", "bin", "npy", "py", "so", "dll", "zip"]
-)
+@pytest.mark.parametrize("suffix", ["pkl", "pickle", "pt", "pth", "joblib", "bin", "npy", "py", "so", "dll", "zip"])
 def test_kind_of_file_that_may_run_code(a_bundle_folder, plant, suffix):
     plant(f"m0/model.{suffix}", pickle.dumps(Bomb()))
     assert f"'m0/model.{suffix}', a kind of file that is not allowed" in refusal(a_bundle_folder)

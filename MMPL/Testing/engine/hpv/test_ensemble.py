@@ -40,9 +40,7 @@ def test_missing_values_are_the_training_medians(members, missing):
 
 def test_mean_of_members_and_additive_contributions(members):
     rows = [{"deep": 3.0, "r": 1.0}, {"deep": 0.0, "r": 1.0}]
-    result, contributions, notices = combine_hpv(
-        members, rows, threshold=0.44, site="oropharynx", known="negative"
-    )
+    result, contributions, notices = combine_hpv(members, rows, threshold=0.44, site="oropharynx", known="negative")
     assert result.members == (0.7, 0.2)
     assert result.probability == pytest.approx(0.45)
     assert (result.status, result.known, notices) == ("positive", "negative", ())
@@ -59,9 +57,7 @@ def test_status_is_negative_below_the_threshold(members):
 
 
 def test_another_site_gives_no_probability_but_the_reason(members):
-    result, contributions, notices = combine_hpv(
-        members, [{}, {}], threshold=0.5, site="other", known="positive"
-    )
+    result, contributions, notices = combine_hpv(members, [{}, {}], threshold=0.5, site="other", known="positive")
     assert (result.probability, result.status, result.base, contributions) == (None, None, None, ())
     assert "oropharynx" in result.reason
     assert result.known == "positive"

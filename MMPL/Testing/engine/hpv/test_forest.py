@@ -52,9 +52,7 @@ def test_same_as_scikit_learn_within_float32_of_a_threshold(fitted):
     on_edge = np.repeat(x[:1], len(inner), axis=0)
     nudge = np.where(np.arange(len(inner)) % 2, 1e-12, -1e-12)
     on_edge[np.arange(len(inner)), forest.feature[inner]] = forest.threshold[inner] + nudge
-    np.testing.assert_allclose(
-        forest.predict(on_edge), model.predict_proba(on_edge)[:, 1], rtol=0, atol=1e-12
-    )
+    np.testing.assert_allclose(forest.predict(on_edge), model.predict_proba(on_edge)[:, 1], rtol=0, atol=1e-12)
 
 
 def test_npz_round_trip_without_pickle(fitted):

@@ -13,9 +13,7 @@ COS, SIN = np.cos(0.3), np.sin(0.3)
 
 @pytest.fixture
 def oblique_geometry():
-    return Geometry(
-        (14, 12, 10), (1.5, 1.25, 3.0), (-10.0, 20.0, -300.0), ((COS, -SIN, 0), (SIN, COS, 0), (0, 0, 1))
-    )
+    return Geometry((14, 12, 10), (1.5, 1.25, 3.0), (-10.0, 20.0, -300.0), ((COS, -SIN, 0), (SIN, COS, 0), (0, 0, 1)))
 
 
 @pytest.fixture

@@ -17,9 +17,7 @@ def ehr_file(tmp_path):
 
 
 def test_values_come_as_written(ehr_file):
-    record = read_ehr(
-        ehr_file('{"Age": 61, "Gender": "F", "M-stage": null, "Tobacco Consumption": 0.5, "p16": true}')
-    )
+    record = read_ehr(ehr_file('{"Age": 61, "Gender": "F", "M-stage": null, "Tobacco Consumption": 0.5, "p16": true}'))
     assert record == {"Age": 61, "Gender": "F", "M-stage": None, "Tobacco Consumption": 0.5, "p16": True}
 
 

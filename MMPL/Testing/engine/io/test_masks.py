@@ -40,18 +40,14 @@ def test_empty_segments_are_there(tmp_path, a_label_map):
     assert [image.GetMetaData(f"Segment{i}_Extent") for i in (0, 1)] == ["0 -1 0 -1 0 -1"] * 2
 
 
-@pytest.mark.parametrize(
-    ("write", "name"), [(write_label_map, "m.nii.gz"), (write_segmentation_nrrd, "m.seg.nrrd")]
-)
+@pytest.mark.parametrize(("write", "name"), [(write_label_map, "m.nii.gz"), (write_segmentation_nrrd, "m.seg.nrrd")])
 def test_missing_folder(tmp_path, capfd, a_label_map, write, name):
     with pytest.raises(OutputError, match="cannot be written"):
         write(tmp_path / "no" / name, a_label_map)
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize(
-    ("write", "name"), [(write_label_map, "m.nii.gz"), (write_segmentation_nrrd, "m.seg.nrrd")]
-)
+@pytest.mark.parametrize(("write", "name"), [(write_label_map, "m.nii.gz"), (write_segmentation_nrrd, "m.seg.nrrd")])
 def test_file_cut_by_a_full_disk_is_noticed(tmp_path, monkeypatch, a_label_map, write, name):
     """SimpleITK's writers end without an error when the disk fills up."""
     real = sitk.WriteImage

@@ -45,9 +45,7 @@ def test_new_folder_has_ordinary_rights(tmp_path):
     (tmp_path / "plain").mkdir()
     with OutputFolder(tmp_path / "out"):
         pass
-    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == stat.S_IMODE(
-        (tmp_path / "plain").stat().st_mode
-    )
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
 
 
 def test_older_results_are_replaced_and_other_files_kept(tmp_path):

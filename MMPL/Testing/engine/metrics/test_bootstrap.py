@@ -13,9 +13,7 @@ from mmpl.metrics.survival import c_index
 
 def test_mean_of_a_normal_sample_has_the_textbook_interval():
     sample = np.random.default_rng(0).normal(10, 2, 400)
-    found = percentile_interval(
-        lambda rows: sample[rows].mean(), 400, np.random.default_rng(1), n_resamples=4000
-    )
+    found = percentile_interval(lambda rows: sample[rows].mean(), 400, np.random.default_rng(1), n_resamples=4000)
     half = 1.96 * sample.std() / 20
     assert found.low == pytest.approx(sample.mean() - half, abs=0.02)
     assert found.high == pytest.approx(sample.mean() + half, abs=0.02)

@@ -36,12 +36,8 @@ def test_agrees_with_scikit_learn(seed):
     probability = np.round(np.clip(0.4 * truth + rng.normal(0.4, 0.2, 120), 0, 1), 1)
     expected = sklearn_metrics.balanced_accuracy_score(truth, probability >= 0.6)
     assert balanced_accuracy(truth, probability, 0.6) == pytest.approx(expected, rel=1e-12)
-    assert roc_auc(truth, probability) == pytest.approx(
-        sklearn_metrics.roc_auc_score(truth, probability), rel=1e-12
-    )
-    assert brier(truth, probability) == pytest.approx(
-        sklearn_metrics.brier_score_loss(truth, probability), rel=1e-12
-    )
+    assert roc_auc(truth, probability) == pytest.approx(sklearn_metrics.roc_auc_score(truth, probability), rel=1e-12)
+    assert brier(truth, probability) == pytest.approx(sklearn_metrics.brier_score_loss(truth, probability), rel=1e-12)
 
 
 def test_refuses_unknown_truth_and_impossible_probability():

@@ -114,9 +114,7 @@ def test_empty_prediction_and_empty_truth():
         assert detect(empty, empty, rule) == Detection(tp=0, fp=0, fn=0)
 
 
-@pytest.mark.parametrize(
-    ("step", "lesions"), [((0, 0, 1), (1, 1, 1)), ((0, 1, 1), (2, 1, 1)), ((1, 1, 1), (2, 2, 1))]
-)
+@pytest.mark.parametrize(("step", "lesions"), [((0, 0, 1), (1, 1, 1)), ((0, 1, 1), (2, 1, 1)), ((1, 1, 1), (2, 2, 1))])
 def test_connectivity_decides_what_one_lesion_is(step, lesions):
     truth = np.zeros((3, 3, 3), bool)
     truth[0, 0, 0] = truth[step] = True

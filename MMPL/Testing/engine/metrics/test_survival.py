@@ -44,9 +44,7 @@ def test_agrees_with_lifelines_on_ties_and_censoring(seed):
     time_days = rng.integers(1, 40, 150)
     event = rng.random(150) < 0.4
     risk = rng.integers(0, 12, 150) / 4.0
-    assert c_index(time_days, event, risk) == pytest.approx(
-        concordance_index(time_days, -risk, event), rel=1e-12
-    )
+    assert c_index(time_days, event, risk) == pytest.approx(concordance_index(time_days, -risk, event), rel=1e-12)
 
 
 def test_refuses_what_it_cannot_order():

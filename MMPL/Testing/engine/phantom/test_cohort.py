@@ -42,11 +42,7 @@ def _table(cohort, task):
 
 def test_layout_is_hectors(cohort):
     files = sorted(str(p.relative_to(cohort)) for p in cohort.rglob("*") if p.is_file())
-    patients = [
-        f"Task 1/PHA-000{k}/PHA-000{k}{suffix}.nii.gz"
-        for k in range(CASES)
-        for suffix in ("", "__CT", "__PT")
-    ]
+    patients = [f"Task 1/PHA-000{k}/PHA-000{k}{suffix}.nii.gz" for k in range(CASES) for suffix in ("", "__CT", "__PT")]
     tables = [f"Task {task}/HECKTOR_2025_Training_Task_{task}.csv" for task in (1, 2, 3)]
     assert files == sorted([*patients, *tables, "phantom.json"])
     assert not cohort.with_name("phantom.partial").exists()

@@ -78,9 +78,7 @@ def test_waves_agree_on_lines_and_on_points():
     waves = Waves(rng.normal(0, 0.3, (5, 3)), rng.uniform(0, 6, 5))
     x, y, z = np.linspace(-9, 9, 4), np.linspace(-7, 8, 5), np.linspace(0, 12, 6)
     points = np.stack(np.broadcast_arrays(x[None, None, :], y[None, :, None], z[:, None, None]), axis=-1)
-    by_hand = np.sqrt(2 / 5) * sum(
-        np.cos(points @ k + phase) for k, phase in zip(waves.k, waves.phase, strict=True)
-    )
+    by_hand = np.sqrt(2 / 5) * sum(np.cos(points @ k + phase) for k, phase in zip(waves.k, waves.phase, strict=True))
     np.testing.assert_allclose(waves(x, y, z), by_hand, atol=1e-5)
     np.testing.assert_allclose(waves.at(points.astype(np.float32)), by_hand, atol=1e-5)
 

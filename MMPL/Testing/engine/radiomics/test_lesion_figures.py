@@ -160,10 +160,7 @@ def brute_force(mask, pet):
     inside = []
     for k, j, i in np.ndindex(pet.array.shape):
         x, y, z = np.round(mask.geometry.index(pet.geometry.physical((i, j, k)))).astype(int)
-        if (
-            all(0 <= c < n for c, n in zip((x, y, z), mask.geometry.size, strict=True))
-            and mask.array[z, y, x]
-        ):
+        if all(0 <= c < n for c, n in zip((x, y, z), mask.geometry.size, strict=True)) and mask.array[z, y, x]:
             inside.append(float(pet.array[k, j, i]))
     return max(inside), np.mean(inside), len(inside)
 
@@ -191,4 +188,3 @@ def test_refuses_a_label_map_and_an_impossible_fraction():
         class_figures(label_map, None)
     with pytest.raises(InputError, match="MTV fraction 41"):
         class_figures(mask_of(), None, mtv_fraction=41)
-

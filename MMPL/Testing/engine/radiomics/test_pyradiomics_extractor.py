@@ -64,9 +64,7 @@ def pyradiomics_values(array, mask, width, width_filtered):
         Wavelet={"binWidth": width_filtered, "wavelet": "coif1"},
     )
     with quiet_radiomics():
-        return extractor.execute(
-            image_from_volume(Volume(array, GRID)), image_from_volume(Volume(mask, GRID)), label=1
-        )
+        return extractor.execute(image_from_volume(Volume(array, GRID)), image_from_volume(Volume(mask, GRID)), label=1)
 
 
 def test_values_are_those_of_pyradiomics_on_the_whole_roi(ct_hu, pet_suv, masks):
@@ -87,9 +85,7 @@ def test_values_are_those_of_pyradiomics_on_the_whole_roi(ct_hu, pet_suv, masks)
 def test_many_gray_levels_give_pyradiomics_glcm(monkeypatch, masks):
     # Hundreds of levels, many rare: where the eps in pyradiomics' MCC can be seen.
     ct = np.random.default_rng(3).uniform(-1000, 3000, GRID.shape).astype(np.float32)
-    feature_set = FeatureSet(
-        modalities=("CT",), families=("glcm",), log_sigmas_mm=(), wavelet=None, ct_bin_width=20.0
-    )
+    feature_set = FeatureSet(modalities=("CT",), families=("glcm",), log_sigmas_mm=(), wavelet=None, ct_bin_width=20.0)
     fast, _ = extract_features(ct, ct, GRID, masks, feature_set)
     monkeypatch.setattr(pyradiomics_extractor, "FastGLCM", RadiomicsGLCM)
     slow, _ = extract_features(ct, ct, GRID, masks, feature_set)

@@ -61,9 +61,7 @@ RFS_FEATURES = (
 
 
 def _figures(volume, suv_max) -> LesionFigures:
-    return LesionFigures(
-        volume, suv_max, 0.86 * suv_max, 0.55 * suv_max, 0.48 * volume, 0.31 * volume * suv_max
-    )
+    return LesionFigures(volume, suv_max, 0.86 * suv_max, 0.55 * suv_max, 0.48 * volume, 0.31 * volume * suv_max)
 
 
 def _component(id_, centroid, volume, suv_max) -> LesionComponent:
@@ -90,9 +88,7 @@ def _rfs(rate: float, risk: float) -> RfsResult:
 
 
 def _results(hpv: float, rate: float, risk: float, gtvp, gtvn, shift: float) -> Results:
-    members = tuple(
-        float(v) for v in np.clip(hpv + np.array([-9, -6, -4, -3, -1, 1, 2, 4, 7, 9]) / 100, 0, 1)
-    )
+    members = tuple(float(v) for v in np.clip(hpv + np.array([-9, -6, -4, -3, -1, 1, 2, 4, 7, 9]) / 100, 0, 1))
     return Results(
         case_id="MDA-047",
         bundle={
@@ -143,9 +139,7 @@ def model() -> dict:
 @pytest.fixture
 def no_lesion(corrected) -> dict:
     """Results where nothing was found."""
-    empty = {"volume_ml": 0.0, "components": []} | dict.fromkeys(
-        ("suv_max", "suv_peak", "suv_mean", "mtv_ml", "tlg_g")
-    )
+    empty = {"volume_ml": 0.0, "components": []} | dict.fromkeys(("suv_max", "suv_peak", "suv_mean", "mtv_ml", "tlg_g"))
     reason = "No primary tumour and no lymph node was found, so there is nothing to measure."
     results = copy.deepcopy(corrected)
     results["lesions"] = {"GTVp": empty, "GTVn": copy.deepcopy(empty)}
@@ -162,9 +156,7 @@ def _radius2(geometry: Geometry, centre_lps, radii_mm) -> np.ndarray:
     axes = np.ogrid[tuple(slice(n) for n in geometry.shape)]
     x, y, z = (
         ((axis + origin - centre) / radius) ** 2
-        for axis, origin, centre, radius in zip(
-            axes[::-1], geometry.origin_mm, centre_lps, radii_mm, strict=True
-        )
+        for axis, origin, centre, radius in zip(axes[::-1], geometry.origin_mm, centre_lps, radii_mm, strict=True)
     )
     return z + y + x
 

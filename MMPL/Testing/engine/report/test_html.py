@@ -91,9 +91,7 @@ def test_what_drove_the_prediction_adds_up(corrected):
     assert "2 other features together +0.2" in text  # 0.003 - 0.001, in percentage points
     assert "GTVp, PET: GLCM Maximal correlation coefficient missing" in text
     assert "Tobacco: no yes" in text
-    assert sum(item["effect"] for item in corrected["contributions"]["hpv"]) + 0.61 == pytest.approx(
-        0.834, abs=1e-3
-    )
+    assert sum(item["effect"] for item in corrected["contributions"]["hpv"]) + 0.61 == pytest.approx(0.834, abs=1e-3)
 
 
 def test_provenance_and_notices(corrected):
@@ -223,9 +221,7 @@ def test_every_class_that_a_chart_uses_is_styled(corrected, model):
     html = _report(corrected, model)
     style, body = html.split("</style>")
     used = {
-        name
-        for value in re.findall(r'<(?:path|rect|line|circle|text) class="([^"]+)"', body)
-        for name in value.split()
+        name for value in re.findall(r'<(?:path|rect|line|circle|text) class="([^"]+)"', body) for name in value.split()
     }
     assert {name for name in used if f".{name}" not in style} - {"tick"} == set()
 

@@ -67,9 +67,7 @@ def test_ct_window_ends_at_its_edges():
 def test_overlay_opacity_and_colour():
     hu = np.full((4, 4), -1000.0)
     np.testing.assert_array_equal(fused_rgb(hu, np.full((4, 4), 10.0))[5, 5], [166] * 3)  # 65 % of white
-    np.testing.assert_allclose(
-        hot(np.array([0.0, 0.375, 0.75, 1.0])), [[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1]]
-    )
+    np.testing.assert_allclose(hot(np.array([0.0, 0.375, 0.75, 1.0])), [[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1]])
 
 
 def test_a_solid_contour_has_the_segments_colour():

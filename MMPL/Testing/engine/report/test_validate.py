@@ -76,9 +76,7 @@ def test_a_mutation_is_refused_where_it_is(corrected, name):
     assert words in str(refusal.value)
 
 
-@pytest.mark.parametrize(
-    "field", ["case_id", "notice", "hpv", "rfs", "lesions", "warnings", "bundle", "mtv_rule"]
-)
+@pytest.mark.parametrize("field", ["case_id", "notice", "hpv", "rfs", "lesions", "warnings", "bundle", "mtv_rule"])
 def test_a_missing_field_is_refused(corrected, field):
     del corrected[field]
     with pytest.raises(OutputError, match=field):

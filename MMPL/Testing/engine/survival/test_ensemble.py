@@ -12,9 +12,7 @@ from mmpl.survival.ensemble import combine_rfs, null_rfs, risk_group
 
 
 def a_member(column, coefficient, event_times, hazard, lp_sd=1.0):
-    return CoxMember(
-        (column,), [0.0], [0.0], [1.0], [coefficient], event_times, hazard, 0.0, lp_sd, 0.01, "deep"
-    )
+    return CoxMember((column,), [0.0], [0.0], [1.0], [coefficient], event_times, hazard, 0.0, lp_sd, 0.01, "deep")
 
 
 @pytest.fixture
@@ -27,9 +25,7 @@ def members():
 @pytest.fixture
 def outcome(members):
     rows = [{"x": 1.0, "y": 5.0}, {"x": 1.0, "y": 0.0}]
-    return combine_rfs(
-        members, rows, time_zero="end of radiotherapy", tertiles=(0.0, 0.2), deep_days=[900, 1100]
-    )
+    return combine_rfs(members, rows, time_zero="end of radiotherapy", tertiles=(0.0, 0.2), deep_days=[900, 1100])
 
 
 def test_risk_is_the_mean_of_standardised_linear_predictors(outcome):

@@ -42,9 +42,7 @@ def rows():
 
 def a_member(rows, config=SMALL, seed=1):
     table, labels = rows
-    return fit_hpv_member(
-        table, labels, clinical_columns=CLINICAL, deep_column="deep", config=config, seed=seed
-    )
+    return fit_hpv_member(table, labels, clinical_columns=CLINICAL, deep_column="deep", config=config, seed=seed)
 
 
 def test_kept_columns(rows):
@@ -147,9 +145,7 @@ def test_a_missing_column_is_named(rows):
 
 def test_balanced_accuracy_by_hand():
     # 2 of 3 positives and 1 of 2 negatives
-    assert balanced_accuracy(np.array([1, 1, 0, 1, 0]) == 1, np.array([1, 1, 1, 0, 0])) == pytest.approx(
-        7 / 12
-    )
+    assert balanced_accuracy(np.array([1, 1, 0, 1, 0]) == 1, np.array([1, 1, 1, 0, 0])) == pytest.approx(7 / 12)
 
 
 @pytest.mark.parametrize(

@@ -87,9 +87,7 @@ def test_no_columns_give_no_columns():
 
 
 def test_the_commonest_level_is_the_reference():
-    table = pd.DataFrame(
-        {"G=0": [1.0, 0, 0], "G=1": [0.0, 1, 1], "G=Unknown": [0.0, 0, 0], "Age": [1.0, 2, 3]}
-    )
+    table = pd.DataFrame({"G=0": [1.0, 0, 0], "G=1": [0.0, 1, 1], "G=Unknown": [0.0, 0, 0], "Age": [1.0, 2, 3]})
     assert free_columns(table, ["G=0", "G=1", "G=Unknown"]) == ["G=0"]
     assert free_columns(table, ["Age"]) == ["Age"]
 
@@ -135,8 +133,7 @@ def test_lasso_path_meets_the_optimality_conditions():
     def gradient(w, step=1e-6):
         shifts = step * np.eye(len(w))
         rise = [
-            log_partial_likelihood(x @ (w + s), time, event)
-            - log_partial_likelihood(x @ (w - s), time, event)
+            log_partial_likelihood(x @ (w + s), time, event) - log_partial_likelihood(x @ (w - s), time, event)
             for s in shifts
         ]
         return -np.array(rise) / (2 * step) / len(time)

@@ -93,9 +93,7 @@ def build_results(scale: float = 1.0) -> dict:
     days = tuple(float(d) for d in range(0, 3000, 100))
     survival = tuple(max(0.0, 1.0 - scale * 0.1 * d / 365.25) if d <= 2200 else None for d in days)
     low = tuple(None if s is None else s - 0.05 * d / 2200 for s, d in zip(survival, days, strict=True))
-    high = tuple(
-        None if s is None else min(1.0, s + 0.05 * d / 2200) for s, d in zip(survival, days, strict=True)
-    )
+    high = tuple(None if s is None else min(1.0, s + 0.05 * d / 2200) for s, d in zip(survival, days, strict=True))
     primary = LesionFigures(9.2, 9.0, 8.1, 5.5, 6.1, 40.3)
     node = LesionFigures(3.05, 6.0, None, 4.0, 2.0, 9.0)
     return Results(

@@ -94,9 +94,7 @@ def test_erasing_takes_only_the_balls_voxels(editor):
     centre = GRID.physical((15, 12, 10))
     editor.add_ball("GTVp", centre, 6.0)
     editor.erase_ball("GTVp", centre, 3.0)
-    np.testing.assert_array_equal(
-        editor.mask("GTVp"), ball_mask(GRID, centre, 6.0) & ~ball_mask(GRID, centre, 3.0)
-    )
+    np.testing.assert_array_equal(editor.mask("GTVp"), ball_mask(GRID, centre, 6.0) & ~ball_mask(GRID, centre, 3.0))
 
 
 def test_painting_over_another_segment_takes_its_voxels_as_in_slicer(editor):

@@ -46,9 +46,7 @@ def test_a_prediction_that_is_not_given_says_why(scene, results):
     results["hpv"].update(probability=None, status=None, reason="no lesion was found")
     results["rfs"].update(risk=None, curve=None, reason="no lesion was found")
     nodes = update_results_nodes(scene, results)
-    said = dict(
-        zip(column_values(nodes.predictions, "Item"), column_values(nodes.predictions, "Value"), strict=True)
-    )
+    said = dict(zip(column_values(nodes.predictions, "Item"), column_values(nodes.predictions, "Value"), strict=True))
     assert said["HPV probability"] == "not given: no lesion was found"
     assert said["RFS risk (higher = earlier relapse)"] == "not given: no lesion was found"
     assert nodes.chart.GetNumberOfPlotSeriesNodes() == 0

@@ -92,9 +92,7 @@ def test_no_lesion_at_all(scene, ct_node, label_map):
 
 def test_gtvp_wins_where_segments_overlap(scene, ct_node):
     geometry = geometry_of_node(ct_node)
-    node = segmentations.create_segmentation(
-        Volume(np.zeros(geometry.shape, np.uint8), geometry), ct_node, scene
-    )
+    node = segmentations.create_segmentation(Volume(np.zeros(geometry.shape, np.uint8), geometry), ct_node, scene)
     node.GetSegmentation().RemoveAllSegments()
     primary, nodal = np.zeros((2, *geometry.shape), dtype=bool)
     primary[10:20, 40, 40] = True
