@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 TORCH := torch==2.13.0
 OUT ?= demo-output
 
-.PHONY: demo test test-slow lint scores demo-bundle bench setup clean
+.PHONY: demo test test-slow lint scores demo-bundle bench ibsi setup clean
 
 demo: $(STAMP)
 	$(BIN)/mmpl demo --out $(OUT)
@@ -26,16 +26,24 @@ lint: $(STAMP)
 
 # Held-out scores of the demo bundle on phantoms it never saw (about an hour on two cores; resumable).
 scores: $(STAMP)
-	$(BIN)/python bench/phantom_scores.py --run runs/scores
+	$(BIN)/python -P bench/phantom_scores.py --run runs/scores
 
 # Train the demo bundle again from nothing (about an hour and a half on two cores; resumable).
 demo-bundle: $(STAMP)
 	$(BIN)/mmpl phantom --out runs/phantoms --cases 300 --seed 20250 --workers 2
 	$(BIN)/mmpl train --data runs/phantoms --out runs/demo --config MMPL/Resources/Training/demo.yaml
-	$(BIN)/python bench/phantom_scores.py --run runs/scores --bundle runs/demo/bundle --record
+	$(BIN)/python -P bench/phantom_scores.py --run runs/scores --bundle runs/demo/bundle --record
 	rm -rf MMPL/Resources/Bundles/mmpl-demo
 	mkdir -p MMPL/Resources/Bundles
 	cp -r runs/demo/bundle MMPL/Resources/Bundles/mmpl-demo
+
+# Radiomics against plain pyradiomics: times, ratios and the largest differences (two minutes).
+bench: $(STAMP)
+	$(BIN)/python bench/radiomics.py
+
+# The table of our features beside IBSI's consensus values; MMPL_TEST_DATA names the folder that holds ibsi/.
+ibsi: $(STAMP)
+	$(BIN)/python bench/ibsi.py --out docs/ibsi.md
 
 setup: $(STAMP)
 

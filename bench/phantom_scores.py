@@ -1,6 +1,6 @@
 """Held-out scores of a bundle on phantoms it never saw, with bootstrap 95 % intervals. Phantom results.
 
-    python bench/phantom_scores.py --run runs/scores [--bundle B] [--cases 220] [--record]
+    python -P bench/phantom_scores.py --run runs/scores [--bundle B] [--cases 220] [--record]
 
 The seed below was fixed before the demo bundle was trained (on another seed) and is not to be changed. The run is
 resumable: each patient is one small file in the run folder, which belongs to one bundle (by checksum).

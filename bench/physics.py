@@ -1,6 +1,6 @@
 """Physics, not storage: how far results move when the same phantoms are stored otherwise. Phantom results.
 
-    python bench/physics.py [--cases 8] [--bundle B]
+    python -P bench/physics.py [--cases 8] [--bundle B]
 
 Axes permuted and flipped, and NRRD instead of NIfTI, must change nothing; an oblique grid resamples the images, so
 masks and probabilities may move a little.

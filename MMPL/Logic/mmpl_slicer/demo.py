@@ -34,7 +34,7 @@ from mmpl_slicer.results_nodes import update_results_nodes
 from mmpl_slicer.scene_io import save_mrb
 from mmpl_slicer.segmentation import label_map_from_segmentation
 
-DEMO_SEED, DEMO_INDEX = 4242, 3  # a patient no bundle is trained or scored on
+DEMO_SEED, DEMO_INDEX = 4242, 24  # a patient no bundle is trained or scored on
 MODEL_FOLDER, INPUT_FOLDER, PICTURE_FOLDER = "model", "input", "pictures"
 
 

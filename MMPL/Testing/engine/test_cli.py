@@ -47,7 +47,9 @@ def test_results_hold_all_that_the_contract_names(predicted, results_of, tiny_bu
     assert results["schema_version"] == "1.0"
     assert results["case_id"] == "TINY-1"
     assert {"name", "version", "sha256"} <= set(results["bundle"])
-    assert results["bundle"]["name"] == json.loads((tiny_bundle_path / "bundle.json").read_text())["name"]
+    assert (
+        results["bundle"]["name"] == json.loads((tiny_bundle_path / "bundle.json").read_text(encoding="utf-8"))["name"]
+    )
     for lesion in results["lesions"].values():
         assert set(lesion) == FIGURES | {"components"}
         assert all(set(c) == FIGURES | {"id", "centroid_lps_mm"} for c in lesion["components"])
@@ -92,7 +94,7 @@ def test_features_and_report_are_of_this_case(predicted):
         features = {row["feature"]: row["value"] for row in csv.DictReader(file)}
     assert float(features["GTVp_original_shape_MeshVolume"]) > 1000
     assert features["missing_GTVn"] == "0.0"
-    report = (predicted / "report.html").read_text()
+    report = (predicted / "report.html").read_text(encoding="utf-8")
     assert "TINY-1" in report
     assert "research use only" in report
 
@@ -248,7 +250,9 @@ def test_physics_not_storage(stored, predicted, on_tiny, tiny_patient, reordered
     mask = sitk.Resample(sitk.ReadImage(str(out / "mask.nii.gz")), usual, sitk.Transform(), sitk.sitkNearestNeighbor)
     a, b = sitk.GetArrayFromImage(mask), sitk.GetArrayFromImage(usual)
     assert min(dice(a == value, b == value) for value in (1, 2)) >= 0.999
-    results, expected = (json.loads((folder / "results.json").read_text()) for folder in (out, predicted))
+    results, expected = (
+        json.loads((folder / "results.json").read_text(encoding="utf-8")) for folder in (out, predicted)
+    )
     assert results["hpv"]["probability"] == pytest.approx(expected["hpv"]["probability"], abs=1e-3)
     assert results["rfs"]["risk"] == pytest.approx(expected["rfs"]["risk"], abs=1e-3)
     assert results["lesions"]["GTVn"]["tlg_g"] == pytest.approx(expected["lesions"]["GTVn"]["tlg_g"], rel=1e-3)
@@ -274,17 +278,17 @@ def test_as_a_program_of_its_own(tiny_files, tiny_bundle_path, ehr_path, predict
     ran = subprocess.run([sys.executable, "-m", "mmpl", *map(str, arguments)], capture_output=True, text=True)
     assert ran.returncode == 0
     assert all(line.startswith("warning ") for line in ran.stderr.splitlines())
-    assert without_timings(tmp_path / "out") == without_timings(predicted)
+    found, expected = (_leaves(without_timings(folder)) for folder in (tmp_path / "out", predicted))
+    assert found.keys() == expected.keys()
+    for place, value in expected.items():
+        # another number of threads sums in another order
+        same = pytest.approx(value, rel=1e-4, abs=1e-6) if isinstance(value, float) else value
+        assert found[place] == same, place
 
 
-def test_version(mmpl):
-    ran = mmpl("--version")
-    assert (ran.code, ran.out.split()[0]) == (0, "mmpl")
-
-
-@pytest.mark.parametrize(
-    ("path", "name"),
-    [("a/PHA-0001__CT.nii.gz", "PHA-0001"), ("b/X.NRRD", "X"), ("c/series/", "series"), ("d/.nii.gz", "case")],
-)
-def test_the_cases_name_comes_from_the_ct(path, name):
-    assert case_id_of(Path(path)) == name
+def _leaves(value, path: str = "") -> dict[str, object]:
+    """Every leaf of nested dictionaries and lists by its path."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if items is None:
+        return {path: value}
+    return {p: v for key, inner in items for p, v in _leaves(inner, f"{path}/{key}").items()}

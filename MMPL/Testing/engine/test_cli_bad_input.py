@@ -177,7 +177,7 @@ def rewrite(a_bundle):
     """Changes bundle.json by a function of its content."""
 
     def change(edit) -> None:
-        raw = json.loads((a_bundle / "bundle.json").read_text())
+        raw = json.loads((a_bundle / "bundle.json").read_text(encoding="utf-8"))
         edit(raw)
         (a_bundle / "bundle.json").write_text(json.dumps(raw))
 

@@ -89,8 +89,8 @@ def test_a_failure_while_files_are_put_in_place_puts_the_old_ones_back(
 
 def test_files_of_an_earlier_run_are_replaced_and_others_stay(out, tiny_case, tiny_outcome):
     write_outputs(out, tiny_case, tiny_outcome)
-    assert (out / "mine.txt").read_text() == "old mine.txt"
-    assert json.loads((out / "results.json").read_text())["case_id"] == "TINY-1"
+    assert (out / "mine.txt").read_text(encoding="utf-8") == "old mine.txt"
+    assert json.loads((out / "results.json").read_text(encoding="utf-8"))["case_id"] == "TINY-1"
     assert (out / "mask.nii.gz").read_bytes()[:2] == b"\x1f\x8b"
     assert not [p.name for p in out.iterdir() if p.name.startswith(".")]
 

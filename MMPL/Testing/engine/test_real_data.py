@@ -53,7 +53,9 @@ def test_assess_agrees_with_an_independent_computation(name, mmpl, tmp_path):
     features = np.genfromtxt(
         tmp_path / "out" / "features.csv", delimiter=",", skip_header=1, usecols=1, filling_values=np.nan
     )
-    names = [line.split(",")[0] for line in (tmp_path / "out" / "features.csv").read_text().splitlines()[1:]]
+    names = [
+        line.split(",")[0] for line in (tmp_path / "out" / "features.csv").read_text(encoding="utf-8").splitlines()[1:]
+    ]
     of_gtvp = [v for n, v in zip(names, features, strict=True) if n.startswith("GTVp_")]
     assert len(of_gtvp) > 300
     assert np.isfinite(of_gtvp).all()

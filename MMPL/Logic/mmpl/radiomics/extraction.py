@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,7 +13,10 @@ import numpy as np
 from mmpl.errors import GeometryError, InputError
 from mmpl.geometry import Geometry
 from mmpl.notices import FEATURE_NAN, PET_NOT_SUV, Notice
-from mmpl.radiomics.feature_set import PT, FeatureSet
+from mmpl.radiomics.feature_set import CT, PT, FeatureSet
+
+FAST, PYRADIOMICS = "fast", "pyradiomics"
+EXTRACTORS = (FAST, PYRADIOMICS)
 
 CT_RANGE_HU = (-1024.0, 3071.0)
 
@@ -62,12 +66,40 @@ class Extractor(Protocol):
     def prepare(
         self, ct_hu: np.ndarray, pet_suv: np.ndarray, geometry: Geometry, *, pet_is_suv: bool = True
     ) -> FilteredImages:
-        """Filter the whole ROI. Arrays (z, y, x) in HU and SUV on ``geometry``."""
+        """Make a case ready. Arrays (z, y, x) in HU and SUV on ``geometry``, the ROI."""
+        ...
+
+    def focus(self, images: FilteredImages, masks: Iterable[np.ndarray]) -> None:
+        """Say which masks come next, so that what they have in common is done once. May do nothing."""
         ...
 
     def features(self, images: FilteredImages, mask: np.ndarray, class_name: str) -> ClassFeatures:
         """Features of one mask, bool, shape (z, y, x), on the same grid."""
         ...
+
+
+def make_extractor(name: str, feature_set: FeatureSet, threads: int | None = None) -> Extractor:
+    """The extractor called "fast", ours, or "pyradiomics", which must be installed; same values.
+
+    ``threads`` is how many images the fast one computes at a time, two unless given: give 1 where cases already
+    run side by side.
+
+    Raises
+    ------
+    InputError
+        If the name is another, or pyradiomics is not installed.
+    """
+    if name == FAST:
+        from mmpl.radiomics.fast_extractor import THREADS, FastExtractor
+
+        return FastExtractor(feature_set, threads=threads or THREADS)
+    if name != PYRADIOMICS:
+        raise InputError(f"extractor {name!r}: give one of {list(EXTRACTORS)}")
+    if importlib.util.find_spec("radiomics") is None:
+        raise InputError("extractor 'pyradiomics': pyradiomics 3.0.1 is not installed; install it, or use 'fast'")
+    from mmpl.radiomics.pyradiomics_extractor import PyradiomicsExtractor
+
+    return PyradiomicsExtractor(feature_set)
 
 
 def extract_features(
@@ -77,6 +109,8 @@ def extract_features(
     masks: Mapping[str, np.ndarray],
     feature_set: FeatureSet,
     pet_is_suv: bool = True,
+    extractor: str = PYRADIOMICS,
+    threads: int | None = None,
 ) -> tuple[dict[str, float], tuple[Notice, ...]]:
     """Radiomics of one case from its ROI images and class masks.
 
@@ -87,6 +121,8 @@ def extract_features(
     masks : class name -> bool array, shape (z, y, x); an all-False mask is a missing class
     feature_set : FeatureSet
     pet_is_suv : False leaves every PET feature NaN
+    extractor : "fast" or "pyradiomics"
+    threads : as in ``make_extractor``
 
     Returns
     -------
@@ -97,13 +133,11 @@ def extract_features(
     GeometryError
         If an array does not lie on the grid.
     InputError
-        If a class of the set has no mask, or a mask is not bool.
+        If a class of the set has no mask, a mask is not bool, or the extractor is not there.
     """
-    from mmpl.radiomics.pyradiomics_extractor import PyradiomicsExtractor
-
-    extractor = PyradiomicsExtractor(feature_set)
-    images = extractor.prepare(ct_hu, pet_suv, geometry, pet_is_suv=pet_is_suv)
-    return features_of_masks(extractor, images, masks)
+    chosen = make_extractor(extractor, feature_set, threads)
+    images = chosen.prepare(ct_hu, pet_suv, geometry, pet_is_suv=pet_is_suv)
+    return features_of_masks(chosen, images, masks)
 
 
 def features_of_masks(
@@ -117,6 +151,9 @@ def features_of_masks(
     absent = [c for c in feature_set.classes if c not in masks]
     if absent:
         raise InputError(f"radiomics: no mask for {absent}; give an all-False mask where there is no lesion")
+    for c in feature_set.classes:
+        check_mask(masks[c], images.geometry, c)
+    extractor.focus(images, [masks[c] for c in feature_set.classes])
     found = {c: extractor.features(images, masks[c], c) for c in feature_set.classes}
     values = {name: value for one in found.values() for name, value in one.values.items()}
     ordered = {name: values[name] for name in feature_set.names()}
@@ -137,6 +174,25 @@ def summarise(found: Mapping[str, ClassFeatures], total: int, pet_usable: bool) 
         text = f"{counts.total()} of {total} radiomics features could not be computed ({parts})."
         notices.append(Notice(FEATURE_NAN, text))
     return tuple(notices)
+
+
+def source_images(
+    ct_hu: np.ndarray, pet_suv: np.ndarray, geometry: Geometry, feature_set: FeatureSet, pet_is_suv: bool
+) -> dict[str, np.ndarray]:
+    """The modalities that the set reads, float32; CT clipped to [-1024, 3071], a PET that is not in SUV left out.
+
+    Raises
+    ------
+    GeometryError
+        If an array does not lie on the grid.
+    """
+    check_images(ct_hu, pet_suv, geometry)
+    sources = {}
+    if CT in feature_set.modalities:
+        sources[CT] = np.clip(ct_hu, *CT_RANGE_HU).astype(np.float32, copy=False)
+    if PT in feature_set.modalities and pet_is_suv:
+        sources[PT] = pet_suv.astype(np.float32, copy=False)
+    return sources
 
 
 def check_images(ct_hu: np.ndarray, pet_suv: np.ndarray, geometry: Geometry) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from threading import get_ident
 
@@ -22,7 +22,6 @@ from radiomics import getFeatureClasses, imageoperations
 
 from mmpl.geometry import Geometry, Volume, image_from_volume
 from mmpl.radiomics.extraction import (
-    CT_RANGE_HU,
     NO_FILTER,
     NOT_FINITE,
     TOO_MANY_BINS,
@@ -30,14 +29,13 @@ from mmpl.radiomics.extraction import (
     UNDEFINED,
     ClassFeatures,
     FilteredImages,
-    check_images,
     check_mask,
+    source_images,
 )
 from mmpl.radiomics.feature_set import (
     CT,
     FEATURES_OF_FAMILY,
     ORIGINAL,
-    PT,
     SHAPE,
     FeatureSet,
     missing_flag,
@@ -75,18 +73,16 @@ class PyradiomicsExtractor:
         GeometryError
             If an array does not lie on the grid.
         """
-        check_images(ct_hu, pet_suv, geometry)
-        sources = {}
-        if CT in self.feature_set.modalities:
-            sources[CT] = np.clip(ct_hu, *CT_RANGE_HU).astype(np.float32, copy=False)
-        if PT in self.feature_set.modalities and pet_is_suv:
-            sources[PT] = pet_suv.astype(np.float32, copy=False)
+        sources = source_images(ct_hu, pet_suv, geometry, self.feature_set, pet_is_suv)
         images = {
             (modality, name): array
             for modality, source in sources.items()
             for name, array in filtered(source, geometry, self.feature_set)
         }
         return FilteredImages(geometry, images, pet_is_suv)
+
+    def focus(self, images: FilteredImages, masks: Iterable[np.ndarray]) -> None:
+        """Nothing to do: the whole ROI is filtered already."""
 
     def features(self, images: FilteredImages, mask: np.ndarray, class_name: str) -> ClassFeatures:
         """Feature columns of one mask, the missing flag last.

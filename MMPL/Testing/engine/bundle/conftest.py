@@ -64,7 +64,7 @@ def rewrite(a_bundle_folder):
     """Changes bundle.json by a function of its content."""
 
     def change(edit):
-        raw = json.loads((a_bundle_folder / "bundle.json").read_text())
+        raw = json.loads((a_bundle_folder / "bundle.json").read_text(encoding="utf-8"))
         edit(raw)
         (a_bundle_folder / "bundle.json").write_bytes(canonical_json(raw))
 

@@ -86,7 +86,7 @@ def test_sha256_is_that_of_bundle_json(a_bundle_folder, tmp_path):
 def test_sha256_does_not_depend_on_layout_of_the_json(a_bundle_folder):
     before = open_bundle(a_bundle_folder).sha256
     file = a_bundle_folder / "bundle.json"
-    file.write_text(json.dumps(json.loads(file.read_text()), indent=4))
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")), indent=4))
     assert open_bundle(a_bundle_folder).sha256 == before
 
 

@@ -62,7 +62,7 @@ def test_other_folder_is_not_overwritten(tmp_path, an_info, a_payload):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(OutputError, match="not a bundle"):
         write_bundle(tmp_path, an_info, a_payload)
-    assert (tmp_path / "thesis.txt").read_text() == "mine"
+    assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "mine"
 
 
 @pytest.mark.parametrize("owner", ["write_bytes", "rename"])
@@ -109,7 +109,7 @@ def test_member_without_its_file(tmp_path, an_info, a_payload):
 
 
 def test_bundle_json_lists_every_file(a_bundle_folder):
-    raw = json.loads((a_bundle_folder / "bundle.json").read_text())
+    raw = json.loads((a_bundle_folder / "bundle.json").read_text(encoding="utf-8"))
     assert set(raw["files"]) == set(content(a_bundle_folder)) - {"bundle.json"}
 
 

@@ -15,7 +15,7 @@ from mmpl.io.output import OutputFolder, write_json_atomic, write_text_atomic
 
 
 def tree(folder):
-    return {p.relative_to(folder).as_posix(): p.read_text() for p in folder.rglob("*") if p.is_file()}
+    return {p.relative_to(folder).as_posix(): p.read_text(encoding="utf-8") for p in folder.rglob("*") if p.is_file()}
 
 
 def write_into(target, files, error=None):
@@ -57,7 +57,7 @@ def test_older_results_are_replaced_and_other_files_kept(tmp_path):
         (folder / "results.json").write_text("new")
         (folder / "sub").mkdir()
         (folder / "sub" / "x.txt").write_text("x")
-        assert (tmp_path / "results.json").read_text() == "old"
+        assert (tmp_path / "results.json").read_text(encoding="utf-8") == "old"
     assert tree(tmp_path) == {
         "results.json": "new",
         "notes.txt": "mine",
@@ -106,7 +106,7 @@ def test_failed_move_puts_older_results_back(tmp_path):
 
 def test_error_about_an_input_passes_through(tmp_path):
     with pytest.raises(FileNotFoundError), OutputFolder(tmp_path / "out"):
-        (tmp_path / "no-such-input").read_text()
+        (tmp_path / "no-such-input").read_text(encoding="utf-8")
 
 
 def test_error_about_a_result_file_is_an_output_error(tmp_path):

@@ -104,7 +104,7 @@ def test_the_demo_writes_everything_it_promises(demo_run):
     assert {p.name for p in (out / "pictures").iterdir()} == PICTURES
     assert {p.name.split("__")[-1] for p in (out / "input").iterdir()} == {"CT.nii.gz", "PT.nii.gz", "ehr.json"}
     for folder in (out, out / "model"):
-        validate_results(json.loads((folder / "results.json").read_text()))
+        validate_results(json.loads((folder / "results.json").read_text(encoding="utf-8")))
 
 
 def test_the_demos_pictures_show_something(demo_run):
@@ -139,16 +139,16 @@ def test_the_correction_comes_closer_to_the_truth(demo_run, small_phantom):
 def test_the_demos_numbers_are_those_of_the_corrected_mask(demo_run, tiny_ensemble):
     out, _ = demo_run
     files = sorted((out / "input").iterdir())
-    record = json.loads((out / "input" / "ehr.json").read_text())
+    record = json.loads((out / "input" / "ehr.json").read_text(encoding="utf-8"))
     case = read_case(files[0].name.split("__")[0], files[0], files[1], record)
     again = assess(case, read_label_map(out / "mask.nii.gz"), tiny_ensemble).results.as_dict()
-    saved = json.loads((out / "results.json").read_text())
+    saved = json.loads((out / "results.json").read_text(encoding="utf-8"))
     assert {k: v for k, v in again.items() if k != "timings_s"} == {k: v for k, v in saved.items() if k != "timings_s"}
 
 
 def test_the_demos_scene_opens_again(demo_run, scene):
     out, _ = demo_run
-    results = json.loads((out / "results.json").read_text())
+    results = json.loads((out / "results.json").read_text(encoding="utf-8"))
     load_mrb(scene, out / "scene.mrb")
     case_id = results["case_id"]
     ct, pet = (read_volume(out / "input" / f"{case_id}__{name}.nii.gz") for name in ("CT", "PT"))
@@ -161,7 +161,9 @@ def test_the_demos_scene_opens_again(demo_run, scene):
 def test_the_demos_patient_with_a_model_that_finds_nothing(blind_bundle_path, tmp_path, scene):
     summary = run_demo(tmp_path / "out", blind_bundle_path, silent)
     assert "not given (no lesion is contoured)" in summary
-    model, corrected = (json.loads((tmp_path / "out" / p / "results.json").read_text()) for p in ("model", "."))
+    model, corrected = (
+        json.loads((tmp_path / "out" / p / "results.json").read_text(encoding="utf-8")) for p in ("model", ".")
+    )
     assert model["hpv"]["probability"] is None
     assert corrected["hpv"]["probability"] is not None
     truth = generate_patient(demo.DEMO_SEED, demo.DEMO_INDEX).label_map.array
@@ -205,7 +207,7 @@ def test_mrb_is_written_beside_the_other_files_and_opens(tiny_files, tiny_patien
     assert main(["predict", "--mrb", *flags]) == 0
     assert {p.name for p in (tmp_path / "out").iterdir()} == FILES | {"scene.mrb"}
     load_mrb(scene, tmp_path / "out" / "scene.mrb")
-    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     mask = read_label_map(tmp_path / "out" / "mask.nii.gz")
     assert mask.array.any()
     assert_holds_the_case(scene, "TINY-1", tiny_patient.ct, tiny_patient.pet, mask, results)
