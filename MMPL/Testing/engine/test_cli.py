@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from mmpl.cli import case_id_of
 from mmpl.geometry import Geometry, Volume
 from mmpl.report.validate import validate_results
 from mmpl.resample import resample
