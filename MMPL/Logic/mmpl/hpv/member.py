@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mmpl.columns import model_input
 from mmpl.errors import BundleError
 from mmpl.hpv.forest import Forest
 from mmpl.hpv.treeshap import LeafPaths, base_value, leaf_paths, shap_values
@@ -64,10 +65,7 @@ class HpvMember:
 
         A column that is absent, None, NaN or infinite counts as missing.
         """
-        x = np.array([_number(row.get(c)) for c in self.columns], dtype=np.float64)
-        if self.deep_column in self.columns:
-            at = self.columns.index(self.deep_column)
-            x[at] = (x[at] - self.deep_mean) / self.deep_sd
+        x = model_input(row, self.columns, self.deep_column, self.deep_mean, self.deep_sd)
         return np.where(np.isfinite(x), x, self.medians)
 
     def predict(self, row: Mapping[str, float]) -> float:
@@ -112,7 +110,3 @@ class HpvMember:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"HPV member: {error!r} while reading it; the bundle is damaged, get it again") from error
-
-
-def _number(value: object) -> float:
-    return math.nan if value is None else float(value)

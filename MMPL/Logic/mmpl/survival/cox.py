@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from mmpl.columns import model_input
 from mmpl.errors import BundleError
 from mmpl.survival.discrete import check_follow_up
 
@@ -120,10 +121,7 @@ class CoxMember:
 
         A column that is absent, None, NaN or infinite counts as missing.
         """
-        x = np.array([_number(row.get(c)) for c in self.columns], dtype=np.float64)
-        if self.deep_column in self.columns:
-            at = self.columns.index(self.deep_column)
-            x[at] = (x[at] - self.deep_mean) / self.deep_sd
+        x = model_input(row, self.columns, self.deep_column, self.deep_mean, self.deep_sd)
         return (np.where(np.isfinite(x), x, self.medians) - self.means) / self.sds
 
     def contributions(self, row: Mapping[str, float]) -> dict[str, float]:
@@ -206,7 +204,3 @@ def _check_baseline(event_times: np.ndarray, cumulative_hazard: np.ndarray) -> N
         raise _refuse("the event times do not rise")
     if cumulative_hazard[0] < 0 or np.any(np.diff(cumulative_hazard) < 0):
         raise _refuse("the baseline hazard falls")
-
-
-def _number(value: object) -> float:
-    return math.nan if value is None else float(value)

@@ -30,6 +30,10 @@ def ball(centre_zyx, radius):
     return (z - cz) ** 2 + (y - cy) ** 2 + (x - cx) ** 2 <= radius**2
 
 
+# pyradiomics' own pieces agree with its whole to the last digits; our kernels sum in another order
+TOLERANCE = {"pyradiomics": {"rel": 1e-9, "abs": 1e-300}, "fast": {"rel": 1e-6, "abs": 1e-9}}
+
+
 @pytest.fixture(scope="module", params=EXTRACTORS)
 def extractor(request):
     return request.param
@@ -81,7 +85,7 @@ def pyradiomics_values(array, mask, width, width_filtered):
         return extractor.execute(image_from_volume(Volume(array, GRID)), image_from_volume(Volume(mask, GRID)), label=1)
 
 
-def test_values_are_those_of_pyradiomics_on_the_whole_roi(extract, ct_hu, pet_suv, masks):
+def test_values_are_those_of_pyradiomics_on_the_whole_roi(extractor, extract, ct_hu, pet_suv, masks):
     feature_set = FeatureSet(families=FAMILIES, log_sigmas_mm=(1, 3))
     ours, notices = extract(ct_hu, pet_suv, GRID, masks, feature_set)
     compared = 0
@@ -90,7 +94,7 @@ def test_values_are_those_of_pyradiomics_on_the_whole_roi(extract, ct_hu, pet_su
             for name, value in pyradiomics_values(array, mask, *widths).items():
                 shape = "_shape_" in name
                 column = f"{class_name}_{name}" if shape else f"{class_name}_{modality}_{name}"
-                assert ours[column] == pytest.approx(float(value), rel=1e-6, abs=1e-9), column
+                assert ours[column] == pytest.approx(float(value), **TOLERANCE[extractor]), column
                 compared += 1
     assert compared == len(ours) - 2 + 2 * 14  # all but the flags; shape met with CT and with PET
     assert notices == ()
