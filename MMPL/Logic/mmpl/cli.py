@@ -80,6 +80,7 @@ def _add_case_arguments(p: argparse.ArgumentParser) -> None:
     p.add_argument("--site", help="primary site, such as oropharynx or larynx; HPV is meant for the oropharynx")
     p.add_argument("--bundle", type=Path, help="model bundle; the bundled demo model by default")
     p.add_argument("--out", type=Path, required=True, metavar="DIR")
+    p.add_argument("--extractor", choices=("fast", "pyradiomics"), default="fast", help="who computes radiomics")
     p.add_argument("--case-id", help="name in the results; from the CT's file name by default")
     p.add_argument("--mrb", action="store_true", help="write a Slicer scene too")
     p.add_argument("--strict", action="store_true", help="exit with 3 when there are warnings")
@@ -116,7 +117,7 @@ def _demo(arguments) -> int:
 def _predict(arguments) -> int:
     from mmpl.pipeline import predict
 
-    return _run_case(arguments, lambda case, ensemble, progress: predict(case, ensemble, progress=progress))
+    return _run_case(arguments, predict)
 
 
 def _assess(arguments) -> int:
@@ -124,7 +125,7 @@ def _assess(arguments) -> int:
     from mmpl.pipeline import assess
 
     mask = read_label_map(arguments.mask, what="mask")
-    return _run_case(arguments, lambda case, ensemble, progress: assess(case, mask, ensemble, progress=progress))
+    return _run_case(arguments, lambda case, ensemble, **how: assess(case, mask, ensemble, **how))
 
 
 def _run_case(arguments, job) -> int:
@@ -137,8 +138,10 @@ def _run_case(arguments, job) -> int:
     from mmpl.outputs import write_outputs
     from mmpl.pipeline import check_clinical
     from mmpl.plugins import load_plugin
+    from mmpl.radiomics.extraction import check_installed
 
     check_writable(arguments.out)
+    check_installed(arguments.extractor)
     if arguments.mrb:
         load_plugin("scene")  # find out now, rather than after the work
     clinical = dict(read_ehr(arguments.ehr)) if arguments.ehr else {}
@@ -149,7 +152,7 @@ def _run_case(arguments, job) -> int:
         progress("reading", 0.0)
         ensemble = load_ensemble(open_bundle(arguments.bundle or default_bundle_path()))
         case = read_case(arguments.case_id or case_id_of(arguments.ct), arguments.ct, arguments.pt, clinical)
-        outcome = job(case, ensemble, progress)
+        outcome = job(case, ensemble, progress=progress, extractor=arguments.extractor)
         progress("writing results", 0.0)
         write_outputs(arguments.out, case, outcome, mrb=arguments.mrb)
     print(summary_of(outcome.results))

@@ -25,6 +25,8 @@ from mmpl.preprocess.grid import common_grid
 from mmpl.preprocess.network_grid import network_input
 from mmpl.preprocess.prepare import prepare
 from mmpl.progress import Progress, silent
+from mmpl.radiomics.case_radiomics import CaseRadiomics
+from mmpl.radiomics.extraction import FAST, make_extractor
 from mmpl.radiomics.lesion_figures import class_figures
 from mmpl.resample import resample
 from mmpl.results import ClassFigures, Contribution, HpvResult, Results, RfsResult
@@ -33,7 +35,6 @@ from mmpl.steps import (
     label_for_measurement,
     outcome_centre,
     percent,
-    radiomics_of,
     radiomics_roi,
     segment,
     share_outside,
@@ -57,6 +58,22 @@ class Stopwatch:
 
 
 @dataclass(frozen=True)
+class DeepScores:
+    """What the networks say of the patch around the lesions.
+
+    Attributes
+    ----------
+    centre_zyx : voxel index of the patch's centre on the segmentation's 1 mm ROI
+    rows : one a member, column -> raw HPV logit and expected days
+    notices : where the patch lies, when it does not lie round the lesions
+    """
+
+    centre_zyx: tuple[float, float, float]
+    rows: tuple[Mapping[str, float], ...]
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True)
 class Outcome:
     """All that is known of a case after the main job.
 
@@ -67,6 +84,7 @@ class Outcome:
     features : radiomics columns; NaN where not computed
     roi : RoiCase that radiomics were read from
     label_on_roi : uint8 array, shape (z, y, x), the label map on that ROI
+    deep : DeepScores, or None where no outcome is given
     """
 
     results: Results
@@ -74,6 +92,7 @@ class Outcome:
     features: dict[str, float]
     roi: RoiCase
     label_on_roi: np.ndarray
+    deep: DeepScores | None
 
 
 @dataclass(frozen=True)
@@ -84,15 +103,21 @@ class PreparedCase:
     ----------
     case, roi : as read, and on the 1 mm ROI
     network_array : float32, shape (2, z, y, x)
+    radiomics : CaseRadiomics, which keeps the filtered images
     """
 
     case: Case
     roi: RoiCase
     network_array: np.ndarray
+    radiomics: CaseRadiomics
 
 
-def prepare_case(case: Case, ensemble: Ensemble, watch: Stopwatch | None = None) -> PreparedCase:
+def prepare_case(
+    case: Case, ensemble: Ensemble, watch: Stopwatch | None = None, *, extractor: str = FAST
+) -> PreparedCase:
     """Images onto the ROI and the networks' grid.
+
+    ``extractor`` names who computes radiomics, see :func:`mmpl.radiomics.extraction.make_extractor`.
 
     Raises
     ------
@@ -100,11 +125,14 @@ def prepare_case(case: Case, ensemble: Ensemble, watch: Stopwatch | None = None)
         If PET and CT do not overlap.
     ClinicalError
         If a clinical value is impossible (found here, before anything slow starts).
+    InputError
+        If the extractor is unknown or not installed.
     """
     check_clinical(case.clinical)
+    radiomics = CaseRadiomics(make_extractor(extractor, ensemble.feature_set))
     with (watch or Stopwatch()).step("prepare"):
         roi = prepare(case)
-        return PreparedCase(case, roi, network_input(roi, ensemble.network.spacing_mm))
+        return PreparedCase(case, roi, network_input(roi, ensemble.network.spacing_mm), radiomics)
 
 
 def check_clinical(record: Mapping[str, object]) -> None:
@@ -114,16 +142,18 @@ def check_clinical(record: Mapping[str, object]) -> None:
     known_hpv(record)
 
 
-def predict(case: Case, ensemble: Ensemble, *, progress: Progress = silent) -> Outcome:
+def predict(case: Case, ensemble: Ensemble, *, progress: Progress = silent, extractor: str = FAST) -> Outcome:
     """Segment a case and assess the contours found."""
     watch = Stopwatch()
     progress("preparing images", 0.0)
-    prepared = prepare_case(case, ensemble, watch)
+    prepared = prepare_case(case, ensemble, watch, extractor=extractor)
     label_map = draw_contours(prepared, ensemble, watch=watch, done=lambda f: progress("segmenting", f))
     return measure(prepared, label_map, ensemble, watch=watch, progress=progress)
 
 
-def assess(case: Case, label_map: Volume, ensemble: Ensemble, *, progress: Progress = silent) -> Outcome:
+def assess(
+    case: Case, label_map: Volume, ensemble: Ensemble, *, progress: Progress = silent, extractor: str = FAST
+) -> Outcome:
     """Radiomics, HPV and RFS from given contours; no segmentation.
 
     Parameters
@@ -137,7 +167,7 @@ def assess(case: Case, label_map: Volume, ensemble: Ensemble, *, progress: Progr
     """
     watch = Stopwatch()
     progress("preparing images", 0.0)
-    prepared = prepare_case(case, ensemble, watch)
+    prepared = prepare_case(case, ensemble, watch, extractor=extractor)
     moved, notices = on_ct_grid(label_map, case.ct.geometry)
     return measure(prepared, moved, ensemble, watch=watch, progress=progress, notices=notices)
 
@@ -191,10 +221,12 @@ def measure(
     watch: Stopwatch | None = None,
     progress: Progress = silent,
     notices: Sequence[Notice] = (),
+    deep: DeepScores | None = None,
 ) -> Outcome:
     """Lesion figures, radiomics, HPV and RFS of contours on the CT's grid.
 
-    ``notices`` are what was found while the contours came to that grid.
+    ``notices`` are what was found while the contours came to that grid. With ``deep``, an earlier outcome's, the
+    networks do not run: for the moments of an edit; what is saved is measured without.
     """
     watch = watch or Stopwatch()
     case = prepared.case
@@ -203,16 +235,22 @@ def measure(
     with watch.step("lesion_figures"):
         lesions = lesion_figures(case, label_map)
     with watch.step("radiomics"):
-        roi, found = radiomics_roi(case, prepared.roi, label_map)
+        roi, found = radiomics_roi(case, prepared.roi, label_map, last=prepared.radiomics.roi)
         notices += found
         on_roi = label_for_measurement(label_map, roi)
         notices += _mask_notices(case, label_map)
         progress("radiomics", 0.0)
-        features, found = radiomics_of(roi, on_roi, ensemble.feature_set)
+        features, found = prepared.radiomics.of(roi, on_roi, done=lambda f: progress("radiomics", f))
         notices += found
     progress("HPV and RFS", 0.0)
+    reason = _why_no_outcome(case, label_map, on_roi)
+    if reason is not None:
+        deep = None
+    elif deep is None:
+        with watch.step("deep_scores"):
+            deep = read_deep_scores(prepared, label_map, ensemble)
     with watch.step("outcome"):
-        hpv, rfs, contributions, found = outcome(prepared, label_map, on_roi, features, ensemble)
+        hpv, rfs, contributions, found = outcome(case, deep, reason, features, ensemble)
         notices += found
     results = Results(
         case_id=case.case_id,
@@ -226,7 +264,7 @@ def measure(
         timings_s=dict(watch.seconds),
     )
     progress("HPV and RFS", 1.0)
-    return Outcome(results, label_map, features, roi, on_roi)
+    return Outcome(results, label_map, features, roi, on_roi, deep)
 
 
 def lesion_figures(case: Case, label_map: Volume) -> dict[str, ClassFigures]:
@@ -238,31 +276,29 @@ def lesion_figures(case: Case, label_map: Volume) -> dict[str, ClassFigures]:
 
 
 def outcome(
-    prepared: PreparedCase,
-    label_map: Volume,
-    on_roi: np.ndarray,
+    case: Case,
+    deep: DeepScores | None,
+    reason: str | None,
     features: dict[str, float],
     ensemble: Ensemble,
 ) -> tuple[HpvResult, RfsResult, dict[str, tuple[Contribution, ...]], list[Notice]]:
-    """HPV probability and RFS, or why there is none."""
-    case = prepared.case
+    """HPV probability and RFS, or the reason why there is none."""
     record, notices = parse_record(case.clinical)
     notices = [*notices, *missing_notice(record)]
     notices += [n for m in ensemble.members for n in m.encoder.unseen(record)]
     site, known = primary_site(case.clinical), known_hpv(case.clinical)
-    reason = _why_no_outcome(case, label_map, on_roi)
     info = ensemble.info
-    if reason is not None:
+    if deep is None:
         return (
             null_hpv(info.thresholds.hpv, reason, known),
             null_rfs(info.time_zero, reason),
             {"hpv": (), "rfs": ()},
             notices,
         )
-    deep, found = _deep_rows(prepared, label_map, ensemble)
-    notices += found
+    notices += deep.notices
     rows = [
-        {**row, **features, **member.encoder.encode(record)} for row, member in zip(deep, ensemble.members, strict=True)
+        {**row, **features, **member.encoder.encode(record)}
+        for row, member in zip(deep.rows, ensemble.members, strict=True)
     ]
     hpv, hpv_terms, found = combine_hpv(
         [m.hpv for m in ensemble.members], rows, threshold=info.thresholds.hpv, site=site, known=known
@@ -283,9 +319,7 @@ def outcome(
     return hpv, rfs, {"hpv": hpv_terms, "rfs": rfs_terms}, notices
 
 
-def _deep_rows(
-    prepared: PreparedCase, label_map: Volume, ensemble: Ensemble
-) -> tuple[list[dict[str, float]], list[Notice]]:
+def read_deep_scores(prepared: PreparedCase, label_map: Volume, ensemble: Ensemble) -> DeepScores:
     """Each member's deep scores of the patch around the lesions."""
     on_segmentation_roi = label_for_measurement(label_map, prepared.roi)
     notices = []
@@ -293,7 +327,8 @@ def _deep_rows(
         text = "The contours lie outside the region of interest: the networks' HPV and RFS scores look at its centre."
         notices.append(Notice(FOV_FALLBACK, text))
     centre = outcome_centre(on_segmentation_roi)
-    return [_deep_row(prepared, centre, member, ensemble) for member in ensemble.members], notices
+    rows = tuple(_deep_row(prepared, centre, member, ensemble) for member in ensemble.members)
+    return DeepScores(tuple(float(v) for v in centre), rows, tuple(notices))
 
 
 def _deep_row(prepared: PreparedCase, centre, member: Member, ensemble: Ensemble) -> dict[str, float]:

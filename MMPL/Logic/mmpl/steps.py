@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from torch import nn
 
-from mmpl.case import CLASS_NAMES, PET_SUV, Case, RoiCase
+from mmpl.case import Case, RoiCase
 from mmpl.geometry import Geometry, Volume
 from mmpl.network.run import predict_array
 from mmpl.notices import MASK_OUTSIDE_ROI, Notice
@@ -16,8 +16,6 @@ from mmpl.preprocess.grid import common_grid
 from mmpl.preprocess.network_grid import background_values, padded_voxels, to_roi_grid
 from mmpl.preprocess.prepare import label_on_ct, label_on_roi, prepare
 from mmpl.preprocess.roi import shifted_to_hold
-from mmpl.radiomics.extraction import extract_features
-from mmpl.radiomics.feature_set import FeatureSet
 from mmpl.segmentation.ensemble import Predictor, ensemble_probabilities
 from mmpl.segmentation.postprocess import compose
 from mmpl.segmentation.windows import WINDOW_MM
@@ -90,27 +88,21 @@ def outcome_centre(label_on_roi_1mm: np.ndarray) -> np.ndarray:
     return (np.array(label_on_roi_1mm.shape) - 1) / 2 if centroid is None else centroid
 
 
-def radiomics_of(
-    roi: RoiCase, label_on_roi_1mm: np.ndarray, feature_set: FeatureSet
-) -> tuple[dict[str, float], tuple[Notice, ...]]:
-    """Feature columns of both classes on the 1 mm ROI."""
-    masks = {name: label_on_roi_1mm == value for value, name in CLASS_NAMES.items()}
-    return extract_features(
-        roi.ct_hu, roi.pet_suv, roi.geometry, masks, feature_set, pet_is_suv=roi.pet_units == PET_SUV
-    )
-
-
-def radiomics_roi(case: Case, roi: RoiCase, label_map: Volume) -> tuple[RoiCase, tuple[Notice, ...]]:
+def radiomics_roi(
+    case: Case, roi: RoiCase, label_map: Volume, last: RoiCase | None = None
+) -> tuple[RoiCase, tuple[Notice, ...]]:
     """The ROI that radiomics are read from: the segmentation's, unless given contours leave it.
 
-    Then it is the same box shifted on a 16 mm lattice to hold them; what still lies outside is named.
+    Then it is the same box shifted on a 16 mm lattice to hold them; what still lies outside is named. ``last`` is
+    the ROI of the contours before, which is used again when it is the same box.
     """
     bounds = _label_bounds(label_map)
     if bounds is None:
         return roi, ()
     if _holds(roi.geometry, *bounds):
         return roi, ()
-    shifted = prepare(case, roi=shifted_to_hold(roi.geometry, *bounds))
+    box = shifted_to_hold(roi.geometry, *bounds)
+    shifted = last if last is not None and last.geometry.is_close(box) else prepare(case, roi=box)
     shift = np.asarray(shifted.geometry.origin_mm) - np.asarray(roi.geometry.origin_mm)
     moved = ", ".join(f"{abs(d):.0f} mm {names[int(d > 0)]}" for d, names in zip(shift, _SIDES, strict=True) if d)
     outside = share_outside(label_map, shifted.geometry)

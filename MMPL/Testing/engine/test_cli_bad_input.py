@@ -297,7 +297,7 @@ def test_a_full_disk_leaves_the_output_as_it_was(refused, monkeypatch):
     assert "the disk is full" in refused("assess")
 
 
-@pytest.mark.parametrize("step", ["mmpl.pipeline.radiomics_of", "mmpl.outputs.write_features_csv"])
+@pytest.mark.parametrize("step", ["mmpl.pipeline.lesion_figures", "mmpl.outputs.write_features_csv"])
 def test_ctrl_c_leaves_no_output(step, on_tiny, tmp_path, contents, monkeypatch):
     def interrupted(*_arguments):
         raise KeyboardInterrupt

@@ -200,3 +200,34 @@ def test_measuring_leaves_the_label_map_alone(low_pet_case, tiny_patient, tiny_e
     before = tiny_patient.label_map.array.copy()
     label_for_measurement(tiny_patient.label_map, roi)
     np.testing.assert_array_equal(tiny_patient.label_map.array, before)
+
+
+def test_deep_scores_of_an_earlier_outcome_are_kept(tiny_prepared, tiny_outcome, tiny_patient, tiny_ensemble):
+    other = tuple({name: value + 1 for name, value in row.items()} for row in tiny_outcome.deep.rows)
+    kept = measure(tiny_prepared, tiny_patient.label_map, tiny_ensemble, deep=replace(tiny_outcome.deep, rows=other))
+    assert kept.deep.rows == other
+    assert kept.results.hpv.members != tiny_outcome.results.hpv.members
+    assert "deep_scores" not in kept.results.timings_s
+    same = measure(tiny_prepared, tiny_patient.label_map, tiny_ensemble, deep=tiny_outcome.deep)
+    assert numbers(same) == numbers(tiny_outcome)
+
+
+def test_without_a_lesion_there_are_no_deep_scores(tiny_prepared, tiny_patient, tiny_outcome, tiny_ensemble):
+    label_map = tiny_patient.label_map
+    nothing = label_map.with_array(np.zeros_like(label_map.array))
+    outcome = measure(tiny_prepared, nothing, tiny_ensemble, deep=tiny_outcome.deep)
+    assert outcome.deep is None
+    assert outcome.results.hpv.probability is None
+
+
+def test_contours_that_stay_outside_the_roi_are_filtered_once(large_case, tiny_ensemble):
+    prepared = prepare_case(large_case, tiny_ensemble)
+    low = prepared.roi.geometry.corner_centres_lps.min(axis=0)
+    outside = box(large_case.ct.geometry, np.add(low, (80, 80, -12)), np.add(low, (100, 100, 20)))
+    first = measure(prepared, outside, tiny_ensemble)
+    assert first.roi is not prepared.roi
+    edited = outside.with_array(outside.array.copy())
+    edited.array[tuple(np.argwhere(outside.array)[0])] = 0
+    second = measure(prepared, edited, tiny_ensemble)
+    assert second.roi is first.roi
+    assert numbers(second) == numbers(measure(prepare_case(large_case, tiny_ensemble), edited, tiny_ensemble))

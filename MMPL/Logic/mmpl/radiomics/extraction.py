@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,7 +18,15 @@ from mmpl.radiomics.feature_set import CT, PT, FeatureSet
 FAST, PYRADIOMICS = "fast", "pyradiomics"
 EXTRACTORS = (FAST, PYRADIOMICS)
 
+Done = Callable[[float], None]  # called with the fraction that is finished, 0 to 1
+
+
+def unheard(fraction: float) -> None:
+    """For those who do not want to know how far a step is."""
+
+
 CT_RANGE_HU = (-1024.0, 3071.0)
+FILTERING = 0.9  # of a first call's time; the features themselves take the rest
 
 TOO_SMALL = "contour too small"
 TOO_MANY_BINS = "too many gray levels"
@@ -43,6 +51,11 @@ class FilteredImages:
     images: Mapping[tuple[str, str], np.ndarray]
     pet_is_suv: bool = True
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the filtered voxels."""
+        return sum(array.nbytes for array in self.images.values())
+
 
 @dataclass(frozen=True)
 class ClassFeatures:
@@ -64,12 +77,18 @@ class Extractor(Protocol):
     feature_set: FeatureSet
 
     def prepare(
-        self, ct_hu: np.ndarray, pet_suv: np.ndarray, geometry: Geometry, *, pet_is_suv: bool = True
+        self,
+        ct_hu: np.ndarray,
+        pet_suv: np.ndarray,
+        geometry: Geometry,
+        *,
+        pet_is_suv: bool = True,
+        done: Done = unheard,
     ) -> FilteredImages:
         """Make a case ready. Arrays (z, y, x) in HU and SUV on ``geometry``, the ROI."""
         ...
 
-    def focus(self, images: FilteredImages, masks: Iterable[np.ndarray]) -> None:
+    def focus(self, images: FilteredImages, masks: Iterable[np.ndarray], *, done: Done = unheard) -> None:
         """Say which masks come next, so that what they have in common is done once. May do nothing."""
         ...
 
@@ -79,7 +98,7 @@ class Extractor(Protocol):
 
 
 def make_extractor(name: str, feature_set: FeatureSet, threads: int | None = None) -> Extractor:
-    """The extractor called "fast", ours, or "pyradiomics", which must be installed; same values.
+    """The extractor called "fast", ours, or "pyradiomics", the reference, which must be installed; same values.
 
     ``threads`` is how many images the fast one computes at a time, two unless given: give 1 where cases already
     run side by side.
@@ -89,17 +108,22 @@ def make_extractor(name: str, feature_set: FeatureSet, threads: int | None = Non
     InputError
         If the name is another, or pyradiomics is not installed.
     """
+    check_installed(name)
     if name == FAST:
         from mmpl.radiomics.fast_extractor import THREADS, FastExtractor
 
         return FastExtractor(feature_set, threads=threads or THREADS)
-    if name != PYRADIOMICS:
-        raise InputError(f"extractor {name!r}: give one of {list(EXTRACTORS)}")
-    if importlib.util.find_spec("radiomics") is None:
-        raise InputError("extractor 'pyradiomics': pyradiomics 3.0.1 is not installed; install it, or use 'fast'")
     from mmpl.radiomics.pyradiomics_extractor import PyradiomicsExtractor
 
     return PyradiomicsExtractor(feature_set)
+
+
+def check_installed(name: str) -> None:
+    """Raise InputError unless there is an extractor of that name and what it needs is installed."""
+    if name not in EXTRACTORS:
+        raise InputError(f"extractor {name!r}: give one of {list(EXTRACTORS)}")
+    if name == PYRADIOMICS and importlib.util.find_spec("radiomics") is None:
+        raise InputError("extractor 'pyradiomics': pyradiomics 3.0.1 is not installed; install it, or use 'fast'")
 
 
 def extract_features(
@@ -109,7 +133,7 @@ def extract_features(
     masks: Mapping[str, np.ndarray],
     feature_set: FeatureSet,
     pet_is_suv: bool = True,
-    extractor: str = PYRADIOMICS,
+    extractor: str = FAST,
     threads: int | None = None,
 ) -> tuple[dict[str, float], tuple[Notice, ...]]:
     """Radiomics of one case from its ROI images and class masks.
@@ -141,11 +165,11 @@ def extract_features(
 
 
 def features_of_masks(
-    extractor: Extractor, images: FilteredImages, masks: Mapping[str, np.ndarray]
+    extractor: Extractor, images: FilteredImages, masks: Mapping[str, np.ndarray], *, done: Done = unheard
 ) -> tuple[dict[str, float], tuple[Notice, ...]]:
     """All columns from images filtered before: what a corrected contour needs.
 
-    Parameters, returns and errors as in ``extract_features``.
+    Parameters, returns and errors as in ``extract_features``; ``done`` is told the finished fraction.
     """
     feature_set = extractor.feature_set
     absent = [c for c in feature_set.classes if c not in masks]
@@ -153,8 +177,11 @@ def features_of_masks(
         raise InputError(f"radiomics: no mask for {absent}; give an all-False mask where there is no lesion")
     for c in feature_set.classes:
         check_mask(masks[c], images.geometry, c)
-    extractor.focus(images, [masks[c] for c in feature_set.classes])
-    found = {c: extractor.features(images, masks[c], c) for c in feature_set.classes}
+    extractor.focus(images, [masks[c] for c in feature_set.classes], done=lambda fraction: done(FILTERING * fraction))
+    found = {}
+    for n, c in enumerate(feature_set.classes, start=1):
+        found[c] = extractor.features(images, masks[c], c)
+        done(FILTERING + (1 - FILTERING) * n / len(feature_set.classes))
     values = {name: value for one in found.values() for name, value in one.values.items()}
     ordered = {name: values[name] for name in feature_set.names()}
     return ordered, summarise(found, len(ordered), images.pet_is_suv or PT not in feature_set.modalities)

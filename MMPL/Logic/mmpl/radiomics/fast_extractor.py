@@ -25,8 +25,10 @@ from mmpl.radiomics.extraction import (
     TOO_SMALL,
     UNDEFINED,
     ClassFeatures,
+    Done,
     check_mask,
     source_images,
+    unheard,
 )
 from mmpl.radiomics.families.firstorder import firstorder
 from mmpl.radiomics.families.glcm import glcm
@@ -93,9 +95,15 @@ class FastExtractor:
         self.threads = threads
 
     def prepare(
-        self, ct_hu: np.ndarray, pet_suv: np.ndarray, geometry: Geometry, *, pet_is_suv: bool = True
+        self,
+        ct_hu: np.ndarray,
+        pet_suv: np.ndarray,
+        geometry: Geometry,
+        *,
+        pet_is_suv: bool = True,
+        done: Done = unheard,
     ) -> FastCase:
-        """Take a case in; its filters run with the first ``focus`` or ``features``.
+        """Take a case in; its filters run with the first ``focus`` or ``features``, so ``done`` is never called.
 
         Parameters
         ----------
@@ -119,11 +127,11 @@ class FastExtractor:
             margin_mm=self.margin_mm,
         )
 
-    def focus(self, images: FastCase, masks: Iterable[np.ndarray]) -> None:
+    def focus(self, images: FastCase, masks: Iterable[np.ndarray], *, done: Done = unheard) -> None:
         """Filter around all the masks at once, ahead of ``features``; bool arrays, shape (z, y, x)."""
         boxes = [bounding_box(mask) for mask in masks if mask.any()]
         if boxes:
-            images.cover(union_of(*boxes), self._pool)
+            images.cover(union_of(*boxes), self._pool, done)
 
     def features(self, images: FastCase, mask: np.ndarray, class_name: str) -> ClassFeatures:
         """Feature columns of one mask, the missing flag last; the last ones again if the mask is the same.

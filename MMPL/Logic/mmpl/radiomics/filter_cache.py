@@ -91,14 +91,17 @@ class FilterCache:
         """Memory of the filtered voxels kept now."""
         return sum(a.nbytes for a in self._arrays.values())
 
-    def cover(self, wanted: Box, pool: Executor | None = None) -> bool:
-        """Keep what a box needs, and room around it; False if not even the box itself fits the budget."""
+    def cover(self, wanted: Box, pool: Executor | None = None, done: Callable[[float], None] | None = None) -> bool:
+        """Keep what a box needs, and room around it; False if not even the box itself fits the budget.
+
+        ``done`` is told the fraction of the filters that have run.
+        """
         with self._lock:
             if self.box is not None and _holds(self.box, wanted):
                 return True
             for box in self._choices(wanted):
                 if self._bytes(box) <= self.budget_bytes:
-                    self._fill(box, pool)
+                    self._fill(box, pool, done)
                     return True
             return False
 
@@ -108,12 +111,14 @@ class FilterCache:
         yield self._grown(wanted)
         yield wanted
 
-    def _fill(self, box: Box, pool: Executor | None) -> None:
+    def _fill(self, box: Box, pool: Executor | None, done: Callable[[float], None] | None) -> None:
         self.box, self._arrays = None, {}  # the old voxels first: both would not fit
         each = pool.map if pool else map
         arrays = {}
-        for found in each(lambda job: job.run(box), self.jobs):
+        for n, found in enumerate(each(lambda job: job.run(box), self.jobs), start=1):
             arrays.update(found)
+            if done is not None:
+                done(n / len(self.jobs))
         self.box, self._arrays = box, arrays
 
     def _bytes(self, box: Box) -> int:

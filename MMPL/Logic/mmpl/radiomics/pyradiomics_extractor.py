@@ -28,9 +28,11 @@ from mmpl.radiomics.extraction import (
     TOO_SMALL,
     UNDEFINED,
     ClassFeatures,
+    Done,
     FilteredImages,
     check_mask,
     source_images,
+    unheard,
 )
 from mmpl.radiomics.feature_set import (
     CT,
@@ -57,7 +59,13 @@ class PyradiomicsExtractor:
         self.feature_set = feature_set
 
     def prepare(
-        self, ct_hu: np.ndarray, pet_suv: np.ndarray, geometry: Geometry, *, pet_is_suv: bool = True
+        self,
+        ct_hu: np.ndarray,
+        pet_suv: np.ndarray,
+        geometry: Geometry,
+        *,
+        pet_is_suv: bool = True,
+        done: Done = unheard,
     ) -> FilteredImages:
         """Filter the whole ROI with what the feature set has, and nothing else.
 
@@ -67,6 +75,7 @@ class PyradiomicsExtractor:
         pet_suv : float array, shape (z, y, x), SUVbw
         geometry : Geometry of the ROI
         pet_is_suv : False leaves the PET out
+        done : called with the fraction of the images that are made
 
         Raises
         ------
@@ -74,14 +83,15 @@ class PyradiomicsExtractor:
             If an array does not lie on the grid.
         """
         sources = source_images(ct_hu, pet_suv, geometry, self.feature_set, pet_is_suv)
-        images = {
-            (modality, name): array
-            for modality, source in sources.items()
-            for name, array in filtered(source, geometry, self.feature_set)
-        }
+        total = len(sources) * len(self.feature_set.images())
+        images = {}
+        for modality, source in sources.items():
+            for name, array in filtered(source, geometry, self.feature_set):
+                images[modality, name] = array
+                done(len(images) / total)
         return FilteredImages(geometry, images, pet_is_suv)
 
-    def focus(self, images: FilteredImages, masks: Iterable[np.ndarray]) -> None:
+    def focus(self, images: FilteredImages, masks: Iterable[np.ndarray], *, done: Done = unheard) -> None:
         """Nothing to do: the whole ROI is filtered already."""
 
     def features(self, images: FilteredImages, mask: np.ndarray, class_name: str) -> ClassFeatures:

@@ -16,12 +16,13 @@ import numpy as np
 from mmpl.network.run import predict_probability
 from mmpl.preprocess.field_of_view import outcome_patch
 from mmpl.preprocess.network_grid import network_input
+from mmpl.radiomics.case_radiomics import CaseRadiomics
+from mmpl.radiomics.extraction import FAST, make_extractor
 from mmpl.steps import (
     expected_days,
     hpv_logit,
     label_for_measurement,
     outcome_centre,
-    radiomics_of,
     segment,
 )
 from mmpl.training.cache import load_cached, load_roi
@@ -55,7 +56,8 @@ def measure_out_of_fold(task: MaskTask) -> None:
         thresholds=THRESHOLDS,
     )
     on_roi = label_for_measurement(label_map, roi)
-    features, _ = radiomics_of(roi, on_roi, config.feature_set)
+    # one image at a time: cases already run side by side
+    features, _ = CaseRadiomics(make_extractor(FAST, config.feature_set, threads=1)).of(roi, on_roi)
     data = {
         "centre_zyx": outcome_centre(on_roi).tolist(),
         "features": {name: None if not np.isfinite(v) else float(v) for name, v in features.items()},

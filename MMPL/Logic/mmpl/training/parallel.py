@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from multiprocessing import get_context
 
 from mmpl.progress import Progress
+
+# What numpy's BLAS, OpenMP, numba and ITK read when they are loaded. Two processes with two threads each on two
+# cores spend most of their time waiting for each other: preparing a case took ten times as long.
+THREAD_COUNTS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+)
 
 
 class InlineExecutor(Executor):
@@ -22,7 +35,10 @@ def executor(workers: int) -> Executor:
     """One thread a process for several workers; this process, with all its threads, for one."""
     if workers <= 1:
         return InlineExecutor()
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
+    with _environment(dict.fromkeys(THREAD_COUNTS, "1")):
+        pool.submit(int).result()  # the first task starts all processes; they inherit the environment
+    return pool
 
 
 def each(function: Callable, tasks: Sequence, *, workers: int, progress: Progress, step: str) -> list:
@@ -35,6 +51,21 @@ def each(function: Callable, tasks: Sequence, *, workers: int, progress: Progres
             future.result()
             progress(step, n / len(futures))
     return [future.result() for future in futures]
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set environment variables for as long as children are started."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _one_thread() -> None:
