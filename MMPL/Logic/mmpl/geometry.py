@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import SimpleITK as sitk
 
+from mmpl.boxes import bounding_box
 from mmpl.errors import GeometryError
 
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -83,6 +84,12 @@ class Geometry:
         ends = [(0, n - 1) for n in self.size]
         return self.physical(list(itertools.product(*ends)))
 
+    @property
+    def outer_corners_lps(self) -> np.ndarray:
+        """LPS positions of the grid's eight outer corners, half a voxel beyond the voxel centres, shape (8, 3)."""
+        ends = [(-0.5, n - 0.5) for n in self.size]
+        return self.physical(list(itertools.product(*ends)))
+
     def bounds_lps(self) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest LPS coordinate of any voxel centre."""
         corners = self.corner_centres_lps
@@ -135,6 +142,15 @@ class Volume:
 
     def with_array(self, array: np.ndarray) -> Volume:
         return Volume(array, self.geometry)
+
+    def trimmed(self) -> Volume:
+        """The part that holds everything but 0, and one voxel around it; a single voxel where all is 0.
+
+        It says where things are as the whole volume does, in a thousandth of the voxels.
+        """
+        box = bounding_box(self.array, margin=1) or (slice(0, 1),) * 3
+        part = self.array[box]
+        return Volume(part, self.geometry.cropped([s.start for s in reversed(box)], part.shape[::-1]))
 
 
 def geometry_of_image(image: sitk.Image) -> Geometry:

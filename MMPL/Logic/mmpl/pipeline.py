@@ -230,6 +230,7 @@ def measure(
     """
     watch = watch or Stopwatch()
     case = prepared.case
+    whole, label_map = label_map, label_map.trimmed()
     notices = [*prepared.roi.notices, *_bundle_notices(ensemble), *notices]
     progress("measuring lesions", 0.0)
     with watch.step("lesion_figures"):
@@ -264,7 +265,7 @@ def measure(
         timings_s=dict(watch.seconds),
     )
     progress("HPV and RFS", 1.0)
-    return Outcome(results, label_map, features, roi, on_roi, deep)
+    return Outcome(results, whole, features, roi, on_roi, deep)
 
 
 def lesion_figures(case: Case, label_map: Volume) -> dict[str, ClassFigures]:

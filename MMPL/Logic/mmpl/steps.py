@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from torch import nn
 
+from mmpl.boxes import bounding_box
 from mmpl.case import Case, RoiCase
 from mmpl.geometry import Geometry, Volume
 from mmpl.network.run import predict_array
@@ -117,13 +118,11 @@ _SIDES = (("to the right", "to the left"), ("forward", "backward"), ("down", "up
 
 
 def _label_bounds(label_map: Volume) -> tuple[np.ndarray, np.ndarray] | None:
-    zyx = np.nonzero(label_map.array)
-    if zyx[0].size == 0:
+    box = bounding_box(label_map.array)
+    if box is None:
         return None
-    low = np.array([axis.min() for axis in zyx])[::-1]
-    high = np.array([axis.max() for axis in zyx])[::-1]
-    corners = label_map.geometry.cropped(low, high - low + 1).corner_centres_lps
-    return corners.min(axis=0), corners.max(axis=0)
+    low, size = zip(*((s.start, s.stop - s.start) for s in reversed(box)), strict=True)
+    return label_map.geometry.cropped(low, size).bounds_lps()
 
 
 def _holds(roi: Geometry, low_lps, high_lps) -> bool:

@@ -6,9 +6,10 @@ import numpy as np
 from scipy import ndimage
 
 import slicer
+from mmpl.boxes import bounding_box
 from mmpl.errors import InputError
 from mmpl.geometry import Volume
-from mmpl_slicer.oriented_images import bounding_box, oriented_image
+from mmpl_slicer.oriented_images import oriented_image
 from mmpl_slicer.segmentation import segment_mask
 from mmpl_slicer.volumes import geometry_of_node
 
@@ -179,7 +180,7 @@ def _near(target: np.ndarray, around: np.ndarray, spacing_mm, reach_mm: float) -
     """Voxels near a target, computed only in the surroundings of another mask."""
     spacing_zyx = tuple(spacing_mm)[::-1]
     near = np.zeros(target.shape, dtype=bool)
-    box = bounding_box(around, [int(np.ceil(reach_mm / s)) + 1 for s in spacing_zyx])
+    box = bounding_box(around, tuple(int(np.ceil(reach_mm / s)) + 1 for s in spacing_zyx))
     if box is not None and target[box].any():
         near[box] = ndimage.distance_transform_edt(~target[box], sampling=spacing_zyx) <= reach_mm
     return near

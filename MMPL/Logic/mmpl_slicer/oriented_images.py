@@ -10,26 +10,9 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 import slicer
+from mmpl.boxes import bounding_box
 from mmpl.geometry import Geometry
 from mmpl_slicer.volumes import LPS_TO_RAS, array_from_vtk_matrix, ijk_to_ras, vtk_matrix
-
-
-def bounding_box(mask: np.ndarray, margin_zyx=(0, 0, 0)) -> tuple[slice, slice, slice] | None:
-    """Smallest box that holds a mask, widened and cut at the array's borders; None for an empty mask.
-
-    Parameters
-    ----------
-    mask : array, shape (z, y, x); anything but 0 is inside
-    margin_zyx : voxels added on either side of each axis
-    """
-    box = []
-    for axis, margin in enumerate(margin_zyx):
-        others = tuple(a for a in range(3) if a != axis)
-        found = np.flatnonzero(mask.any(axis=others))
-        if found.size == 0:
-            return None
-        box.append(slice(max(int(found[0]) - margin, 0), min(int(found[-1]) + 1 + margin, mask.shape[axis])))
-    return tuple(box)
 
 
 def oriented_image(mask: np.ndarray, geometry: Geometry):

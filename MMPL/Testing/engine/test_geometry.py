@@ -108,3 +108,25 @@ def test_image_round_trip():
     assert back.geometry.is_close(volume.geometry, 1e-9)
     mask = image_from_volume(volume.with_array(array > 0))
     assert mask.GetPixelID() == sitk.sitkUInt8
+
+
+def test_a_trimmed_volume_keeps_every_voxel_where_it_is():
+    array = np.zeros((6, 7, 8), np.uint8)
+    array[2:4, 0, 5] = 3
+    whole = Volume(array, Geometry((8, 7, 6), (0.9, 1.1, 3), (1, 2, 3), QUARTER_TURN))
+    part = whole.trimmed()
+    assert part.array.shape == (4, 2, 3)  # a voxel around it, where there is one
+    places = [v.geometry.physical(np.argwhere(v.array)[:, ::-1]) for v in (whole, part)]
+    np.testing.assert_allclose(*places)
+
+
+def test_nothing_is_trimmed_to_a_single_voxel():
+    part = Volume(np.zeros((6, 7, 8), np.uint8), Geometry((8, 7, 6), (1, 1, 1), (0, 0, 0))).trimmed()
+    assert part.array.shape == (1, 1, 1)
+    assert not part.array.any()
+
+
+def test_outer_corners_lie_half_a_voxel_beyond_the_centres():
+    corners = Geometry((2, 3, 4), (1, 2, 3), (10, 20, 30)).outer_corners_lps
+    assert corners.min(axis=0) == pytest.approx([9.5, 19, 28.5])
+    assert corners.max(axis=0) == pytest.approx([11.5, 25, 40.5])

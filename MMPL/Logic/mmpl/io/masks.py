@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from mmpl.boxes import bounding_box
 from mmpl.errors import InputError, OutputError
 from mmpl.geometry import Volume, image_from_volume
 from mmpl.io.integrity import check_stored_data
@@ -99,11 +100,8 @@ def _segment_fields(spec: SegmentSpec, extent: str) -> dict[str, str]:
 
 def _extent(mask: np.ndarray) -> str:
     """First and last index of a mask along x, y and z; "0 -1" thrice when it is empty."""
-    bounds = []
-    for axis in (2, 1, 0):  # array axes are (z, y, x)
-        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        bounds += [int(hit[0]), int(hit[-1])] if hit.size else [0, -1]
-    return " ".join(str(b) for b in bounds)
+    box = bounding_box(mask) or (slice(0, 0),) * 3
+    return " ".join(f"{axis.start} {axis.stop - 1}" for axis in reversed(box))  # array axes are (z, y, x)
 
 
 def _reference_geometry(label_map: Volume) -> str:

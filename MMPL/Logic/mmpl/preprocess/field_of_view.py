@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mmpl.boxes import bounding_box
 from mmpl.preprocess.network_grid import background_values, padded_voxels, roi_index_to_network
 
 FIELD_OF_VIEW_MM = 128.0
@@ -11,10 +12,10 @@ FIELD_OF_VIEW_MM = 128.0
 
 def lesion_centroid(label_map: np.ndarray) -> np.ndarray | None:
     """Centroid (z, y, x) of all labelled voxels of a 1 mm ROI label map; None when there are none."""
-    index = np.nonzero(label_map)
-    if index[0].size == 0:
+    box = bounding_box(label_map)
+    if box is None:
         return None
-    return np.array([axis.mean() for axis in index])
+    return np.array([axis.mean() + s.start for axis, s in zip(np.nonzero(label_map[box]), box, strict=True)])
 
 
 def outcome_patch(network_array: np.ndarray, centre_zyx_1mm, spacing_mm: float) -> np.ndarray:

@@ -77,8 +77,16 @@ def _on_roi(volume: Volume, grid: Geometry, roi: Geometry, *, fill: float) -> np
 
 
 def label_on_roi(label_map: Volume, roi: Geometry) -> np.ndarray:
-    """A label map, nearest neighbour, on the ROI; uint8, shape (z, y, x)."""
-    return resample(label_map, roi, method="nearest", fill=0).array
+    """A label map, nearest neighbour, on the ROI; uint8, shape (z, y, x). Only the part with labels is resampled."""
+    part = label_map.trimmed()
+    labels = np.zeros(roi.shape, label_map.array.dtype)
+    index = roi.index(part.geometry.outer_corners_lps)
+    low = np.maximum(np.floor(index.min(axis=0)).astype(int), 0)
+    high = np.minimum(np.ceil(index.max(axis=0)).astype(int) + 1, roi.size)
+    if np.all(high > low):
+        inner = resample(part, roi.cropped(low, high - low), method="nearest", fill=0).array
+        labels[tuple(slice(a, b) for a, b in zip(low[::-1], high[::-1], strict=True))] = inner
+    return labels
 
 
 def label_on_ct(label_map: np.ndarray, roi: Geometry, ct: Geometry) -> Volume:

@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mmpl.boxes import bounding_box
 from mmpl.geometry import Geometry
 from mmpl.radiomics.adjacency import surroundings
 from mmpl.radiomics.discretise import GrayLevels, gray_levels, too_many_bins
@@ -46,7 +47,7 @@ from mmpl.radiomics.feature_set import (
     missing_flag,
 )
 from mmpl.radiomics.filter_cache import FilterCache, Key, union_of
-from mmpl.radiomics.mask_geometry import MaskGeometry, bounding_box
+from mmpl.radiomics.mask_geometry import MaskGeometry
 
 FIRSTORDER = "firstorder"
 BUDGET_BYTES = 1_000_000_000
@@ -129,7 +130,7 @@ class FastExtractor:
 
     def focus(self, images: FastCase, masks: Iterable[np.ndarray], *, done: Done = unheard) -> None:
         """Filter around all the masks at once, ahead of ``features``; bool arrays, shape (z, y, x)."""
-        boxes = [bounding_box(mask) for mask in masks if mask.any()]
+        boxes = [box for mask in masks if (box := bounding_box(mask)) is not None]
         if boxes:
             images.cover(union_of(*boxes), self._pool, done)
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmpl.boxes import Box
 from mmpl.geometry import Geometry
 from mmpl.radiomics.feature_set import ORIGINAL, FeatureSet, log_image_name
 from mmpl.radiomics.laplacian import is_large_enough, laplacian_of_gaussian
 from mmpl.radiomics.mask_geometry import MaskGeometry
 from mmpl.radiomics.wavelet import wavelet_bands
 
-Box = tuple[slice, slice, slice]
 Key = tuple[str, str]  # modality, image
 
 

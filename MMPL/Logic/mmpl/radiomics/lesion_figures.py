@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from mmpl.boxes import bounding_box
 from mmpl.errors import InputError
 from mmpl.geometry import Geometry, Volume
 from mmpl.results import ClassFigures, LesionComponent, LesionFigures
@@ -83,9 +84,9 @@ def class_figures(mask: Volume, pet_native: Volume | None, *, mtv_fraction: floa
 
 def find_lesions(mask: Volume, pet_geometry: Geometry | None) -> list[Lesion]:
     """26-connected components by falling volume (ties: by position), with their PET voxels."""
-    if not mask.array.any():
+    box = bounding_box(mask.array)
+    if box is None:
         return []
-    box = ndimage.find_objects(mask.array.astype(np.uint8))[0]
     labels, count = ndimage.label(mask.array[box], structure=TWENTY_SIX)
     start_xyz = [s.start for s in reversed(box)]
     grid = mask.geometry.cropped(start_xyz, labels.shape[::-1])
@@ -128,8 +129,7 @@ def _pet_voxels(labels: np.ndarray, grid: Geometry, pet: Geometry | None, centro
 
 def _voxels_near(grid: Geometry, pet: Geometry) -> np.ndarray:
     """Indices (i, j, k) of the PET voxels in a box that holds every voxel of ``grid``, shape (n, 3)."""
-    corners = grid.physical(list(itertools.product(*[(-0.5, n - 0.5) for n in grid.size])))
-    index = pet.index(corners)
+    index = pet.index(grid.outer_corners_lps)
     low = np.maximum(np.floor(index.min(axis=0)), 0).astype(int)
     high = np.minimum(np.ceil(index.max(axis=0)), np.asarray(pet.size) - 1).astype(int)
     axes = [np.arange(a, b + 1) for a, b in zip(low, high, strict=True)]

@@ -8,9 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
+from mmpl.boxes import Box, bounding_box
 from mmpl.radiomics.compiling import HAS_NUMBA, compiled
-
-Box = tuple[slice, slice, slice]
 
 # The 13 neighbours (z, y, x) that come before a voxel in raster order; the other 13 are their opposites.
 DIRECTIONS = np.array([d for d in itertools.product((-1, 0, 1), repeat=3) if d < (0, 0, 0)])
@@ -83,18 +82,6 @@ class MaskGeometry:
         """Flat index of each voxel in a C-ordered array that starts at a voxel of the full grid."""
         z, y, x = (c + b.start - s for c, b, s in zip(self.zyx, self.box, start_zyx, strict=True))
         return (z * shape[1] + y) * shape[2] + x
-
-
-def bounding_box(mask: np.ndarray) -> Box:
-    """Smallest box of slices (z, y, x) that holds the mask, which must not be empty."""
-    z = _extent(mask.reshape(mask.shape[0], -1).any(axis=1))
-    plane = mask[z].any(axis=0)
-    return z, _extent(plane.any(axis=1)), _extent(plane.any(axis=0))
-
-
-def _extent(hit: np.ndarray) -> slice:
-    index = np.flatnonzero(hit)
-    return slice(int(index[0]), int(index[-1]) + 1)
 
 
 def _neighbours(zyx: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

@@ -20,6 +20,7 @@ import numpy as np
 import SimpleITK as sitk
 from radiomics import getFeatureClasses, imageoperations
 
+from mmpl.boxes import bounding_box
 from mmpl.geometry import Geometry, Volume, image_from_volume
 from mmpl.radiomics.extraction import (
     NO_FILTER,
@@ -198,16 +199,6 @@ def unusable(cropped: np.ndarray, mask: sitk.Image, bin_width: float, max_bins: 
         return NOT_FINITE
     low, high = float(inside.min()), float(inside.max())
     return TOO_MANY_BINS if high // bin_width - low // bin_width + 1 > max_bins else None
-
-
-def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice]:
-    """Smallest box of array slices (z, y, x) that holds the mask, which must not be empty."""
-    slices = []
-    for axis in range(3):
-        others = tuple(a for a in range(3) if a != axis)
-        hit = np.flatnonzero(mask.any(axis=others))
-        slices.append(slice(int(hit[0]), int(hit[-1]) + 1))
-    return tuple(slices)
 
 
 def sitk_crop(array: np.ndarray, box: tuple[slice, ...], geometry: Geometry) -> sitk.Image:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import ndimage
 
+from mmpl.boxes import bounding_box
 from mmpl.case import CLASS_NAMES, GTVN, GTVP
 from mmpl.errors import GeometryError, InputError
 
@@ -76,11 +77,10 @@ def _large_components(mask: np.ndarray, min_voxels: int) -> np.ndarray:
 
 def _in_box(mask: np.ndarray, function) -> np.ndarray:
     """Apply a function to the mask's bounding box: the same result, and fast on a large grid."""
-    boxes = ndimage.find_objects(mask.astype(np.uint8))
-    if not boxes:
-        return mask.copy()
+    box = bounding_box(mask)
     out = np.zeros_like(mask)
-    out[boxes[0]] = function(mask[boxes[0]])
+    if box is not None:
+        out[box] = function(mask[box])
     return out
 
 

@@ -24,7 +24,6 @@ from mmpl.ensemble import (
 )
 from mmpl.training.config import TrainingConfig
 from mmpl.training.ensemble_statistics import EnsembleStatistics
-from mmpl.training.out_of_fold import THRESHOLDS
 from mmpl.training.stages import StageRun
 
 INTENDED_USE = (
@@ -60,6 +59,7 @@ def assemble(
     config: TrainingConfig,
     runs: Sequence[Mapping[str, StageRun]],
     statistics: EnsembleStatistics,
+    mask_thresholds: tuple[float, float],
     provenance: Provenance,
     scores: Mapping[str, object],
 ) -> Bundle:
@@ -68,6 +68,7 @@ def assemble(
     Parameters
     ----------
     runs : per fold, stage name -> StageRun
+    mask_thresholds : (GTVp, GTVn)
     scores : figures for the model card
     """
     payload: dict[str, object] = {}
@@ -105,7 +106,7 @@ def assemble(
         preprocessing=InferenceSettings(config.overlap, config.breaks_days).to_dict(),
         radiomics=config.feature_set.to_dict(),
         clinical=tuple(FIELDS),
-        thresholds=Thresholds(*THRESHOLDS, hpv=statistics.hpv_threshold),
+        thresholds=Thresholds(*mask_thresholds, hpv=statistics.hpv_threshold),
         risk_tertiles=statistics.risk_tertiles,
         time_zero=provenance.time_zero,
         rfs_last_day=statistics.rfs_last_day,

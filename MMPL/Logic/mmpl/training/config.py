@@ -41,7 +41,10 @@ class StageConfig:
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """Random changes of a training patch; lengths in mm, angles in degrees."""
+    """Random changes of a training patch; lengths in mm, angles in degrees.
+
+    ``probability`` is that of each change but the mirror's; ``mirror`` is that of swapping left and right.
+    """
 
     probability: float = 0.7
     shift_mm: float = 8.0
@@ -51,6 +54,7 @@ class AugmentationConfig:
     intensity_scale: float = 0.1
     intensity_shift: float = 0.1
     noise_std: float = 0.05
+    mirror: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,13 +110,14 @@ class TrainingConfig:
             name="mmpl-demo",
             folds=3,
             network=NetworkConfig.demo(),
-            segmentation=StageConfig(60, 2, (3e-3, 1.5e-3, 4e-4)),
+            segmentation=StageConfig(80, 2, (2e-3, 1e-3, 3e-4)),
             hpv=StageConfig(8, 8, (1e-3, 5e-4, 1e-4)),
             rfs=StageConfig(8, 8, (1e-3, 5e-4, 1e-4)),
+            augmentation=AugmentationConfig(mirror=0.5),
             feature_set=FeatureSet.demo(),
             overlap=0.5,
             time_zero="synthetic time zero",
-            workers=2,
+            workers=3,
         )
 
 

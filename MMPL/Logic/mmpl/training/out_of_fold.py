@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +27,16 @@ from mmpl.steps import (
 )
 from mmpl.training.cache import load_cached, load_roi
 from mmpl.training.cohort import CohortCase
-from mmpl.training.stages import StageRun
-
-THRESHOLDS = (0.5, 0.5)
+from mmpl.training.stages import StageRun, trained_network
 
 
 @dataclass(frozen=True)
 class MaskTask:
-    """Segment one case with one fold's network and measure what it found."""
+    """Segment one case with one fold's network, cut at (GTVp, GTVn) thresholds, and measure what it found."""
 
     case: CohortCase
     run: StageRun
+    thresholds: tuple[float, float]
     path: Path
 
 
@@ -50,10 +49,10 @@ def measure_out_of_fold(task: MaskTask) -> None:
     label_map = segment(
         roi,
         network_input(roi, config.network.spacing_mm),
-        [partial(predict_probability, _network(task.run))],
+        [partial(predict_probability, trained_network(task.run))],
         spacing_mm=config.network.spacing_mm,
         overlap=config.overlap,
-        thresholds=THRESHOLDS,
+        thresholds=task.thresholds,
     )
     on_roi = label_for_measurement(label_map, roi)
     # one image at a time: cases already run side by side
@@ -76,14 +75,9 @@ def read_measured(path: Path) -> tuple[np.ndarray, dict[str, float]]:
 
 def deep_score(run: StageRun, cached: Path, centre_zyx_1mm: np.ndarray) -> float:
     """Raw HPV logit (stage 2) or expected days (stage 3) of a case that the fold did not train on."""
-    net = _network(run)
+    net = trained_network(run)
     array = load_cached(cached).image.astype(np.float32)
     patch = outcome_patch(array, centre_zyx_1mm, run.config.network.spacing_mm)
     if run.stage == "hpv":
         return hpv_logit(net, patch)
     return expected_days(net, patch, run.config.breaks_days)
-
-
-@cache
-def _network(run: StageRun):
-    return run.load()

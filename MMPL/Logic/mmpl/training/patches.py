@@ -12,6 +12,7 @@ from monai.transforms import (
     Compose,
     RandAffined,
     RandCropByPosNegLabeld,
+    RandFlipd,
     RandGaussianNoised,
     RandScaleIntensityd,
     RandShiftIntensityd,
@@ -32,7 +33,8 @@ MARGIN = 8  # voxels cut beyond the window on every side, which shifts and rotat
 class SegmentationPatches(Dataset):
     """Stage 1 items: image (2, w, w, w) and target (2, w, w, w) in [0, 1].
 
-    Half of the crops are centred on foreground; cases stay in memory as float16 and uint8.
+    Half of the crops are centred on foreground, either class as often as the other; cases stay in memory as float16
+    and uint8.
     """
 
     def __init__(self, paths: Sequence[Path], spacing_mm: float, augmentation: AugmentationConfig, seed: int):
@@ -44,14 +46,14 @@ class SegmentationPatches(Dataset):
             # padded before the crop centres are listed, so that these count in the padded grid
             image = with_margin(cached.image, window, background_values(cached.image))
             label = with_margin(cached.label, window, (0, 0))
-            foreground = np.flatnonzero((label >= FOREGROUND).any(axis=0))
+            foreground = crop_centres(label, draw)
             background = np.flatnonzero((label < FOREGROUND).all(axis=0))
             items.append(
                 {
                     "image": image,
                     "label": label,
-                    "foreground": _sample(foreground if foreground.size else background, draw),
-                    "background": _sample(background, draw),
+                    "foreground": foreground if foreground.size else _sample(background, INDEX_SAMPLE, draw),
+                    "background": _sample(background, INDEX_SAMPLE, draw),
                 }
             )
         super().__init__(items, segmentation_transform(window, spacing_mm, augmentation).set_random_state(seed))
@@ -86,7 +88,10 @@ class OutcomePatches(Dataset):
             }
             for path, centre, target in zip(paths, centres_zyx_1mm, targets, strict=True)
         ]
-        transform = Compose([affine(self.window, spacing_mm, augmentation, ["image"]), *intensity(augmentation)])
+        keys = ["image"]
+        transform = Compose(
+            [affine(self.window, spacing_mm, augmentation, keys), mirror(augmentation, keys), *intensity(augmentation)]
+        )
         super().__init__(items, transform.set_random_state(seed))
 
     def __getitem__(self, index):
@@ -126,6 +131,7 @@ def segmentation_transform(window: int, spacing_mm: float, augmentation: Augment
                 bg_indices_key="background",
             ),
             affine(window, spacing_mm, augmentation, keys),
+            mirror(augmentation, keys),
             *intensity(augmentation),
         ]
     )
@@ -145,6 +151,11 @@ def affine(window: int, spacing_mm: float, augmentation: AugmentationConfig, key
         mode="bilinear",
         padding_mode="border",
     )
+
+
+def mirror(augmentation: AugmentationConfig, keys) -> RandFlipd:
+    """Left and right swapped: the last axis of (channel, z, y, x)."""
+    return RandFlipd(keys, prob=augmentation.mirror, spatial_axis=2)
 
 
 def intensity(augmentation: AugmentationConfig) -> list:
@@ -167,7 +178,20 @@ def _plain(image: torch.Tensor) -> torch.Tensor:
     return image.as_tensor() if isinstance(image, MetaTensor) else image
 
 
-def _sample(indices: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    if indices.size <= INDEX_SAMPLE:
+def crop_centres(label: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """Flat indices of foreground voxels, as many of either class, so that large nodes do not crowd small tumours out.
+
+    ``label`` is uint8, shape (2, z, y, x).
+    """
+    of_class = [found for share in label if (found := np.flatnonzero(share >= FOREGROUND)).size]
+    if not of_class:
+        return np.empty(0, dtype=np.int64)
+    each = min(INDEX_SAMPLE // 2, max(found.size for found in of_class))
+    # a class with fewer voxels than that is listed more than once
+    return np.concatenate([_sample(np.tile(found, -(-each // found.size)), each, draw) for found in of_class])
+
+
+def _sample(indices: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:
+    if indices.size <= count:
         return indices
-    return np.sort(draw.choice(indices, INDEX_SAMPLE, replace=False))
+    return np.sort(draw.choice(indices, count, replace=False))

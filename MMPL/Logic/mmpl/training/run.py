@@ -6,6 +6,7 @@
     RUN/folds.json                patient -> fold
     RUN/cache/<patient>.npz       arrays on the network grid
     RUN/fold_<f>/<stage>/         weights.safetensors, log.jsonl
+    RUN/overlaps/<patient>.json   out-of-fold overlaps at several mask thresholds
     RUN/measured/<patient>.json   out-of-fold centre and radiomics
     RUN/out_of_fold.json          deep scores and folds
     RUN/bundle/                   the result
@@ -16,7 +17,6 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,8 +37,16 @@ from mmpl.training.config import TrainingConfig, config_to_dict
 from mmpl.training.ensemble_statistics import EnsembleStatistics, StatisticsConfig, fit_ensemble
 from mmpl.training.errors import require
 from mmpl.training.folds import patient_folds
+from mmpl.training.mask_thresholds import (
+    OverlapTask,
+    Thresholds,
+    best_thresholds,
+    count_overlaps,
+    read_overlaps,
+    thresholds_by_fold,
+)
 from mmpl.training.out_of_fold import MaskTask, deep_score, measure_out_of_fold, read_measured
-from mmpl.training.parallel import each, executor
+from mmpl.training.parallel import each
 from mmpl.training.stages import (
     HPV,
     RFS,
@@ -81,7 +89,7 @@ def train(data: Path, out: Path, config: TrainingConfig, *, progress: Progress =
         {stage: StageRun(config, out / f"fold_{fold}" / stage, fold, stage) for stage in STAGES}
         for fold in range(config.folds)
     ]
-    measured = _segment_and_measure(out, cases, folds, runs, config, progress)
+    measured, mask_thresholds = _segment_and_measure(out, cases, folds, runs, config, progress)
     centres = {patient_id: centre for patient_id, (centre, _) in measured.items()}
     outcomes = [_outcome_task(stages, cases, folds, cache, centres) for stages in runs]
     each(_train_outcomes, outcomes, workers=config.workers, progress=progress, step="HPV and RFS networks")
@@ -90,7 +98,9 @@ def train(data: Path, out: Path, config: TrainingConfig, *, progress: Progress =
     statistics = fit_ensemble([table], StatisticsConfig(), config.seed)
     progress("forests and Cox models", 1.0)
     scores = {"out_of_fold": _pooled_scores(statistics)}
-    return assemble(out / "bundle", config, runs, statistics, _provenance(data, cases, cache, config), scores)
+    return assemble(
+        out / "bundle", config, runs, statistics, mask_thresholds, _provenance(data, cases, cache, config), scores
+    )
 
 
 def _claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase]) -> None:
@@ -144,36 +154,52 @@ def _folds(out: Path, cases: Sequence[CohortCase], config: TrainingConfig) -> di
 
 def _segment_and_measure(
     out: Path, cases, folds, runs, config: TrainingConfig, progress: Progress
-) -> dict[str, tuple[np.ndarray, dict[str, float]]]:
-    """Stage 1 of every fold; as soon as one is trained, its out-of-fold patients are segmented and measured."""
-    cache, folder = out / "cache", out / "measured"
+) -> tuple[dict[str, tuple[np.ndarray, dict[str, float]]], Thresholds]:
+    """Stage 1 of every fold, mask thresholds, and each patient's out-of-fold centre and radiomics."""
+    labelled = [c for c in cases if c.label_path is not None]
+    tasks = [
+        (stages[SEGMENTATION], [_cached(out / "cache", c) for c in labelled if folds[c.patient_id] != fold])
+        for fold, stages in enumerate(runs)
+    ]
+    each(_train_segmentation, tasks, workers=config.workers, progress=progress, step="segmentation networks")
+    by_fold, of_all = _mask_thresholds(out, labelled, folds, runs, config, progress)
+    return _measure(out, cases, folds, runs, by_fold, config, progress), of_all
+
+
+def _train_segmentation(task: tuple[StageRun, list[Path]]) -> None:
+    train_segmentation(*task)
+
+
+def _mask_thresholds(
+    out: Path, cases, folds, runs, config: TrainingConfig, progress: Progress
+) -> tuple[list[Thresholds], Thresholds]:
+    """Thresholds for each fold's own patients, from the others', and those of the bundle, from all."""
+    folder = out / "overlaps"
     folder.mkdir(exist_ok=True)
     tasks = {
-        fold: [
-            MaskTask(c, stages[SEGMENTATION], folder / f"{c.patient_id}.json")
-            for c in cases
-            if folds[c.patient_id] == fold
-        ]
-        for fold, stages in enumerate(runs)
+        c.patient_id: OverlapTask(
+            runs[folds[c.patient_id]][SEGMENTATION], _cached(out / "cache", c), folder / f"{c.patient_id}.json"
+        )
+        for c in cases
     }
-    with executor(config.workers) as pool:
-        training = {
-            pool.submit(
-                train_segmentation,
-                stages[SEGMENTATION],
-                [_cached(cache, c) for c in cases if folds[c.patient_id] != fold and c.label_path is not None],
-            ): fold
-            for fold, stages in enumerate(runs)
-        }
-        measuring = []
-        for n, trained in enumerate(as_completed(training), start=1):
-            trained.result()
-            progress("segmentation networks", n / len(runs))
-            measuring += [pool.submit(measure_out_of_fold, task) for task in tasks[training[trained]]]
-        for n, finished in enumerate(as_completed(measuring), start=1):
-            finished.result()
-            progress("out-of-fold masks and radiomics", n / len(measuring))
-    return {t.case.patient_id: read_measured(t.path) for fold in tasks.values() for t in fold}
+    each(count_overlaps, list(tasks.values()), workers=config.workers, progress=progress, step="mask thresholds")
+    overlaps = {patient_id: read_overlaps(task.path) for patient_id, task in tasks.items()}
+    return thresholds_by_fold(overlaps, folds, config.folds), best_thresholds(list(overlaps.values()))
+
+
+def _measure(
+    out: Path, cases, folds, runs, thresholds: list[Thresholds], config: TrainingConfig, progress: Progress
+) -> dict[str, tuple[np.ndarray, dict[str, float]]]:
+    """Every patient segmented by the fold that did not train on them, and measured: centre and radiomics."""
+    folder = out / "measured"
+    folder.mkdir(exist_ok=True)
+    tasks = [
+        MaskTask(c, runs[fold][SEGMENTATION], thresholds[fold], folder / f"{c.patient_id}.json")
+        for c in cases
+        for fold in [folds[c.patient_id]]
+    ]
+    each(measure_out_of_fold, tasks, workers=config.workers, progress=progress, step="out-of-fold masks and radiomics")
+    return {task.case.patient_id: read_measured(task.path) for task in tasks}
 
 
 @dataclass(frozen=True)

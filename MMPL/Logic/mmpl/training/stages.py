@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,12 @@ class StageRun:
             return segmentation_net(self.config.network, weights, what)
         outputs = HPV_OUTPUTS if self.stage == HPV else self.config.intervals
         return outcome_net(self.config.network, outputs, weights, what)
+
+
+@cache
+def trained_network(run: StageRun) -> nn.Module:
+    """A finished stage's network, loaded once a process."""
+    return run.load()
 
 
 def train_segmentation(run: StageRun, paths: Sequence[Path], *, progress: Progress = silent) -> None:

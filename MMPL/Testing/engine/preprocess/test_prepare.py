@@ -15,6 +15,10 @@ from mmpl.io.case import read_case
 from mmpl.notices import ROI_FALLBACK, SMALL_OVERLAP
 from mmpl.preprocess.grid import common_grid
 from mmpl.preprocess.prepare import label_on_ct, label_on_roi, prepare
+from mmpl.resample import resample
+
+COSINE, SINE = np.cos(np.deg2rad(9)), np.sin(np.deg2rad(9))
+TILTED = np.array([[COSINE, -SINE, 0], [SINE, COSINE, 0], [0, 0, 1]])
 
 
 def stored_as(volume: Volume, axes: str, flips: tuple[bool, bool, bool]) -> Volume:
@@ -155,3 +159,26 @@ def test_labels_outside_the_roi_are_lost_and_the_grid_is_the_cts():
     expected = np.zeros(ct.shape, np.uint8)
     expected[4:14, 4:14, 4:14] = 1
     np.testing.assert_array_equal(back.array, expected)
+
+
+@pytest.mark.parametrize("direction", [np.eye(3), np.diag([-1, 1, -1]), TILTED], ids=["plain", "flipped", "oblique"])
+@pytest.mark.parametrize("spacing", [(0.7, 0.9, 2.5), (1.0, 1.0, 2.0)])
+@pytest.mark.parametrize("where", ["inside", "at the border", "beyond the ROI", "nowhere"])
+def test_only_the_labelled_part_is_resampled_and_nothing_changes(direction, spacing, where):
+    ct = Geometry((40, 36, 20), spacing, (3.3, -4.1, 7.7), direction)
+    middle = ct.physical((np.array(ct.size) - 1) / 2)
+    roi = Geometry((24, 22, 30), (1, 1, 1), tuple(np.rint(middle - 12)))
+    labels = np.zeros(ct.shape, np.uint8)
+    labels[8:13, 15:22, 18:25] = 1
+    labels[12:15, 18:26, 20:23] = 2
+    if where == "at the border":
+        labels[:] = 0
+        labels[:3, :5, :4] = labels[-2:, -6:, -3:] = 2
+    elif where == "beyond the ROI":
+        labels[:, 17:19, 5:36] = 1
+    elif where == "nowhere":
+        labels[:] = 0
+    label_map = Volume(labels, ct)
+    whole = resample(label_map, roi, method="nearest", fill=0).array
+    np.testing.assert_array_equal(label_on_roi(label_map, roi), whole)
+    np.testing.assert_array_equal(label_on_roi(label_map.trimmed(), roi), whole)

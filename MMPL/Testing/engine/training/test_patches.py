@@ -131,3 +131,33 @@ def test_the_random_state_decides(tmp_path, write_random):
         first.transform.set_random_state(9)
         second.transform.set_random_state(9)
         assert torch.equal(first[0][0], second[0][0])
+
+
+def test_crops_are_centred_on_either_class_alike(tmp_path, write_arrays, no_augmentation):
+    # a node of 1000 voxels and a tumour of 8: neither may crowd the other out
+    label = np.zeros((2, 64, 64, 64))
+    label[0, 10:12, 10:12, 10:12] = 255
+    label[1, 40:50, 40:50, 40:50] = 255
+    data = _segmentation(write_arrays(tmp_path / "a.npz", np.zeros((2, 64, 64, 64)), label), no_augmentation)
+    seen = np.array([data[0][1].amax(dim=(1, 2, 3)).numpy() for _ in range(300)])
+    assert seen[:, 0].mean() == pytest.approx(0.25, abs=0.1)
+    assert seen[:, 1].mean() > 0.2
+
+
+def test_mirroring_swaps_left_and_right_of_image_and_label(tmp_path, write_arrays):
+    label = np.zeros((2, 40, 40, 40))
+    label[:, 14:26, 14:26, 14:20] = 255
+    image = np.broadcast_to(np.arange(40.0), (2, 40, 40, 40)) / 40
+    always = AugmentationConfig(probability=0.0, mirror=1.0)
+    never = AugmentationConfig(probability=0.0)
+    path = write_arrays(tmp_path / "a.npz", image, label)
+    for (swapped, target), (plain, truth) in zip(
+        [_segmentation(path, always)[0]], [_segmentation(path, never)[0]], strict=True
+    ):
+        torch.testing.assert_close(swapped.flip(-1), plain)
+        torch.testing.assert_close(target.flip(-1), truth)
+    (swapped, _), (plain, _) = (
+        OutcomePatches([path], [np.array([160, 160, 160])], [np.zeros(1)], SPACING_MM, how, 0)[0]
+        for how in (always, never)
+    )
+    torch.testing.assert_close(swapped.flip(-1), plain)

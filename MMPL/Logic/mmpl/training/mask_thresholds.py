@@ -1,0 +1,117 @@
+"""Thresholds of the mask probabilities, chosen on patients that the networks did not train on.
+
+Losses that reward overlap make a network sure of a lesion's core and unsure of its rim, more so where several members
+are averaged; 0.5 then draws contours too small. Each fold's own patients are cut at the thresholds that suit the other
+folds' patients best; the bundle gets the ones that suit all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mmpl.case import CLASS_NAMES
+from mmpl.io.output import write_json_atomic
+from mmpl.network.run import predict_probability
+from mmpl.preprocess.network_grid import background_values, padded_voxels
+from mmpl.segmentation.windows import WINDOW_MM, average_windows
+from mmpl.training.cache import load_cached
+from mmpl.training.stages import StageRun, trained_network
+
+CANDIDATES = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+PLAIN = (0.5, 0.5)
+HALF = 128  # of 255: half of a network voxel is lesion
+
+Thresholds = tuple[float, float]  # GTVp, GTVn
+
+
+@dataclass(frozen=True)
+class OverlapTask:
+    """One labelled patient, and the stage 1 network that did not train on them."""
+
+    run: StageRun
+    cached: Path
+    path: Path
+
+
+def count_overlaps(task: OverlapTask) -> None:
+    """Write a patient's overlaps as JSON unless already there: class name -> [[shared, predicted + true], ...].
+
+    Voxels are counted on the network grid, one pair for each of ``CANDIDATES``.
+    """
+    if task.path.is_file():
+        return
+    config, cached = task.run.config, load_cached(task.cached)
+    image = cached.image.astype(np.float32)
+    probabilities = average_windows(
+        image,
+        partial(predict_probability, trained_network(task.run)),
+        window=padded_voxels(WINDOW_MM, config.network.spacing_mm),
+        overlap=config.overlap,
+        fills=background_values(image),
+    )
+    truths = cached.label >= HALF
+    counts = {
+        name: [overlap(probability >= threshold, truth) for threshold in CANDIDATES]
+        for name, probability, truth in zip(CLASS_NAMES.values(), probabilities, truths, strict=True)
+    }
+    write_json_atomic(task.path, counts)
+
+
+def overlap(mask: np.ndarray, truth: np.ndarray) -> tuple[int, int]:
+    """Voxels that both hold, and the sum of what either holds: Dice = 2 shared / total."""
+    return int(np.count_nonzero(mask & truth)), int(np.count_nonzero(mask) + np.count_nonzero(truth))
+
+
+def read_overlaps(path: Path) -> Mapping[str, np.ndarray]:
+    """Class name -> int array, shape (candidates, 2)."""
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return {name: np.array(stored[name]) for name in CLASS_NAMES.values()}
+
+
+def best_thresholds(overlaps: Sequence[Mapping[str, np.ndarray]]) -> Thresholds:
+    """The thresholds with the highest mean Dice of GTVp and the highest aggregated Dice of GTVn, as they are scored.
+
+    Parameters
+    ----------
+    overlaps : one a patient, see :func:`read_overlaps`; without any, both thresholds are 0.5
+    """
+    if not overlaps:
+        return PLAIN
+    gtvp, gtvn = (np.array([counts[name] for counts in overlaps]) for name in CLASS_NAMES.values())
+    there = gtvp[:, :, 1].min(axis=1) > 0
+    per_patient = 2 * gtvp[there, :, 0] / gtvp[there, :, 1]
+    pooled = gtvn.sum(axis=0)
+    return (
+        _best(per_patient.mean(axis=0) if there.any() else np.zeros(len(CANDIDATES))),
+        _best(2 * pooled[:, 0] / np.maximum(pooled[:, 1], 1)),
+    )
+
+
+def _best(dice: np.ndarray) -> float:
+    """The candidate with the highest Dice; of equal ones the nearest to 0.5."""
+    return min(zip(CANDIDATES, dice, strict=True), key=lambda pair: (-pair[1], abs(pair[0] - 0.5)))[0]
+
+
+def thresholds_by_fold(
+    overlaps: Mapping[str, Mapping[str, np.ndarray]], folds: Mapping[str, int], count: int
+) -> list[Thresholds]:
+    """For each fold the thresholds chosen on the patients of the others.
+
+    Parameters
+    ----------
+    overlaps : patient -> counts, of the labelled patients
+    folds : patient -> fold
+    count : folds
+    """
+    return [best_thresholds(_others(overlaps, folds, fold)) for fold in range(count)]
+
+
+def _others(overlaps, folds: Mapping[str, int], fold: int) -> list[Mapping[str, np.ndarray]]:
+    patients: Iterable[str] = sorted(overlaps)
+    return [overlaps[patient] for patient in patients if folds[patient] != fold]

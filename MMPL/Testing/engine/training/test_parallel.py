@@ -1,0 +1,57 @@
+"""Work spread over processes: in order, errors told, one thread each."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from mmpl.progress import silent
+from mmpl.training.parallel import THREAD_COUNTS, each, executor
+
+
+def double(n: int) -> int:
+    if n < 0:
+        raise ValueError(f"{n} is negative")
+    return 2 * n
+
+
+def threads_of(_task: int) -> dict[str, int]:
+    import numba
+    import numpy as np
+    import SimpleITK as sitk
+    import torch
+    from threadpoolctl import threadpool_info
+
+    np.ones((2, 2)) @ np.ones((2, 2))
+    pools = {f"{pool['internal_api']} {n}": pool["num_threads"] for n, pool in enumerate(threadpool_info())}
+    itk = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    return {**pools, "torch": torch.get_num_threads(), "numba": numba.get_num_threads(), "itk": itk}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_order(workers):
+    heard = []
+    found = each(double, [3, 1, 2], workers=workers, progress=lambda step, f: heard.append((step, f)), step="doubling")
+    assert found == [6, 2, 4]
+    assert heard[-1] == ("doubling", 1.0)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_goes_wrong_in_a_task_is_raised_here(workers):
+    with pytest.raises(ValueError, match="-1 is negative"):
+        each(double, [1, -1], workers=workers, progress=silent, step="doubling")
+
+
+def test_worker_processes_keep_to_one_thread():
+    # two processes with two BLAS threads each on two cores took ten times as long
+    before = {name: os.environ.get(name) for name in THREAD_COUNTS}
+    found = each(threads_of, [0, 1], workers=2, progress=silent, step="threads")
+    assert all(set(threads.values()) == {1} for threads in found), found
+    assert any("openblas" in name for name in found[0])
+    assert {name: os.environ.get(name) for name in THREAD_COUNTS} == before
+
+
+def test_one_worker_is_this_process():
+    with executor(1) as pool:
+        assert pool.submit(os.getpid).result() == os.getpid()
