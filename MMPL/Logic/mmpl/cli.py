@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``mmpl`` and ``python -m mmpl``; returns the exit code."""
+    _never_fail_to_print()
     arguments = _parser().parse_args(argv)
     try:
         return arguments.run(arguments)
@@ -39,6 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"mmpl {arguments.command}: stopped; {arguments.when_stopped}", file=sys.stderr)
         return STOPPED
+
+
+def _never_fail_to_print() -> None:
+    """A terminal that has no \u00fc shows \\xfc: a name that it cannot spell must not end a run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _parser() -> argparse.ArgumentParser:

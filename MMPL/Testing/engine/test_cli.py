@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -291,3 +292,17 @@ def _leaves(value, path: str = "") -> dict[str, object]:
     if items is None:
         return {path: value}
     return {p: v for key, inner in items for p, v in _leaves(inner, f"{path}/{key}").items()}
+
+
+def test_a_name_that_the_terminal_cannot_spell_ends_no_run(tiny_files, tiny_bundle_path, tmp_path):
+    files = {"ct": tiny_files["ct"], "pt": tiny_files["pt"], "mask": tiny_files["mask"], "bundle": tiny_bundle_path}
+    options = [str(text) for name, value in files.items() for text in (f"--{name}", value)]
+    done = subprocess.run(
+        [sys.executable, "-m", "mmpl", "assess", *options, "--out", tmp_path / "out", "--case-id", "Müller"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"M\\xfcller: GTVp")
+    assert json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))["case_id"] == "Müller"

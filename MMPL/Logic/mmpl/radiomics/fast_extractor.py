@@ -47,6 +47,7 @@ from mmpl.radiomics.feature_set import (
     missing_flag,
 )
 from mmpl.radiomics.filter_cache import FilterCache, Key, union_of
+from mmpl.radiomics.gpu_filters import gpu_device
 from mmpl.radiomics.mask_geometry import MaskGeometry
 
 FIRSTORDER = "firstorder"
@@ -80,6 +81,7 @@ class FastExtractor:
     budget_bytes : int, memory for filtered voxels of a case; beyond it they are made anew for each mask
     margin_mm : float, room for edits around the masks in the kept box
     threads : int, images computed at a time
+    device : where filters run: "cuda", "cpu", or None for a GPU where there is one
     """
 
     def __init__(
@@ -89,11 +91,13 @@ class FastExtractor:
         budget_bytes: int = BUDGET_BYTES,
         margin_mm: float = MARGIN_MM,
         threads: int = THREADS,
+        device: str | None = None,
     ):
         self.feature_set = feature_set
         self.budget_bytes = budget_bytes
         self.margin_mm = margin_mm
         self.threads = threads
+        self.device = gpu_device() if device is None else None if device == "cpu" else device
 
     def prepare(
         self,
@@ -126,6 +130,7 @@ class FastExtractor:
             pet_is_suv=pet_is_suv,
             budget_bytes=self.budget_bytes,
             margin_mm=self.margin_mm,
+            device=self.device,
         )
 
     def focus(self, images: FastCase, masks: Iterable[np.ndarray], *, done: Done = unheard) -> None:

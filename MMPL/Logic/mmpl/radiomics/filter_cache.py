@@ -15,6 +15,7 @@ import numpy as np
 
 from mmpl.boxes import Box
 from mmpl.geometry import Geometry
+from mmpl.radiomics import gpu_filters
 from mmpl.radiomics.feature_set import ORIGINAL, FeatureSet, log_image_name
 from mmpl.radiomics.laplacian import is_large_enough, laplacian_of_gaussian
 from mmpl.radiomics.mask_geometry import MaskGeometry
@@ -42,6 +43,7 @@ class FilterCache:
     pet_is_suv : bool
     budget_bytes : int, filtered voxels are kept up to this, and made anew for each mask beyond
     margin_mm : float, room for edits around the masks
+    device : where filters run: "cuda", or None for the CPU
 
     Attributes
     ----------
@@ -57,27 +59,32 @@ class FilterCache:
         pet_is_suv: bool,
         budget_bytes: int,
         margin_mm: float,
+        device: str | None = None,
     ):
         self.geometry = geometry
         self.pet_is_suv = pet_is_suv
         self.budget_bytes = budget_bytes
         self.margin = [int(np.ceil(margin_mm / s)) for s in geometry.spacing_mm[::-1]]
         self.sources = {m: np.ascontiguousarray(a) for m, a in sources.items()}
-        self.jobs = [job for m in self.sources for job in self._jobs(m, feature_set)]
+        self.jobs = [job for m in self.sources for job in self._jobs(m, feature_set, device)]
         self.box: Box | None = None
         self._arrays: dict[Key, np.ndarray] = {}
         self._lock = threading.Lock()
 
-    def _jobs(self, modality: str, feature_set: FeatureSet) -> Iterator[FilterJob]:
+    def _jobs(self, modality: str, feature_set: FeatureSet, device: str | None) -> Iterator[FilterJob]:
         source, spacing = self.sources[modality], self.geometry.spacing_mm
-        for sigma in feature_set.log_sigmas_mm:
-            if is_large_enough(self.geometry.size, spacing, sigma):
-                key = (modality, log_image_name(sigma))
-                yield FilterJob((key,), lambda box, k=key, s=sigma: {k: laplacian_of_gaussian(source, spacing, s, box)})
+        sigmas = [s for s in feature_set.log_sigmas_mm if is_large_enough(self.geometry.size, spacing, s)]
+        # on a GPU all widths at once
+        for group in [[s] for s in sigmas] if device is None else [sigmas] * bool(sigmas):
+            keys = tuple((modality, log_image_name(s)) for s in group)
+            yield FilterJob(
+                keys,
+                lambda box, k=keys, g=group: dict(zip(k, _laplacians(source, spacing, g, box, device), strict=True)),
+            )
         if feature_set.wavelet:
             keys = tuple((modality, name) for name in feature_set.wavelet_images())
             yield FilterJob(
-                keys, lambda box: {(modality, f"wavelet-{b}"): a for b, a in wavelet_bands(source, box).items()}
+                keys, lambda box: {(modality, f"wavelet-{b}"): a for b, a in _wavelets(source, box, device).items()}
             )
 
     @property
@@ -144,6 +151,33 @@ class FilterCache:
         return calls + [
             lambda j=job: {k: a.reshape(-1).take(index) for k, a in j.run(mask.box).items()} for job in self.jobs
         ]
+
+
+def _laplacians(source: np.ndarray, spacing_mm, sigmas_mm, box: Box, device: str | None) -> list[np.ndarray]:
+    return on_device_or_cpu(
+        device,
+        lambda: gpu_filters.laplacians_of_gaussian(source, spacing_mm, sigmas_mm, box, device),
+        lambda: [laplacian_of_gaussian(source, spacing_mm, sigma, box) for sigma in sigmas_mm],
+    )
+
+
+def _wavelets(source: np.ndarray, box: Box, device: str | None) -> dict[str, np.ndarray]:
+    return on_device_or_cpu(
+        device, lambda: gpu_filters.wavelet_bands(source, box, device), lambda: wavelet_bands(source, box)
+    )
+
+
+def on_device_or_cpu(device: str | None, there: Callable, here: Callable):
+    """The result of ``there``, or of ``here``, the same, where there is no device or not memory enough on it."""
+    if device is None:
+        return here()
+    import torch
+
+    try:
+        return there()
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        return here()
 
 
 def _frame(box: Box) -> tuple[tuple[int, ...], tuple[int, ...]]:

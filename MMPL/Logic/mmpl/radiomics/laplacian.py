@@ -16,9 +16,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mmpl.boxes import Box
 from mmpl.radiomics.compiling import HAS_NUMBA, compiled
-
-Box = tuple[slice, slice, slice]
 
 MINIMUM_SIZE = 4  # voxels along every axis, ITK's limit
 LANES = 64  # lines filtered side by side

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mmpl.boxes import Box
 from mmpl.radiomics.compiling import HAS_NUMBA, compiled
-
-Box = tuple[slice, slice, slice]
 
 # As PyWavelets has them in float32: its product of the table with sqrt(2) is a last bit below the true tap.
 _LOW = (-0.015655728, -0.07273262, 0.38486484, 0.85257196, 0.33789766, -0.07273262)
@@ -38,7 +37,7 @@ def wavelet_bands(image: np.ndarray, box: Box) -> dict[str, np.ndarray]:
     dict of band -> float32 array of the box's shape; "LLH" is high-pass along z, as in pyradiomics
     """
     even = [n + n % 2 for n in image.shape]
-    around = [_wrapped(s, n) for s, n in zip(box, image.shape, strict=True)]
+    around = [wrapped(s, n) for s, n in zip(box, image.shape, strict=True)]
     bands = {"": image[np.ix_(*around)]}
     for axis in (2, 1, 0):
         last = even[axis] - 1 - box[axis].start
@@ -50,7 +49,7 @@ def wavelet_bands(image: np.ndarray, box: Box) -> dict[str, np.ndarray]:
     return bands
 
 
-def _wrapped(keep: slice, n: int) -> np.ndarray:
+def wrapped(keep: slice, n: int) -> np.ndarray:
     """Indices that a box needs along one axis, going round the axis made even."""
     index = np.arange(keep.start - BEFORE, keep.stop + AFTER) % (n + n % 2)
     return np.where(index == n, 0, index)
