@@ -60,6 +60,8 @@ def _report(arguments: argparse.Namespace) -> tuple[str, int]:
     phantom = arguments.data / "ibsi" / "ibsi_1_digital_phantom" / "nifti"
     image = _read(arguments.image or phantom / "image" / FOLDERS["image"])
     mask = _read(arguments.mask or phantom / "mask" / FOLDERS["mask"])
+    if not geometry_of_image(image).is_close(geometry_of_image(mask)):
+        raise InputError("image and mask lie on different grids: bring the mask to the image's grid first")
     rows = compare(_features(image, mask, arguments.bin_width), references)
     failed = [r for r in rows if not r.agrees and not r.reason]
     agree = sum(r.agrees for r in rows)
