@@ -56,6 +56,7 @@ $(STAMP): pyproject.toml tools/check_system.py
 	$(BIN)/python -m pip install --quiet $(TORCH) "numpy<2.5" "setuptools>=77" wheel
 	$(BIN)/python -m pip install --quiet --no-build-isolation pyradiomics==3.0.1
 	$(BIN)/python -m pip install --quiet --no-build-isolation -e ".[slicer-core,train,test]"
+	$(BIN)/python -c "from mmpl.radiomics.fast_extractor import warm_up; warm_up()"
 	touch $(STAMP)
 
 clean:
