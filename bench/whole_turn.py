@@ -28,13 +28,18 @@ PET_GRID = Geometry((128, 128, 78), (4.0, 4.0, 4.0), (-156.0, -156.0, 0.0))
 
 @dataclass(frozen=True)
 class Turn:
-    """Medians in seconds of wall time, and where they go."""
+    """Seconds of wall time: medians, the worst of all edits of both classes, and where the median goes.
+
+    ``outgrown_s`` is a stroke that leaves the box whose filtered voxels are kept, so that every filter runs again.
+    """
 
     name: str
     columns: int
     members: int
     both_s: float
+    worst_s: float
     one_s: float
+    outgrown_s: float
     steps_s: dict[str, float]
     deep_refresh_s: float
     cold_s: float
@@ -58,23 +63,37 @@ def _turn(name: str, case: Case, label_map: Volume, ensemble: Ensemble, repeats:
     first = measure(prepared, label_map, ensemble)
     cold = time.perf_counter() - started
     edits = _strokes(label_map, tuple(CLASS_NAMES), repeats)
-    both, steps = _timed(prepared, edits, ensemble, first.deep)
-    one, _ = _timed(prepared, _strokes(label_map, (1,), repeats), ensemble, first.deep)
+    times, steps = _timed(prepared, edits, ensemble, first.deep)
+    measure(prepared, label_map, ensemble, deep=first.deep)  # back to where the strokes of one class start
+    of_one, _ = _timed(prepared, _strokes(label_map, (1,), repeats), ensemble, first.deep)
+    (outgrown,), _ = _timed(prepared, [_far_stroke(label_map)], ensemble, first.deep)
     started = time.perf_counter()
     read_deep_scores(prepared, edits[-1], ensemble)
     refresh = time.perf_counter() - started
     columns, megabytes = len(ensemble.feature_set.names()), prepared.radiomics.nbytes / 1e6
-    return Turn(name, columns, len(ensemble.members), both, one, steps, refresh, cold, megabytes)
+    return Turn(
+        name,
+        columns,
+        len(ensemble.members),
+        statistics.median(times),
+        max(times),
+        statistics.median(of_one),
+        outgrown,
+        steps,
+        refresh,
+        cold,
+        megabytes,
+    )
 
 
-def _timed(prepared: PreparedCase, edits, ensemble: Ensemble, deep) -> tuple[float, dict[str, float]]:
+def _timed(prepared: PreparedCase, edits, ensemble: Ensemble, deep) -> tuple[list[float], dict[str, float]]:
     times, steps = [], []
     for edit in edits:
         started = time.perf_counter()
         outcome = measure(prepared, edit, ensemble, deep=deep)
         times.append(time.perf_counter() - started)
         steps.append(outcome.results.timings_s)
-    return statistics.median(times), {k: statistics.median(s[k] for s in steps) for k in steps[0]}
+    return times, {k: statistics.median(s[k] for s in steps) for k in steps[0]}
 
 
 def _case() -> tuple[Case, Volume]:
@@ -104,7 +123,18 @@ def _strokes(label_map: Volume, classes: tuple[int, ...], n: int) -> list[Volume
         array = array.copy()
         for value in classes:
             start = borders[value][rng.integers(len(borders[value]))] - radius
-            around = array[tuple(slice(s, s + m) for s, m in zip(start, ball.shape, strict=True))]
+            around = array[
+                tuple(slice(s, s + m) for s, m in zip(start, ball.shape, strict=True))
+            ]  # far from any border
             around[ball & (around == (0 if k % 2 == 0 else value))] = value if k % 2 == 0 else 0
         edits.append(label_map.with_array(array))
     return edits
+
+
+def _far_stroke(label_map: Volume) -> Volume:
+    """A node painted 60 mm below the lesions."""
+    array = label_map.array.copy()
+    z, y, x = np.argwhere(array == 2).min(axis=0)
+    below = round(60 / label_map.geometry.spacing_mm[2])
+    array[z - below : z - below + 4, y : y + 10, x : x + 10] = 2
+    return label_map.with_array(array)

@@ -14,6 +14,14 @@ from mmpl.errors import GeometryError
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
+def nearest_voxel(index) -> np.ndarray:
+    """Nearest whole voxel index; halves go up, as in ITK, also where rounding has left them a little below.
+
+    CT and PET of one scanner often share their borders, so that PET centres lie just on faces of CT voxels.
+    """
+    return np.floor(np.asarray(index) + (0.5 + 1e-9)).astype(int)
+
+
 @dataclass(frozen=True)
 class Geometry:
     """A regular voxel grid in space.

@@ -37,6 +37,8 @@ def write_outputs(out: Path, case: Case, outcome: Outcome, *, mrb: bool = False,
     ------
     OutputError
         If ``out`` cannot be written; it is then as it was before.
+    ValueError
+        If the outcome keeps the networks' scores of earlier contours.
     """
     with OutputFolder(out) as folder:
         write_files(folder, case, outcome, before=before)
@@ -46,6 +48,8 @@ def write_outputs(out: Path, case: Case, outcome: Outcome, *, mrb: bool = False,
 
 def write_files(folder: Path, case: Case, outcome: Outcome, *, before: Outcome | None = None) -> None:
     """The files of :func:`write_outputs` without the scene, into a folder that exists."""
+    if outcome.deep_is_kept:
+        raise ValueError("the networks' scores are of earlier contours: measure again without `deep` before saving")
     results = outcome.results.as_dict()
     validate_results(results)
     write_label_map(folder / MASK, outcome.label_map)

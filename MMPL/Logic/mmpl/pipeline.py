@@ -41,6 +41,10 @@ from mmpl.steps import (
 )
 from mmpl.survival.ensemble import combine_rfs, null_rfs
 
+FOV_FALLBACK_TEXT = (
+    "The contours lie outside the region of interest: the networks' HPV and RFS scores look at its centre."
+)
+
 
 @dataclass
 class Stopwatch:
@@ -65,12 +69,10 @@ class DeepScores:
     ----------
     centre_zyx : voxel index of the patch's centre on the segmentation's 1 mm ROI
     rows : one a member, column -> raw HPV logit and expected days
-    notices : where the patch lies, when it does not lie round the lesions
     """
 
     centre_zyx: tuple[float, float, float]
     rows: tuple[Mapping[str, float], ...]
-    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Outcome:
     roi : RoiCase that radiomics were read from
     label_on_roi : uint8 array, shape (z, y, x), the label map on that ROI
     deep : DeepScores, or None where no outcome is given
+    deep_is_kept : True when ``deep`` is of earlier contours: for a panel while someone draws, never to be saved
     """
 
     results: Results
@@ -93,6 +96,7 @@ class Outcome:
     roi: RoiCase
     label_on_roi: np.ndarray
     deep: DeepScores | None
+    deep_is_kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -226,7 +230,7 @@ def measure(
     """Lesion figures, radiomics, HPV and RFS of contours on the CT's grid.
 
     ``notices`` are what was found while the contours came to that grid. With ``deep``, an earlier outcome's, the
-    networks do not run: for the moments of an edit; what is saved is measured without.
+    networks do not run: for the moments of an edit. Such an outcome cannot be saved.
     """
     watch = watch or Stopwatch()
     case = prepared.case
@@ -245,11 +249,14 @@ def measure(
         notices += found
     progress("HPV and RFS", 0.0)
     reason = _why_no_outcome(case, label_map, on_roi)
+    kept = reason is None and deep is not None
     if reason is not None:
         deep = None
     elif deep is None:
         with watch.step("deep_scores"):
             deep = read_deep_scores(prepared, label_map, ensemble)
+    if reason is None and not (on_roi if roi is prepared.roi else label_for_measurement(label_map, prepared.roi)).any():
+        notices.append(Notice(FOV_FALLBACK, FOV_FALLBACK_TEXT))
     with watch.step("outcome"):
         hpv, rfs, contributions, found = outcome(case, deep, reason, features, ensemble)
         notices += found
@@ -265,7 +272,7 @@ def measure(
         timings_s=dict(watch.seconds),
     )
     progress("HPV and RFS", 1.0)
-    return Outcome(results, whole, features, roi, on_roi, deep)
+    return Outcome(results, whole, features, roi, on_roi, deep, deep_is_kept=kept)
 
 
 def lesion_figures(case: Case, label_map: Volume) -> dict[str, ClassFigures]:
@@ -296,7 +303,6 @@ def outcome(
             {"hpv": (), "rfs": ()},
             notices,
         )
-    notices += deep.notices
     rows = [
         {**row, **features, **member.encoder.encode(record)}
         for row, member in zip(deep.rows, ensemble.members, strict=True)
@@ -322,14 +328,9 @@ def outcome(
 
 def read_deep_scores(prepared: PreparedCase, label_map: Volume, ensemble: Ensemble) -> DeepScores:
     """Each member's deep scores of the patch around the lesions."""
-    on_segmentation_roi = label_for_measurement(label_map, prepared.roi)
-    notices = []
-    if not on_segmentation_roi.any():
-        text = "The contours lie outside the region of interest: the networks' HPV and RFS scores look at its centre."
-        notices.append(Notice(FOV_FALLBACK, text))
-    centre = outcome_centre(on_segmentation_roi)
+    centre = outcome_centre(label_for_measurement(label_map, prepared.roi))
     rows = tuple(_deep_row(prepared, centre, member, ensemble) for member in ensemble.members)
-    return DeepScores(tuple(float(v) for v in centre), rows, tuple(notices))
+    return DeepScores(tuple(float(v) for v in centre), rows)
 
 
 def _deep_row(prepared: PreparedCase, centre, member: Member, ensemble: Ensemble) -> dict[str, float]:

@@ -12,7 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from mmpl.geometry import IDENTITY, Geometry, Volume, image_from_volume
+from mmpl.geometry import IDENTITY, Geometry, Volume, image_from_volume, nearest_voxel
 
 SPLINE_MARGIN_VOXELS = 24  # the B-spline prefilter's memory fades as 0.268^n: 2e-14 after 24 voxels
 INTERPOLATORS = {"bspline": sitk.sitkBSpline, "linear": sitk.sitkLinear, "nearest": sitk.sitkNearestNeighbor}
@@ -128,7 +128,7 @@ def area_matrix(edges: np.ndarray, n_in: int) -> np.ndarray:
 
 def nearest_index(positions: np.ndarray, n_in: int) -> np.ndarray:
     """Index of the nearest voxel (halves go up, as in ITK), clamped to the volume."""
-    return np.clip(np.floor(positions + 0.5 + 1e-9).astype(int), 0, n_in - 1)
+    return np.clip(nearest_voxel(positions), 0, n_in - 1)
 
 
 def _mirrored(index: np.ndarray, n: int) -> np.ndarray:

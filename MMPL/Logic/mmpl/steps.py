@@ -103,7 +103,8 @@ def radiomics_roi(
     if _holds(roi.geometry, *bounds):
         return roi, ()
     box = shifted_to_hold(roi.geometry, *bounds)
-    shifted = last if last is not None and last.geometry.is_close(box) else prepare(case, roi=box)
+    known = (one for one in (roi, last) if one is not None and one.geometry.is_close(box))
+    shifted = next(known, None) or prepare(case, roi=box)
     shift = np.asarray(shifted.geometry.origin_mm) - np.asarray(roi.geometry.origin_mm)
     moved = ", ".join(f"{abs(d):.0f} mm {names[int(d > 0)]}" for d, names in zip(shift, _SIDES, strict=True) if d)
     outside = share_outside(label_map, shifted.geometry)

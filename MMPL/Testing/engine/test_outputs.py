@@ -135,3 +135,9 @@ def test_clinical_rows_are_for_people(tiny_patient):
     assert rows["M stage"] is None
     assert rows["Primary Site"] == "tonsil"
     assert rows["HPV Status"] == "1"
+
+
+def test_an_outcome_with_scores_of_earlier_contours_is_not_saved(tiny_case, tiny_outcome, tmp_path):
+    with pytest.raises(ValueError, match="earlier contours"):
+        write_outputs(tmp_path / "out", tiny_case, replace(tiny_outcome, deep_is_kept=True))
+    assert not (tmp_path / "out").exists()

@@ -11,7 +11,7 @@ import pytest
 from mmpl.case import PET_UNKNOWN
 from mmpl.errors import ClinicalError, GeometryError
 from mmpl.geometry import Volume
-from mmpl.notices import Notice
+from mmpl.notices import FOV_FALLBACK, MASK_OUTSIDE_ROI, Notice
 from mmpl.pipeline import assess, draw_contours, measure, on_ct_grid, predict, prepare_case, with_clinical
 from mmpl.steps import label_for_measurement, share_outside
 
@@ -231,3 +231,28 @@ def test_contours_that_stay_outside_the_roi_are_filtered_once(large_case, tiny_e
     second = measure(prepared, edited, tiny_ensemble)
     assert second.roi is first.roi
     assert numbers(second) == numbers(measure(prepare_case(large_case, tiny_ensemble), edited, tiny_ensemble))
+
+
+def test_contours_longer_than_the_region_use_it_as_it_is(large_case, tiny_ensemble):
+    prepared = prepare_case(large_case, tiny_ensemble)
+    low, high = prepared.roi.geometry.bounds_lps()
+    middle = (low + high) / 2
+    long = box(large_case.ct.geometry, (middle[0] - 10, middle[1] - 10, low[2] - 4), (*(middle[:2] + 10), high[2] + 4))
+    outcome = measure(prepared, long, tiny_ensemble)
+    assert outcome.roi is prepared.roi
+    assert "lies outside it" in text_of(outcome, MASK_OUTSIDE_ROI)
+
+
+def test_where_the_networks_look_is_said_of_the_contours_of_now(large_case, tiny_ensemble):
+    prepared = prepare_case(large_case, tiny_ensemble)
+    low, high = prepared.roi.geometry.bounds_lps()
+    inside = box(large_case.ct.geometry, (low + high) / 2 - 10, (low + high) / 2 + 10)
+    outside = box(
+        large_case.ct.geometry, (low[0] + 80, low[1] + 80, low[2] - 12), (low[0] + 100, low[1] + 100, low[2] - 4)
+    )
+    first = measure(prepared, outside, tiny_ensemble)
+    assert FOV_FALLBACK in {w.code for w in first.results.warnings}
+    moved = measure(prepared, inside, tiny_ensemble, deep=first.deep)
+    assert FOV_FALLBACK not in {w.code for w in moved.results.warnings}
+    back = measure(prepared, outside, tiny_ensemble, deep=moved.deep)
+    assert FOV_FALLBACK in {w.code for w in back.results.warnings}

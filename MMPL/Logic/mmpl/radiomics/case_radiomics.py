@@ -9,7 +9,7 @@ import numpy as np
 
 from mmpl.case import CLASS_NAMES, PET_SUV, RoiCase
 from mmpl.notices import Notice
-from mmpl.radiomics.extraction import Done, Extractor, FilteredImages, features_of_masks, unheard
+from mmpl.radiomics.extraction import FILTERING, Done, Extractor, FilteredImages, features_of_masks, unheard
 
 
 class CaseRadiomics:
@@ -44,10 +44,10 @@ class CaseRadiomics:
             images = self._prepared(roi, done)
             return features_of_masks(self.extractor, images, class_masks(label_on_roi_1mm), done=done)
 
-    def filter_around(self, roi: RoiCase, label_on_roi_1mm: np.ndarray, *, done: Done = unheard) -> None:
+    def filter_around(self, roi: RoiCase, label_on_roi_1mm: np.ndarray) -> None:
         """Do ahead of :meth:`of` what does not hang on the exact contours: for a thread in the background."""
         with self._turn:
-            self.extractor.focus(self._prepared(roi, done), class_masks(label_on_roi_1mm).values(), done=done)
+            self.extractor.focus(self._prepared(roi, unheard), class_masks(label_on_roi_1mm).values())
 
     @property
     def nbytes(self) -> int:
@@ -58,7 +58,11 @@ class CaseRadiomics:
         if self.roi is not roi:
             self.roi = self._images = None  # the old voxels first: both may not fit
             self._images = self.extractor.prepare(
-                roi.ct_hu, roi.pet_suv, roi.geometry, pet_is_suv=roi.pet_units == PET_SUV, done=done
+                roi.ct_hu,
+                roi.pet_suv,
+                roi.geometry,
+                pet_is_suv=roi.pet_units == PET_SUV,
+                done=lambda f: done(FILTERING * f),
             )
             self.roi = roi
         return self._images

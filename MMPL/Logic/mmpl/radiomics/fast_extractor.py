@@ -97,7 +97,7 @@ class FastExtractor:
         self.budget_bytes = budget_bytes
         self.margin_mm = margin_mm
         self.threads = threads
-        self.device = gpu_device() if device is None else None if device == "cpu" else device
+        self.device = {None: gpu_device(), "cpu": None}.get(device, device)
 
     def prepare(
         self,
@@ -274,7 +274,7 @@ def warm_up() -> None:
     image = np.random.default_rng(0).normal(0, 50, grid.shape).astype(np.float32)
     mask = np.zeros(grid.shape, bool)
     mask[3:9, 3:9, 3:9] = True
-    extractor = FastExtractor(FeatureSet(families=FAMILIES, log_sigmas_mm=(1.0,)), threads=1)
+    extractor = FastExtractor(FeatureSet(families=FAMILIES, log_sigmas_mm=(1.0,)), threads=1, device="cpu")
     extractor.features(extractor.prepare(image, image, grid), mask, "GTVp")
 
 

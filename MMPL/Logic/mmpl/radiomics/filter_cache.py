@@ -65,6 +65,7 @@ class FilterCache:
         self.pet_is_suv = pet_is_suv
         self.budget_bytes = budget_bytes
         self.margin = [int(np.ceil(margin_mm / s)) for s in geometry.spacing_mm[::-1]]
+        self.device = device
         self.sources = {m: np.ascontiguousarray(a) for m, a in sources.items()}
         self.jobs = [job for m in self.sources for job in self._jobs(m, feature_set, device)]
         self.box: Box | None = None
@@ -75,7 +76,8 @@ class FilterCache:
         source, spacing = self.sources[modality], self.geometry.spacing_mm
         sigmas = [s for s in feature_set.log_sigmas_mm if is_large_enough(self.geometry.size, spacing, s)]
         # on a GPU all widths at once
-        for group in [[s] for s in sigmas] if device is None else [sigmas] * bool(sigmas):
+        groups = [[s] for s in sigmas] if device is None else [sigmas]
+        for group in filter(None, groups):
             keys = tuple((modality, log_image_name(s)) for s in group)
             yield FilterJob(
                 keys,
@@ -120,13 +122,15 @@ class FilterCache:
 
     def _fill(self, box: Box, pool: Executor | None, done: Callable[[float], None] | None) -> None:
         self.box, self._arrays = None, {}  # the old voxels first: both would not fit
-        each = pool.map if pool else map
+        each = pool.map if pool and self.device is None else map  # a GPU's memory serves one filter at a time
         arrays = {}
         for n, found in enumerate(each(lambda job: job.run(box), self.jobs), start=1):
             arrays.update(found)
             if done is not None:
                 done(n / len(self.jobs))
         self.box, self._arrays = box, arrays
+        if self.device is not None:
+            gpu_filters.give_memory_back()
 
     def _bytes(self, box: Box) -> int:
         return _voxels(box) * 4 * sum(len(job.keys) for job in self.jobs)
@@ -176,8 +180,9 @@ def on_device_or_cpu(device: str | None, there: Callable, here: Callable):
     try:
         return there()
     except torch.OutOfMemoryError:
-        torch.cuda.empty_cache()
-        return here()
+        pass
+    torch.cuda.empty_cache()  # out here, where nothing holds on to the arrays of the attempt
+    return here()
 
 
 def _frame(box: Box) -> tuple[tuple[int, ...], tuple[int, ...]]:

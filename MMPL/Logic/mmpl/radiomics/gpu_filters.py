@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -18,9 +19,27 @@ from mmpl.radiomics.wavelet import COIF1, wrapped
 
 
 def gpu_device() -> str | None:
-    """Where filters can run besides the CPU: "cuda" where PyTorch is loaded and finds a GPU, else None."""
+    """Where filters can run besides the CPU: "cuda" where PyTorch is loaded and finds a GPU that works, else None."""
     torch = sys.modules.get("torch")  # not imported for this: the networks have loaded it, or there is no use for it
-    return "cuda" if torch is not None and torch.cuda.is_available() else None
+    return "cuda" if torch is not None and torch.cuda.is_available() and _works("cuda") else None
+
+
+@cache
+def _works(device: str) -> bool:
+    """Whether a first operation succeeds: a card that is too old, full or locked is found, too."""
+    import torch
+
+    try:
+        return float((torch.ones(2, dtype=torch.float64, device=device) * 2).sum()) == 4
+    except RuntimeError:
+        return False
+
+
+def give_memory_back() -> None:
+    """Free what PyTorch keeps for the next time: networks and volume rendering need it too."""
+    import torch
+
+    torch.cuda.empty_cache()
 
 
 def laplacians_of_gaussian(

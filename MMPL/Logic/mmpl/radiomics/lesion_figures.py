@@ -21,7 +21,7 @@ from scipy import ndimage
 
 from mmpl.boxes import bounding_box
 from mmpl.errors import InputError
-from mmpl.geometry import Geometry, Volume
+from mmpl.geometry import Geometry, Volume, nearest_voxel
 from mmpl.results import ClassFigures, LesionComponent, LesionFigures
 
 TWENTY_SIX = np.ones((3, 3, 3), dtype=bool)
@@ -112,7 +112,7 @@ def _pet_voxels(labels: np.ndarray, grid: Geometry, pet: Geometry | None, centro
     if pet is None:
         return [nothing] * len(centroids)
     candidates = _voxels_near(grid, pet)
-    nearest = np.floor(grid.index(pet.physical(candidates)) + 0.5).astype(int)
+    nearest = nearest_voxel(grid.index(pet.physical(candidates)))
     inside = np.all((nearest >= 0) & (nearest < np.asarray(grid.size)), axis=1)
     candidates, nearest = candidates[inside], nearest[inside]
     hit = labels[nearest[:, 2], nearest[:, 1], nearest[:, 0]]
@@ -120,7 +120,7 @@ def _pet_voxels(labels: np.ndarray, grid: Geometry, pet: Geometry | None, centro
     for label, centroid in enumerate(centroids, start=1):
         voxels = candidates[hit == label]
         if not len(voxels):
-            voxel = np.floor(pet.index(centroid) + 0.5).astype(int)
+            voxel = nearest_voxel(pet.index(centroid))
             within = np.all((voxel >= 0) & (voxel < np.asarray(pet.size)))
             voxels = voxel[None] if within else nothing
         found.append(voxels)

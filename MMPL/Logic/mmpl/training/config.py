@@ -56,6 +56,12 @@ class AugmentationConfig:
     noise_std: float = 0.05
     mirror: float = 0.0
 
+    def __post_init__(self):
+        for name in ("probability", "mirror"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise TrainingError(f"augmentation config: {name} = {value}, expected a probability from 0 to 1")
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -69,7 +75,8 @@ class TrainingConfig:
     overlap : of the inference windows
     breaks_days : ends of the discrete-time intervals, first 0
     time_zero : what the cohort's RFS days count from; printed on every time axis
-    workers : processes for per-case work (caching, out-of-fold masks, radiomics)
+    workers : processes that share folds and cases, one thread each; with one, all threads of this process. Sums in
+        another order round otherwise: the same up to that
     autocast : run training convolutions in bfloat16 where the device has it
     """
 

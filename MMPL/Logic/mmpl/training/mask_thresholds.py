@@ -1,8 +1,9 @@
 """Thresholds of the mask probabilities, chosen on patients that the networks did not train on.
 
-Losses that reward overlap make a network sure of a lesion's core and unsure of its rim, more so where several members
-are averaged; 0.5 then draws contours too small. Each fold's own patients are cut at the thresholds that suit the other
-folds' patients best; the bundle gets the ones that suit all.
+A network that is sure of a lesion's core and unsure of its rim draws contours too small at 0.5. Each fold's own
+patients are cut at the thresholds that suit the other folds' patients best; the bundle gets the ones that suit all.
+They are chosen on single networks, on their own grid and before cleaning: the mean of several members is surer of less,
+so what suits it may lie a little lower still.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from mmpl.network.run import predict_probability
 from mmpl.preprocess.network_grid import background_values, padded_voxels
 from mmpl.segmentation.windows import WINDOW_MM, average_windows
 from mmpl.training.cache import load_cached
+from mmpl.training.patches import FOREGROUND
 from mmpl.training.stages import StageRun, trained_network
 
 CANDIDATES = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 PLAIN = (0.5, 0.5)
-HALF = 128  # of 255: half of a network voxel is lesion
 
-Thresholds = tuple[float, float]  # GTVp, GTVn
+MaskThresholds = tuple[float, float]  # GTVp, GTVn
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def count_overlaps(task: OverlapTask) -> None:
         overlap=config.overlap,
         fills=background_values(image),
     )
-    truths = cached.label >= HALF
+    truths = cached.label >= FOREGROUND
     counts = {
         name: [overlap(probability >= threshold, truth) for threshold in CANDIDATES]
         for name, probability, truth in zip(CLASS_NAMES.values(), probabilities, truths, strict=True)
@@ -74,7 +75,7 @@ def read_overlaps(path: Path) -> Mapping[str, np.ndarray]:
     return {name: np.array(stored[name]) for name in CLASS_NAMES.values()}
 
 
-def best_thresholds(overlaps: Sequence[Mapping[str, np.ndarray]]) -> Thresholds:
+def best_thresholds(overlaps: Sequence[Mapping[str, np.ndarray]]) -> MaskThresholds:
     """The thresholds with the highest mean Dice of GTVp and the highest aggregated Dice of GTVn, as they are scored.
 
     Parameters
@@ -100,7 +101,7 @@ def _best(dice: np.ndarray) -> float:
 
 def thresholds_by_fold(
     overlaps: Mapping[str, Mapping[str, np.ndarray]], folds: Mapping[str, int], count: int
-) -> list[Thresholds]:
+) -> list[MaskThresholds]:
     """For each fold the thresholds chosen on the patients of the others.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Sharing work between processes, or doing it here; the results are the same."""
+"""Sharing work between processes, or doing it here; the results are the same, up to rounding where networks train."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def executor(workers: int) -> Executor:
         return InlineExecutor()
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
     with _environment(dict.fromkeys(THREAD_COUNTS, "1")):
-        pool.submit(int).result()  # the first task starts all processes; they inherit the environment
+        # each task that finds no idle process starts one, which inherits the environment
+        for started in [pool.submit(int) for _ in range(workers)]:
+            started.result()
     return pool
 
 

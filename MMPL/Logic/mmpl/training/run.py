@@ -38,8 +38,8 @@ from mmpl.training.ensemble_statistics import EnsembleStatistics, StatisticsConf
 from mmpl.training.errors import require
 from mmpl.training.folds import patient_folds
 from mmpl.training.mask_thresholds import (
+    MaskThresholds,
     OverlapTask,
-    Thresholds,
     best_thresholds,
     count_overlaps,
     read_overlaps,
@@ -109,7 +109,7 @@ def _claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase]) -> No
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot be created ({error.strerror}); choose another folder") from error
-    # how many processes share the work changes nothing that is computed
+    # how many processes share the work changes nothing but rounding
     settings = json.loads(
         json.dumps({**config_to_dict(replace(config, workers=1)), "patients": [c.patient_id for c in cases]})
     )
@@ -154,7 +154,7 @@ def _folds(out: Path, cases: Sequence[CohortCase], config: TrainingConfig) -> di
 
 def _segment_and_measure(
     out: Path, cases, folds, runs, config: TrainingConfig, progress: Progress
-) -> tuple[dict[str, tuple[np.ndarray, dict[str, float]]], Thresholds]:
+) -> tuple[dict[str, tuple[np.ndarray, dict[str, float]]], MaskThresholds]:
     """Stage 1 of every fold, mask thresholds, and each patient's out-of-fold centre and radiomics."""
     labelled = [c for c in cases if c.label_path is not None]
     tasks = [
@@ -172,7 +172,7 @@ def _train_segmentation(task: tuple[StageRun, list[Path]]) -> None:
 
 def _mask_thresholds(
     out: Path, cases, folds, runs, config: TrainingConfig, progress: Progress
-) -> tuple[list[Thresholds], Thresholds]:
+) -> tuple[list[MaskThresholds], MaskThresholds]:
     """Thresholds for each fold's own patients, from the others', and those of the bundle, from all."""
     folder = out / "overlaps"
     folder.mkdir(exist_ok=True)
@@ -188,15 +188,14 @@ def _mask_thresholds(
 
 
 def _measure(
-    out: Path, cases, folds, runs, thresholds: list[Thresholds], config: TrainingConfig, progress: Progress
+    out: Path, cases, folds, runs, thresholds: list[MaskThresholds], config: TrainingConfig, progress: Progress
 ) -> dict[str, tuple[np.ndarray, dict[str, float]]]:
     """Every patient segmented by the fold that did not train on them, and measured: centre and radiomics."""
     folder = out / "measured"
     folder.mkdir(exist_ok=True)
     tasks = [
-        MaskTask(c, runs[fold][SEGMENTATION], thresholds[fold], folder / f"{c.patient_id}.json")
-        for c in cases
-        for fold in [folds[c.patient_id]]
+        MaskTask(case, runs[fold][SEGMENTATION], thresholds[fold], folder / f"{case.patient_id}.json")
+        for case, fold in ((c, folds[c.patient_id]) for c in cases)
     ]
     each(measure_out_of_fold, tasks, workers=config.workers, progress=progress, step="out-of-fold masks and radiomics")
     return {task.case.patient_id: read_measured(task.path) for task in tasks}

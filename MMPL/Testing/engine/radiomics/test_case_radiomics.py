@@ -78,11 +78,9 @@ def test_another_roi_takes_the_first_ones_place(roi, label_map):
 
 def test_filters_can_run_ahead_of_the_contours(roi, label_map):
     radiomics = CaseRadiomics(make_extractor("fast", FeatureSet.demo()))
-    heard = []
-    radiomics.filter_around(roi, label_map, done=heard.append)
+    radiomics.filter_around(roi, label_map)
     kept = radiomics.nbytes
     assert kept > 0
-    assert heard == [0.5, 1.0]  # one LoG of CT and one of PET
     assert radiomics.of(roi, label_map) == fresh(roi, label_map)
     assert radiomics.nbytes == kept
 
@@ -91,9 +89,9 @@ def test_filters_can_run_ahead_of_the_contours(roi, label_map):
 def test_progress_rises_to_one(name, roi, label_map):
     heard = []
     CaseRadiomics(make_extractor(name, FeatureSet.demo())).of(roi, label_map, done=heard.append)
+    assert heard == sorted(heard)
     assert heard[-1] == 1.0
     assert len(heard) > 3
-    assert all(0 < fraction <= 1 for fraction in heard)
 
 
 WITHOUT_PYRADIOMICS = """

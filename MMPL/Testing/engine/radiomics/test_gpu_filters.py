@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from mmpl.geometry import Geometry
-from mmpl.radiomics import fast_extractor, filter_cache, gpu_filters
+from mmpl.radiomics import gpu_filters
 from mmpl.radiomics.extraction import features_of_masks
 from mmpl.radiomics.fast_extractor import FastExtractor
 from mmpl.radiomics.feature_set import FeatureSet
@@ -71,8 +73,8 @@ def test_without_memory_on_the_device_the_cpu_filters(image, masks, monkeypatch)
         asked.append(arguments)
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(filter_cache.gpu_filters, "laplacians_of_gaussian", full)
-    monkeypatch.setattr(filter_cache.gpu_filters, "wavelet_bands", full)
+    monkeypatch.setattr(gpu_filters, "laplacians_of_gaussian", full)
+    monkeypatch.setattr(gpu_filters, "wavelet_bands", full)
     found = features(image, masks, "cpu")
     assert len(asked) == 4  # PET and CT, Laplacians and wavelets
     assert found == pytest.approx(features(image, masks, None), rel=0, abs=0, nan_ok=True)
@@ -81,10 +83,13 @@ def test_without_memory_on_the_device_the_cpu_filters(image, masks, monkeypatch)
 def test_a_gpu_is_used_where_pytorch_finds_one(monkeypatch):
     assert FastExtractor(FeatureSet.demo(), device="cpu").device is None
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(gpu_filters, "_works", lambda device: True)
     assert FastExtractor(FeatureSet.demo()).device == "cuda"
+    monkeypatch.setattr(gpu_filters, "_works", lambda device: False)  # too old a card, or full
+    assert FastExtractor(FeatureSet.demo()).device is None
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert FastExtractor(FeatureSet.demo()).device is None
-    monkeypatch.setitem(fast_extractor.gpu_device.__globals__["sys"].modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "torch", None)
     assert FastExtractor(FeatureSet.demo()).device is None
 
 

@@ -188,3 +188,25 @@ def test_refuses_a_label_map_and_an_impossible_fraction():
         class_figures(label_map, None)
     with pytest.raises(InputError, match="MTV fraction 41"):
         class_figures(mask_of(), None, mtv_fraction=41)
+
+
+def test_pet_centres_on_faces_of_ct_voxels_do_not_hang_on_how_the_mask_is_cropped():
+    # the usual case: 512 x 0.977 mm and 128 x 3.908 mm over the same field of view
+    ct = Geometry((128, 128, 20), (0.977, 0.977, 3.27), (-250.1123, -249.6123, -103.3))
+    corner = np.array(ct.origin_mm) - 0.977 / 2
+    pet_grid = Geometry((32, 32, 20), (3.908, 3.908, 3.27), (*(corner[:2] + 3.908 / 2), -103.3))
+    pet = Volume(np.random.default_rng(0).uniform(1, 9, pet_grid.shape).astype(np.float32), pet_grid)
+    for x in range(20, 60, 3):
+        mask = np.zeros(ct.shape, bool)
+        mask[6:12, 40:61, x : x + 23] = True
+        whole = Volume(mask, ct)
+        figures = class_figures(whole, pet)
+        for start in ((0, 0, 0), (3, 7, 2), (11, 5, 1)):
+            part = ct.cropped(start, np.array(ct.size) - start)
+            cropped = Volume(mask[start[2] :, start[1] :, start[0] :], part)
+            again = class_figures(cropped.trimmed(), pet).total
+            assert (again.suv_mean, again.mtv_ml, again.tlg_g) == (
+                figures.total.suv_mean,
+                figures.total.mtv_ml,
+                figures.total.tlg_g,
+            )

@@ -94,3 +94,9 @@ def test_the_methods_learning_rates_and_breaks():
     assert config.hpv.learning_rates == config.rfs.learning_rates == (5e-5, 1e-5, 1e-6)
     assert config.breaks_days == (0, 300, 600, 900, 1100, 1300, 1500, 2100, 2700, 3500, 6000)
     assert config.intervals == 10
+
+
+@pytest.mark.parametrize(("name", "value"), [("mirror", 50), ("probability", -0.1)])
+def test_a_probability_lies_between_0_and_1(name, value):
+    with pytest.raises(TrainingError, match=f"{name} = {float(value)}"):
+        config_from_dict({"augmentation": {name: float(value)}})

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
+from pathlib import Path
 
 import pytest
 
 from mmpl.progress import silent
 from mmpl.training.parallel import THREAD_COUNTS, each, executor
+
+WORKERS = 3
 
 
 def double(n: int) -> int:
@@ -16,13 +20,18 @@ def double(n: int) -> int:
     return 2 * n
 
 
-def threads_of(_task: int) -> dict[str, int]:
+def threads_of(meeting_place: Path) -> dict[str, int]:
+    """This process' threads, once as many processes as there are tasks have come."""
     import numba
     import numpy as np
     import SimpleITK as sitk
     import torch
     from threadpoolctl import threadpool_info
 
+    (meeting_place / str(os.getpid())).touch()
+    deadline = time.monotonic() + 60
+    while len(list(meeting_place.iterdir())) < WORKERS and time.monotonic() < deadline:
+        time.sleep(0.05)
     np.ones((2, 2)) @ np.ones((2, 2))
     pools = {f"{pool['internal_api']} {n}": pool["num_threads"] for n, pool in enumerate(threadpool_info())}
     itk = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
@@ -43,10 +52,11 @@ def test_what_goes_wrong_in_a_task_is_raised_here(workers):
         each(double, [1, -1], workers=workers, progress=silent, step="doubling")
 
 
-def test_worker_processes_keep_to_one_thread():
+def test_every_worker_process_keeps_to_one_thread(tmp_path):
     # two processes with two BLAS threads each on two cores took ten times as long
     before = {name: os.environ.get(name) for name in THREAD_COUNTS}
-    found = each(threads_of, [0, 1], workers=2, progress=silent, step="threads")
+    found = each(threads_of, [tmp_path] * WORKERS, workers=WORKERS, progress=silent, step="threads")
+    assert len(list(tmp_path.iterdir())) == WORKERS
     assert all(set(threads.values()) == {1} for threads in found), found
     assert any("openblas" in name for name in found[0])
     assert {name: os.environ.get(name) for name in THREAD_COUNTS} == before

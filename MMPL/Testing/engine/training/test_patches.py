@@ -151,11 +151,9 @@ def test_mirroring_swaps_left_and_right_of_image_and_label(tmp_path, write_array
     always = AugmentationConfig(probability=0.0, mirror=1.0)
     never = AugmentationConfig(probability=0.0)
     path = write_arrays(tmp_path / "a.npz", image, label)
-    for (swapped, target), (plain, truth) in zip(
-        [_segmentation(path, always)[0]], [_segmentation(path, never)[0]], strict=True
-    ):
-        torch.testing.assert_close(swapped.flip(-1), plain)
-        torch.testing.assert_close(target.flip(-1), truth)
+    (swapped, target), (plain, truth) = (_segmentation(path, how)[0] for how in (always, never))
+    torch.testing.assert_close(swapped.flip(-1), plain)
+    torch.testing.assert_close(target.flip(-1), truth)
     (swapped, _), (plain, _) = (
         OutcomePatches([path], [np.array([160, 160, 160])], [np.zeros(1)], SPACING_MM, how, 0)[0]
         for how in (always, never)

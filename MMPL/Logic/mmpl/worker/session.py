@@ -1,0 +1,180 @@
+"""What a worker keeps between requests, and what it can do: a bundle, a case, and the case's last outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mmpl.bundle.reader import default_bundle_path, open_bundle
+from mmpl.case import Case
+from mmpl.ensemble import Ensemble, load_ensemble
+from mmpl.errors import InputError
+from mmpl.geometry import Volume
+from mmpl.io.output import check_writable
+from mmpl.outputs import write_outputs
+from mmpl.pipeline import (
+    Outcome,
+    PreparedCase,
+    check_clinical,
+    draw_contours,
+    measure,
+    prepare_case,
+    with_clinical,
+)
+from mmpl.progress import Progress
+from mmpl.radiomics.fast_extractor import warm_up
+from mmpl.steps import label_for_measurement, outcome_centre
+from mmpl.version import __version__
+from mmpl.worker.arrays import read_label_map, read_volume, write_label_map
+
+DEEP_MOVE_MM = 10.0  # how far the lesions' centroid may move before the networks' scores are out of date
+
+
+@dataclass
+class Session:
+    """One worker's memory. Every method returns what the front end is told.
+
+    Parameters
+    ----------
+    folder : where arrays are exchanged
+    """
+
+    folder: Path
+    ensemble: Ensemble | None = None
+    prepared: PreparedCase | None = None
+    outcome: Outcome | None = None
+
+    def actions(self) -> Mapping[str, Callable[[Mapping, Progress], dict]]:
+        """Request name -> what does it."""
+        return {
+            "hello": self.hello,
+            "open_bundle": self.open_bundle,
+            "open_case": self.open_case,
+            "segment": self.segment,
+            "measure": self.measure,
+            "save": self.save,
+        }
+
+    def hello(self, _arguments: Mapping, progress: Progress) -> dict:
+        """Load what takes seconds the first time, before anyone waits for it."""
+        progress("starting", 0.0)
+        warm_up()
+        return {"version": __version__}
+
+    def open_bundle(self, arguments: Mapping, progress: Progress) -> dict:
+        """Load a bundle; a case prepared for another one is forgotten. ``path``: folder or zip, null for the demo's."""
+        progress("loading the model", 0.0)
+        path = arguments.get("path")
+        ensemble = load_ensemble(open_bundle(Path(path) if path else default_bundle_path()))
+        case = self.prepared.case if self.prepared else None
+        self.ensemble, self.prepared, self.outcome = ensemble, None, None
+        if case is not None:
+            self.prepared = prepare_case(case, ensemble)
+        info = ensemble.info
+        return {
+            "name": info.name,
+            "version": info.version,
+            "sha256": ensemble.sha256,
+            "phantom": info.phantom,
+            "members": len(ensemble.members),
+            "clinical": list(info.clinical),
+            "card": {
+                "description": info.description,
+                "training_data": info.training_data,
+                "intended_use": info.intended_use,
+                "limitations": list(info.limitations),
+                "licence": info.licence,
+            },
+        }
+
+    def open_case(self, arguments: Mapping, progress: Progress) -> dict:
+        """Take a case in: ``case_id``, ``ct`` and ``pet`` as volumes, ``pet_units``, ``clinical``, ``provenance``."""
+        ensemble = self._ensemble()
+        progress("preparing images", 0.0)
+        self.prepared = self.outcome = None
+        case = Case(
+            case_id=arguments["case_id"],
+            ct=_as_float(read_volume(self.folder, arguments["ct"])),
+            pet=_as_float(read_volume(self.folder, arguments["pet"])),
+            pet_units=arguments["pet_units"],
+            clinical=dict(arguments.get("clinical") or {}),
+            provenance=dict(arguments.get("provenance") or {}),
+        )
+        self.prepared = prepare_case(case, ensemble)
+        roi = self.prepared.roi
+        return {
+            "roi_centre_lps_mm": list(roi.centre_lps),
+            "warnings": [notice.as_dict() for notice in roi.notices],
+        }
+
+    def segment(self, _arguments: Mapping, progress: Progress) -> dict:
+        """Draw contours and measure them; the label map comes back as a file."""
+        prepared, ensemble = self._prepared(), self._ensemble()
+        drawn = draw_contours(prepared, ensemble, done=lambda fraction: progress("segmenting", fraction))
+        self.outcome = measure(prepared, drawn, ensemble, progress=progress)
+        label_map = write_label_map(self.folder, "segmented.npy", drawn.array)
+        return {"label_map": label_map, **self._told(deep_is_current=True)}
+
+    def measure(self, arguments: Mapping, progress: Progress) -> dict:
+        """Measure ``label_map`` (the last one where it is absent) under ``clinical`` (as before where absent).
+
+        The networks' scores are those of the last full pass, unless ``deep`` is "refresh" or there are none yet; the
+        answer says whether they are still those of these contours (the centroid within 10 mm of where they were read).
+        """
+        prepared, ensemble = self._prepared(), self._ensemble()
+        if arguments.get("clinical") is not None:
+            check_clinical(arguments["clinical"])
+            prepared = with_clinical(prepared, dict(arguments["clinical"]))
+        label_map = self._label_map(arguments, prepared)
+        known = self.outcome.deep if self.outcome else None
+        deep = None if arguments.get("deep") == "refresh" else known
+        outcome = measure(prepared, label_map, ensemble, deep=deep, progress=progress)
+        if outcome.deep is None and known is not None:
+            outcome = replace(outcome, deep=known)  # nothing is contoured now; the scores are kept for what comes next
+        self.prepared, self.outcome = prepared, outcome
+        return self._told(deep_is_current=self._deep_is_current())
+
+    def save(self, arguments: Mapping, progress: Progress) -> dict:
+        """Write the usual files of ``label_map`` into ``out``, measured anew with the networks: as ``assess`` would."""
+        out = Path(arguments["out"])
+        check_writable(out)
+        told = self.measure({**arguments, "deep": "refresh"}, progress)
+        progress("writing results", 0.0)
+        write_outputs(out, self._prepared().case, self.outcome)
+        return {"out": str(out), **told}
+
+    def _label_map(self, arguments: Mapping, prepared: PreparedCase) -> Volume:
+        if arguments.get("label_map") is not None:
+            ct = prepared.case.ct.geometry
+            return Volume(read_label_map(self.folder, arguments["label_map"], ct.shape), ct)
+        if self.outcome is None:
+            raise InputError("there are no contours yet: draw some, or segment first")
+        return self.outcome.label_map
+
+    def _deep_is_current(self) -> bool:
+        """Whether the networks' scores were read where the lesions are now."""
+        if self.outcome.deep is None:
+            return False
+        on_roi = label_for_measurement(self.outcome.label_map, self._prepared().roi)
+        moved = np.linalg.norm(np.subtract(outcome_centre(on_roi), self.outcome.deep.centre_zyx))  # voxels of 1 mm
+        return bool(moved <= DEEP_MOVE_MM)
+
+    def _told(self, *, deep_is_current: bool) -> dict:
+        return {"results": self.outcome.results.as_dict(), "deep_is_current": deep_is_current}
+
+    def _ensemble(self) -> Ensemble:
+        if self.ensemble is None:
+            raise InputError("no model is loaded: choose a bundle first")
+        return self.ensemble
+
+    def _prepared(self) -> PreparedCase:
+        if self.prepared is None:
+            raise InputError("no case is open: choose PET and CT first")
+        return self.prepared
+
+
+def _as_float(volume: Volume) -> Volume:
+    return volume.with_array(volume.array.astype(np.float32, copy=False))

@@ -1,0 +1,166 @@
+"""The front end's side of the worker: requests with callbacks, and what to say when it dies.
+
+Nothing here blocks: :meth:`WorkerClient.poll` is called from a timer of the front end's own thread and hands out what
+has arrived since.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import mmpl
+from mmpl.errors import InputError
+from mmpl_slicer.worker_process import WorkerProcess
+
+STOPPED, STARTING, READY, CRASHED = "stopped", "starting", "ready", "crashed"
+CRASH = "crash"  # kind of an error, beside the worker's own
+ENDINGS = ("result", "error", "cancelled", "dropped")
+
+
+def ignore(*_anything) -> None:
+    """For those who do not want to know."""
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Who hears of one request; each is called at most once, but progress.
+
+    Attributes
+    ----------
+    result : called with the answer
+    error : called with kind ("input", "memory", "fault" or "crash") and one sentence
+    progress : called with the step's name and the finished fraction
+    withdrawn : called when the request was cancelled or a later one took its place
+    """
+
+    result: Callable[[dict], None] = ignore
+    error: Callable[[str, str], None] = ignore
+    progress: Callable[[str, float], None] = ignore
+    withdrawn: Callable[[], None] = ignore
+
+
+class WorkerClient:
+    """Starts one worker and keeps track of what it was asked.
+
+    Parameters
+    ----------
+    start : command and environment -> WorkerProcess; another one in tests
+    python : interpreter that runs the worker; this one unless a site keeps torch elsewhere
+    environment : of the worker; None for this process' own
+    """
+
+    def __init__(
+        self,
+        *,
+        start: Callable[[list[str], Mapping[str, str]], WorkerProcess] = WorkerProcess,
+        python: str = sys.executable,
+        environment: Mapping[str, str] | None = None,
+    ):
+        self._start, self._python = start, python
+        self._environment = dict(os.environ if environment is None else environment)
+        self._process: WorkerProcess | None = None
+        self._waiting: dict[int, Callbacks] = {}
+        self._count = 0
+        self.state = STOPPED
+        self.folder: Path | None = None
+
+    def start(self) -> None:
+        """Start the worker in a fresh folder; one that runs is killed first.
+
+        Raises
+        ------
+        InputError
+            If the interpreter cannot be started.
+        """
+        self.stop()
+        self.folder = Path(tempfile.mkdtemp(prefix="mmpl-worker-"))
+        logic = str(Path(mmpl.__file__).parents[1])
+        paths = [logic, *filter(None, [self._environment.get("PYTHONPATH")])]
+        environment = {**self._environment, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1"}
+        try:
+            self._process = self._start([self._python, "-m", "mmpl.worker", str(self.folder)], environment)
+        except OSError as error:
+            self._remove_folder()
+            self.state = CRASHED
+            raise InputError(
+                f"the worker cannot be started with {self._python} ({error.strerror}): choose another Python"
+            ) from error
+        self.state = STARTING
+
+    def stop(self) -> None:
+        """Kill the worker with all its children; nobody who waits is told. Harmless where none runs."""
+        self._waiting.clear()
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+        self._remove_folder()
+        self.state = STOPPED
+
+    def ask(self, do: str, callbacks: Callbacks | None = None, **arguments) -> int:
+        """Send a request and return its number. A worker that is gone is told by ``error`` at the next poll."""
+        self._count += 1
+        self._waiting[self._count] = callbacks or Callbacks()
+        if self._process is not None:
+            self._process.send(json.dumps({"id": self._count, "do": do, **arguments}, allow_nan=False))
+        return self._count
+
+    def cancel(self) -> None:
+        """Withdraw everything that was asked; the worker keeps its model and case."""
+        if self._waiting:
+            self.ask("cancel")
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self._waiting)
+
+    @property
+    def log(self) -> str:
+        """The last lines of the worker's log."""
+        return "" if self._process is None else self._process.log
+
+    def poll(self) -> None:
+        """Hand out what has arrived since the last call, and notice a worker that has died."""
+        ended = self._process is None or self._process.exit_code is not None
+        for line in self._process.lines() if self._process else ():
+            self._hear(line)
+        if ended and (self._waiting or self.state in (STARTING, READY)):
+            self._crashed()
+
+    def _hear(self, line: str) -> None:
+        message = json.loads(line)
+        event, number = message.pop("event"), message.pop("id")
+        if event == "ready":
+            self.state = READY
+        callbacks = self._waiting.pop(number, None) if event in ENDINGS else self._waiting.get(number)
+        if callbacks is None:
+            return
+        if event == "progress":
+            callbacks.progress(message["step"], message["fraction"])
+        elif event == "result":
+            callbacks.result(message)
+        elif event == "error":
+            callbacks.error(message["kind"], message["text"])
+        else:
+            callbacks.withdrawn()
+
+    def _crashed(self) -> None:
+        code = self._process.exit_code if self._process else None
+        self.state = CRASHED
+        waiting, self._waiting = self._waiting, {}
+        text = "The worker has stopped" + ("" if code is None else f" (exit code {code})")
+        text += ": nothing you drew is lost; restart it to go on."
+        for callbacks in waiting.values():
+            callbacks.error(CRASH, text)
+
+    def _remove_folder(self) -> None:
+        if self.folder is not None:
+            # a virus scanner may hold a file; the system clears its folder for such things one day
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder = None
