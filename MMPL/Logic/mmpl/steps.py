@@ -52,7 +52,9 @@ def segment(
         done=done,
     )
     at_1mm = [to_roi_grid(p, spacing_mm, roi.geometry.shape) for p in probabilities]
-    return label_on_ct(compose(at_1mm[0], at_1mm[1], thresholds), roi.geometry, roi.ct_geometry)
+    labels = compose(at_1mm[0], at_1mm[1], thresholds)
+    clear_outside_shared(labels, roi)  # no contour is drawn on padding
+    return label_on_ct(labels, roi.geometry, roi.ct_geometry)
 
 
 def deep_scores(
@@ -151,10 +153,15 @@ def label_for_measurement(label_map: Volume, roi: RoiCase) -> np.ndarray:
     Voxels outside what PET and CT share are left out: the ROI is padded there, and air is no measurement.
     """
     labels = label_on_roi(label_map, roi.geometry)
+    clear_outside_shared(labels, roi)
+    return labels
+
+
+def clear_outside_shared(labels: np.ndarray, roi: RoiCase) -> None:
+    """Set to 0, in place, what an array on the 1 mm ROI holds outside the grid that PET and CT share."""
     shared = common_grid(roi.ct_geometry, roi.pet_native.geometry)
     start = np.rint(roi.geometry.index(shared.origin_mm)).astype(int)
     for axis, (first, n) in enumerate(zip(start[::-1], shared.size[::-1], strict=True)):
         across = np.moveaxis(labels, axis, 0)
         across[: max(first, 0)] = 0
         across[max(first + n, 0) :] = 0
-    return labels

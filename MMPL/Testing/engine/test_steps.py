@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,9 @@ from torch import nn
 from mmpl.case import RoiCase
 from mmpl.geometry import Geometry, Volume
 from mmpl.notices import MASK_OUTSIDE_ROI
+from mmpl.preprocess.grid import common_grid
 from mmpl.preprocess.prepare import prepare
-from mmpl.steps import deep_scores, expected_days, hpv_logit, outcome_centre, radiomics_roi, segment
+from mmpl.steps import deep_scores, expected_days, hpv_logit, outcome_centre, radiomics_roi, segment, share_outside
 
 BREAKS = (0, 100, 300, 600)
 
@@ -82,6 +85,20 @@ def test_segment_returns_the_ct_grid():
         assert well_inside.any()
         assert (labels.array[well_inside] == value).all()
         assert not (labels.array[well_outside] == value).any()
+
+
+def test_nothing_is_drawn_where_pet_and_ct_do_not_overlap(tiny_case):
+    # a PET that ends below the top of the head: the rest of the ROI is padding; this model calls all of it tumour
+    pet = tiny_case.pet
+    short = Volume(pet.array[:30], pet.geometry.cropped((0, 0, 0), (*pet.geometry.size[:2], 30)))
+    case = replace(tiny_case, pet=short)
+    roi = prepare(case)
+    array = np.zeros((2, *(-(-n // 8) for n in roi.geometry.shape)), np.float32)
+    drawn = segment(roi, array, [np.ones_like], spacing_mm=8.0, overlap=0.0, thresholds=(0.5, 0.5))
+    shared = common_grid(case.ct.geometry, case.pet.geometry)
+    assert drawn.array.any()
+    assert share_outside(drawn, shared) == 0
+    assert share_outside(drawn.with_array(drawn.array == 0), shared) > 0  # the CT does reach beyond
 
 
 @pytest.fixture(scope="module")

@@ -172,7 +172,7 @@ class FastExtractor:
         if SHAPE in self.feature_set.families:
             tasks.append(lambda: [self._shape(mask, images.geometry, class_name)])
         readers = images.readers(mask, self._pool)
-        _ = mask.pairs, mask.has_lines  # shared by the threads: made before they start
+        _ = mask.pairs, mask.has_lines, mask.before_of_voxel  # shared by the threads: made before they start
         if "ngtdm" in self.feature_set.families:
             _ = mask.n_neighbours
         tasks += [lambda r=r: self._images(r(), mask, images.geometry, class_name) for r in readers]
@@ -234,7 +234,7 @@ class FastExtractor:
         if family == "glrlm":
             return glrlm(rank, values, mask.before, mask.has_lines, mask.longest_run)
         if family == "glszm":
-            return glszm(rank, values, mask.before)
+            return glszm(rank, values, mask.before_of_voxel)
         same, around = surroundings(rank, values, mask.before)
         if family == "gldm":
             return gldm(rank, values, same)

@@ -47,6 +47,11 @@ class MaskGeometry:
         return self.zyx.shape[1]
 
     @cached_property
+    def before_of_voxel(self) -> np.ndarray:
+        """``before`` voxel by voxel, int32 array, shape (n, 13): for a walk that looks at all directions at once."""
+        return np.ascontiguousarray(self.before.T)
+
+    @cached_property
     def pairs(self) -> np.ndarray:
         """Neighbouring pairs along each direction, int64 array, shape (13,)."""
         return np.count_nonzero(self.before >= 0, axis=1)

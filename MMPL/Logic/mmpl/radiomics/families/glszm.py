@@ -10,20 +10,20 @@ from mmpl.radiomics.families.runs import N_SUMS, size_features
 
 
 @compiled
-def glszm(rank, levels, before):
+def glszm(rank, levels, of_voxel):
     """GLSZM features.
 
     Parameters
     ----------
     rank : int32 array, shape (n,)
     levels : float64 array, gray levels that occur, ascending
-    before : int32 array, shape (13, n)
+    of_voxel : int32 array, shape (n, 13)
 
     Returns
     -------
     float64 array, shape (16,)
     """
-    level_of, size_of = zones(rank, before)
+    level_of, size_of = zones(rank, of_voxel)
     row, size, count = zone_cells(level_of, size_of, levels.size)
     found = size_features(row, size, count, levels, rank.size)
     out = np.empty(N_SUMS)
