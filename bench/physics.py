@@ -3,7 +3,9 @@
     python -P bench/physics.py [--cases 8] [--bundle B]
 
 Axes permuted and flipped, and NRRD instead of NIfTI, must change nothing; an oblique grid resamples the images, so
-masks and probabilities may move a little.
+masks and probabilities may move a little. "drawn" compares the masks as they are drawn, at 1 mm in space; "stored" the
+masks as they lie on each variant's CT grid, read back on the first one's by nearest neighbour; "storage alone" the
+first mask put on the variant's CT grid and read back: what is lost without any network.
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ from mmpl.geometry import Volume, image_from_volume
 from mmpl.io.case import read_case
 from mmpl.phantom import generate_patient
 from mmpl.phantom.variants import on_oblique_grid, stored_as
-from mmpl.pipeline import Outcome, predict
+from mmpl.pipeline import Outcome, measure, prepare_case
+from mmpl.preprocess.prepare import label_on_ct
 from mmpl.resample import resample
+from mmpl.steps import segment_on_roi
 
 SEED = 7002
 PERMUTED = ((2, 0, 1), (True, False, True))
@@ -36,12 +40,13 @@ TILTS_DEG = ((0.0, 0.0, 12.0), (6.0, 0.0, 0.0), (4.0, -5.0, 8.0))
 class Change:
     """How one variant of one case differs from the case as it was drawn.
 
-    ``shared`` and ``total`` count voxels of both classes: Dice = 2 shared / total.
+    ``drawn``, ``stored`` and ``storage`` count voxels of both classes, shared and in total: Dice = 2 shared / total.
     """
 
     variant: str
-    shared: int
-    total: int
+    drawn: tuple[int, int]
+    stored: tuple[int, int]
+    storage: tuple[int, int]
     hpv: float
     survival_2y: float
     roi_mm: float
@@ -55,26 +60,49 @@ def main() -> None:
     ensemble = load_ensemble(open_bundle(arguments.bundle or default_bundle_path()))
     changes = [c for index in range(arguments.cases) for c in changes_of(index, ensemble)]
     print(f"{arguments.cases} phantoms, seed {SEED}, bundle {ensemble.info.name} {ensemble.sha256[:12]}")
-    print(f"{'variant':<14}{'cohort Dice':>12}{'max dHPV':>10}{'max dRFS(2y)':>14}{'max ROI shift mm':>18}")
+    print(f"{'':<14}{'cohort Dice':>30}")
+    heads = ("drawn", "stored", "storage alone", "max dHPV", "max dRFS(2y)", "max centre shift mm")
+    print(f"{'variant':<14}{heads[0]:>8}{heads[1]:>8}{heads[2]:>14}{heads[3]:>10}{heads[4]:>14}{heads[5]:>21}")
     for variant in dict.fromkeys(c.variant for c in changes):
         some = [c for c in changes if c.variant == variant]
-        dice = 2 * sum(c.shared for c in some) / sum(c.total for c in some)
+        drawn, stored, storage = (_dice([getattr(c, name) for c in some]) for name in ("drawn", "stored", "storage"))
         worst = [max(getattr(c, name) for c in some) for name in ("hpv", "survival_2y", "roi_mm")]
-        print(f"{variant:<14}{dice:>12.4f}{worst[0]:>10.4f}{worst[1]:>14.4f}{worst[2]:>18.2f}")
+        print(f"{variant:<14}{drawn:>8.4f}{stored:>8.4f}{storage:>14.4f}", end="")
+        print(f"{worst[0]:>10.4f}{worst[1]:>14.4f}{worst[2]:>21.2f}")
+
+
+def _dice(counts: list[tuple[int, int]]) -> float:
+    return 2 * sum(shared for shared, _ in counts) / sum(total for _, total in counts)
 
 
 def changes_of(index: int, ensemble: Ensemble) -> list[Change]:
     """Run one phantom as drawn and in every variant."""
     patient = generate_patient(SEED, index)
     case = replace(patient.as_case(), clinical={**patient.clinical, "Primary Site": "oropharynx"})
-    reference = predict(case, ensemble)
+    reference = _predict(case, ensemble)
     variants = {
         "flipped": _stored(case, FLIPPED),
         "permuted": _stored(case, PERMUTED),
         "NRRD": _through_nrrd(case),
         **{f"oblique {i + 1}": _oblique(case, tilt) for i, tilt in enumerate(TILTS_DEG)},
     }
-    return [_change(name, reference, predict(variant, ensemble)) for name, variant in variants.items()]
+    return [_change(name, reference, _predict(variant, ensemble)) for name, variant in variants.items()]
+
+
+def _predict(case: Case, ensemble: Ensemble) -> tuple[Outcome, Volume]:
+    """As ``predict``, and the mask as drawn on the 1 mm ROI."""
+    prepared = prepare_case(case, ensemble)
+    thresholds = ensemble.info.thresholds
+    drawn = segment_on_roi(
+        prepared.roi,
+        prepared.network_array,
+        ensemble.segmenters,
+        spacing_mm=ensemble.network.spacing_mm,
+        overlap=ensemble.settings.overlap,
+        thresholds=(thresholds.GTVp, thresholds.GTVn),
+    )
+    label_map = label_on_ct(drawn, prepared.roi.geometry, case.ct.geometry)
+    return measure(prepared, label_map, ensemble), Volume(drawn, prepared.roi.geometry)
 
 
 def _stored(case: Case, variant) -> Case:
@@ -95,18 +123,23 @@ def _through_nrrd(case: Case) -> Case:
         return read_case(case.case_id, *paths, case.clinical)
 
 
-def _change(variant: str, reference: Outcome, other: Outcome) -> Change:
-    back = resample(other.label_map, reference.label_map.geometry, method="nearest", fill=0)
-    shared, total = _overlap(reference.label_map, back)
-    a, b = reference.results, other.results
+def _change(variant: str, one: tuple[Outcome, Volume], other: tuple[Outcome, Volume]) -> Change:
+    (reference, drawn), (outcome, drawn_again) = one, other
+    first, again = reference.label_map, outcome.label_map
+    a, b = reference.results, outcome.results
     return Change(
         variant,
-        shared,
-        total,
+        _overlap(drawn, _on(drawn_again, drawn)),
+        _overlap(first, _on(again, first)),
+        _overlap(first, _on(_on(first, again), first)),
         _gap(a.hpv.probability, b.hpv.probability),
         _gap(a.rfs.survival_at["2y"], b.rfs.survival_at["2y"]),
         float(np.linalg.norm(np.subtract(a.inputs["roi"]["centre_lps_mm"], b.inputs["roi"]["centre_lps_mm"]))),
     )
+
+
+def _on(label_map: Volume, grid_of: Volume) -> Volume:
+    return resample(label_map, grid_of.geometry, method="nearest", fill=0)
 
 
 def _overlap(a: Volume, b: Volume) -> tuple[int, int]:

@@ -64,7 +64,7 @@ class TinyPatient:
 @pytest.fixture(scope="session")
 def tiny_bundle_path(tmp_path_factory) -> Path:
     """Two members at 8 mm that find the tiny patient's lesions."""
-    return write_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny", hot_z=2.2)
+    return write_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny", hot_z=3.4)
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,24 @@ def segment(
     thresholds: tuple[float, float],
     done: Callable[[float], None] = lambda fraction: None,
 ) -> Volume:
-    """Label map (uint8: 1 GTVp, 2 GTVn) on exactly the CT's grid.
+    """Label map (uint8: 1 GTVp, 2 GTVn) on exactly the CT's grid; parameters as in :func:`segment_on_roi`."""
+    labels = segment_on_roi(
+        roi, network_array, segmenters, spacing_mm=spacing_mm, overlap=overlap, thresholds=thresholds, done=done
+    )
+    return label_on_ct(labels, roi.geometry, roi.ct_geometry)
+
+
+def segment_on_roi(
+    roi: RoiCase,
+    network_array: np.ndarray,
+    segmenters: Sequence[Predictor],
+    *,
+    spacing_mm: float,
+    overlap: float,
+    thresholds: tuple[float, float],
+    done: Callable[[float], None] = lambda fraction: None,
+) -> np.ndarray:
+    """The label map as it is drawn, uint8, shape (z, y, x), on the 1 mm ROI.
 
     Parameters
     ----------
@@ -54,7 +71,7 @@ def segment(
     at_1mm = [to_roi_grid(p, spacing_mm, roi.geometry.shape) for p in probabilities]
     labels = compose(at_1mm[0], at_1mm[1], thresholds)
     clear_outside_shared(labels, roi)  # no contour is drawn on padding
-    return label_on_ct(labels, roi.geometry, roi.ct_geometry)
+    return labels
 
 
 def deep_scores(

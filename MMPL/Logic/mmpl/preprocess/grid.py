@@ -16,7 +16,8 @@ def common_grid(ct: Geometry, pet: Geometry, *, case_id: str = "case") -> Geomet
     """Axis-aligned 1 mm grid over the physical intersection of PET and CT.
 
     The box runs from the larger of the two lowest voxel-centre coordinates to the smaller of the two highest, per
-    LPS axis; the direction is the identity whatever the inputs' are.
+    LPS axis, both rounded to whole millimetres; the direction is the identity whatever the inputs' are. So the same
+    patient is sampled at the same points however the images are stored.
 
     Raises
     ------
@@ -33,8 +34,13 @@ def common_grid(ct: Geometry, pet: Geometry, *, case_id: str = "case") -> Geomet
             f"{case_id}: PET and CT do not overlap ({gap:.1f} mm apart in the {axis} direction); "
             "check that both belong to the same patient and study"
         )
-    size = np.floor((high - low) / GRID_SPACING_MM + 1e-6).astype(int) + 1
-    return Geometry(size, (GRID_SPACING_MM,) * 3, low)
+    first, last = _whole(low), _whole(high)
+    return Geometry(last - first + 1, (GRID_SPACING_MM,) * 3, first * GRID_SPACING_MM)
+
+
+def _whole(coordinate_mm: np.ndarray) -> np.ndarray:
+    """The nearest grid point, counted from LPS 0; halves go up, rounding noise or not."""
+    return np.floor(coordinate_mm / GRID_SPACING_MM + 0.5 + 1e-6).astype(int)
 
 
 def placement_grid(grid: Geometry, ct: Volume, pet: Volume) -> Geometry:

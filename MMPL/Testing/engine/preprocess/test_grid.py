@@ -18,15 +18,24 @@ def test_box_is_the_intersection_of_voxel_centres():
     ct = _grid((11, 21, 31), (2, 1, 1), (0, -5, 10))  # 0..20, -5..15, 10..40
     pet = _grid((5, 5, 5), (4, 6, 8), (3.5, -10, 0))  # 3.5..19.5, -10..14, 0..32
     grid = common_grid(ct, pet)
-    assert grid.origin_mm == (3.5, -5, 10)
-    assert grid.size == (17, 20, 23)  # 3.5..19.5, -5..14, 10..32, ends included
+    assert grid.origin_mm == (4, -5, 10)  # 3.5 rounded up
+    assert grid.size == (17, 20, 23)  # 4..20, -5..14, 10..32, ends included
     assert grid.spacing_mm == (1, 1, 1)
     np.testing.assert_array_equal(grid.direction, np.eye(3))
 
 
-def test_ends_between_voxels_are_not_reached():
-    grid = common_grid(_grid((3, 3, 3), (1, 1, 1), (0, 0, 0)), _grid((2, 2, 2), (1.7, 1.7, 1.7), (0, 0, 0)))
-    assert grid.size == (2, 2, 2)  # 0 and 1; 1.7 is no grid point
+@pytest.mark.parametrize(("end", "size"), [(1.4, 2), (1.5, 3), (1.7, 3)])
+def test_ends_between_grid_points_are_rounded(end, size):
+    grid = common_grid(_grid((4, 4, 4), (1, 1, 1), (0, 0, 0)), _grid((2, 2, 2), (end, end, end), (0, 0, 0)))
+    assert grid.origin_mm == (0, 0, 0)
+    assert grid.size == (size, size, size)
+
+
+def test_the_same_place_has_the_same_grid_points_wherever_the_images_start():
+    ct = _grid((200, 200, 200), (1, 1, 1), (-100, -100, -100))
+    for start in (-20.3, -19.8, -7.45, 0.0, 0.49):
+        grid = common_grid(ct, _grid((30, 30, 30), (3.27, 3.27, 3.27), (start, start, start)))
+        assert grid.origin_mm == (round(start),) * 3
 
 
 def test_rounding_noise_costs_no_voxel():
@@ -45,7 +54,7 @@ def test_flipped_and_oblique_inputs_give_an_identity_grid():
     wide = _grid((101, 101, 101), (1, 1, 1), (-50, -50, -50))
     # a square of 10 mm turned by 45 degrees spans 14.14 mm in x, centred on 0, and 0..14.14 in y
     grid = common_grid(wide, turned)
-    np.testing.assert_allclose(grid.origin_mm, (-10 * half, 0, 0), atol=1e-9)
+    assert grid.origin_mm == (-7, 0, 0)  # -7.07 rounded
     assert grid.size == (15, 15, 11)
 
 

@@ -72,15 +72,29 @@ def test_box_in_the_middle_of_a_large_grid():
     grid = Geometry((400, 400, 600), (1, 1, 1), (-200, -200, -100))
     roi = roi_geometry(grid, (0.4, 0, 200))
     assert roi.size == (200, 200, 310)
-    assert roi.origin_mm == (-100, -100, 45)  # 200 - 155
+    assert roi.origin_mm == (-96, -96, 48)  # the multiples of 12 nearest to -100 and to 200 - 155
 
 
 def test_box_is_shifted_inside():
     grid = Geometry((300, 300, 400), (1, 1, 1), (0, 0, 0))
     roi = roi_geometry(grid, (290, 3, 399))
     low, high = roi.bounds_lps()
-    np.testing.assert_array_equal(low, (100, 0, 90))
-    np.testing.assert_array_equal(high, (299, 199, 399))
+    np.testing.assert_array_equal(low, (96, 0, 84))  # the last multiples of 12 from which it ends inside
+    np.testing.assert_array_equal(high, (295, 199, 393))
+
+
+def test_without_room_for_a_multiple_of_12_the_box_is_where_it_fits():
+    roi = roi_geometry(Geometry((205, 400, 310), (1, 1, 1), (1, 0, 5)), (103, 200, 160))
+    assert roi.origin_mm == (3, 96, 5)  # x may start at 1 to 6
+
+
+def test_a_centre_found_a_little_aside_gives_the_same_box():
+    grid = Geometry((400, 400, 600), (1, 1, 1), (-203, -195, -101))
+    boxes = {roi_geometry(grid, (x, 3.0, z)).origin_mm for x in (-1.4, 0.2, 1.3) for z in (198.7, 200.9)}
+    assert boxes == {(-96, -96, 48)}
+    for shifted in ((-7, 0, 0), (0, 5, 0), (0, 0, -11)):  # an oblique image's bounding box starts elsewhere
+        moved = grid.cropped(shifted, np.array(grid.size) - shifted)
+        assert roi_geometry(moved, (0.2, 3.0, 200)).origin_mm == (-96, -96, 48)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -90,7 +104,8 @@ def test_smaller_grids_are_centred_and_padded(axis):
     roi = roi_geometry(Geometry(size, (1, 1, 1), (0, 0, 0)), (200, 200, 300))
     box = (200, 200, 310)
     assert roi.size == box
-    assert roi.origin_mm[axis] == -((box[axis] - 101) // 2)
+    assert roi.origin_mm[axis] % 12 == 0
+    assert abs(roi.origin_mm[axis] + (box[axis] - 101) // 2) <= 6
 
 
 @pytest.mark.parametrize(
