@@ -24,11 +24,11 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-# Held-out scores of the demo bundle on phantoms it never saw (about an hour on two cores; resumable).
+# Held-out scores of the demo bundle on phantoms it never saw (eight minutes on two cores; resumable).
 scores: $(STAMP)
 	$(BIN)/python -P bench/phantom_scores.py --run runs/scores
 
-# Train the demo bundle again from nothing (about an hour and a half on two cores; resumable).
+# Train the demo bundle again from nothing (an hour and a quarter on two cores; resumable).
 demo-bundle: $(STAMP)
 	$(BIN)/mmpl phantom --out runs/phantoms --cases 300 --seed 20250 --workers 2
 	$(BIN)/mmpl train --data runs/phantoms --out runs/demo --config MMPL/Resources/Training/demo.yaml
@@ -37,7 +37,7 @@ demo-bundle: $(STAMP)
 	mkdir -p MMPL/Resources/Bundles
 	cp -r runs/demo/bundle MMPL/Resources/Bundles/mmpl-demo
 
-# Radiomics against plain pyradiomics: times, ratios and the largest differences (two minutes).
+# Radiomics against plain pyradiomics, and the live loop's whole turn: times, ratios, differences (a minute).
 bench: $(STAMP)
 	$(BIN)/python bench/radiomics.py
 
