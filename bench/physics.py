@@ -25,10 +25,9 @@ from mmpl.geometry import Volume, image_from_volume
 from mmpl.io.case import read_case
 from mmpl.phantom import generate_patient
 from mmpl.phantom.variants import on_oblique_grid, stored_as
-from mmpl.pipeline import Outcome, measure, prepare_case
+from mmpl.pipeline import Outcome, draw_on_roi, measure, prepare_case
 from mmpl.preprocess.prepare import label_on_ct
 from mmpl.resample import resample
-from mmpl.steps import segment_on_roi
 
 SEED = 7002
 PERMUTED = ((2, 0, 1), (True, False, True))
@@ -92,15 +91,7 @@ def changes_of(index: int, ensemble: Ensemble) -> list[Change]:
 def _predict(case: Case, ensemble: Ensemble) -> tuple[Outcome, Volume]:
     """As ``predict``, and the mask as drawn on the 1 mm ROI."""
     prepared = prepare_case(case, ensemble)
-    thresholds = ensemble.info.thresholds
-    drawn = segment_on_roi(
-        prepared.roi,
-        prepared.network_array,
-        ensemble.segmenters,
-        spacing_mm=ensemble.network.spacing_mm,
-        overlap=ensemble.settings.overlap,
-        thresholds=(thresholds.GTVp, thresholds.GTVn),
-    )
+    drawn = draw_on_roi(prepared, ensemble)
     label_map = label_on_ct(drawn, prepared.roi.geometry, case.ct.geometry)
     return measure(prepared, label_map, ensemble), Volume(drawn, prepared.roi.geometry)
 

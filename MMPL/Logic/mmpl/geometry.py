@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -125,6 +126,20 @@ class Geometry:
             return False
         gap = np.abs(self.corner_centres_lps - other.corner_centres_lps).max()
         return bool(gap <= tolerance_mm)
+
+    def to_dict(self) -> dict:
+        """As JSON; LPS millimetres, axes (x, y, z)."""
+        return {
+            "size": list(self.size),
+            "spacing_mm": list(self.spacing_mm),
+            "origin_mm": list(self.origin_mm),
+            "direction": [list(row) for row in self.direction],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping) -> Geometry:
+        """Rebuild from :meth:`to_dict`."""
+        return cls(data["size"], data["spacing_mm"], data["origin_mm"], data["direction"])
 
     def cropped(self, start_xyz, size_xyz) -> Geometry:
         """The sub-grid that starts at an index (which may be negative: padding)."""

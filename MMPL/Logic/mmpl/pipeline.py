@@ -23,7 +23,7 @@ from mmpl.hpv.ensemble import combine_hpv, null_hpv
 from mmpl.notices import FOV_FALLBACK, MASK_OUTSIDE_CT, MASK_OUTSIDE_PET, NO_LESION, PHANTOM_BUNDLE, Notice
 from mmpl.preprocess.grid import common_grid
 from mmpl.preprocess.network_grid import network_input
-from mmpl.preprocess.prepare import prepare
+from mmpl.preprocess.prepare import label_on_ct, prepare
 from mmpl.progress import Progress, silent
 from mmpl.radiomics.case_radiomics import CaseRadiomics
 from mmpl.radiomics.extraction import FAST, make_extractor
@@ -36,7 +36,7 @@ from mmpl.steps import (
     outcome_centre,
     percent,
     radiomics_roi,
-    segment,
+    segment_on_roi,
     share_outside,
 )
 from mmpl.survival.ensemble import combine_rfs, null_rfs
@@ -184,9 +184,21 @@ def draw_contours(
     done: Callable[[float], None] = lambda fraction: None,
 ) -> Volume:
     """The ensemble's label map on exactly the CT's grid."""
+    drawn = draw_on_roi(prepared, ensemble, watch=watch, done=done)
+    return label_on_ct(drawn, prepared.roi.geometry, prepared.roi.ct_geometry)
+
+
+def draw_on_roi(
+    prepared: PreparedCase,
+    ensemble: Ensemble,
+    *,
+    watch: Stopwatch | None = None,
+    done: Callable[[float], None] = lambda fraction: None,
+) -> np.ndarray:
+    """The ensemble's label map as it is drawn, uint8, shape (z, y, x), on the 1 mm ROI."""
     thresholds = ensemble.info.thresholds
     with (watch or Stopwatch()).step("segmentation"):
-        return segment(
+        return segment_on_roi(
             prepared.roi,
             prepared.network_array,
             ensemble.segmenters,
@@ -262,7 +274,7 @@ def measure(
         notices += found
     results = Results(
         case_id=case.case_id,
-        bundle=_bundle_summary(ensemble),
+        bundle=bundle_summary(ensemble),
         inputs=_inputs(case, prepared.roi, roi),
         lesions=lesions,
         hpv=hpv,
@@ -390,7 +402,8 @@ def _distinct(notices: list[Notice]) -> tuple[Notice, ...]:
     return tuple(kept.values())
 
 
-def _bundle_summary(ensemble: Ensemble) -> dict:
+def bundle_summary(ensemble: Ensemble) -> dict:
+    """What results say of the models behind them."""
     info = ensemble.info
     return {
         "name": info.name,
@@ -404,19 +417,10 @@ def _bundle_summary(ensemble: Ensemble) -> dict:
 
 def _inputs(case: Case, roi: RoiCase, radiomics: RoiCase) -> dict:
     return {
-        "ct": _grid(case.ct.geometry),
-        "pet": {**_grid(case.pet.geometry), "units": case.pet_units, "provenance": dict(case.provenance)},
-        "roi": {**_grid(roi.geometry), "centre_lps_mm": list(roi.centre_lps)},
-        "radiomics_roi": _grid(radiomics.geometry),
-    }
-
-
-def _grid(geometry: Geometry) -> dict:
-    return {
-        "size": list(geometry.size),
-        "spacing_mm": list(geometry.spacing_mm),
-        "origin_mm": list(geometry.origin_mm),
-        "direction": [list(row) for row in geometry.direction],
+        "ct": case.ct.geometry.to_dict(),
+        "pet": {**case.pet.geometry.to_dict(), "units": case.pet_units, "provenance": dict(case.provenance)},
+        "roi": {**roi.geometry.to_dict(), "centre_lps_mm": list(roi.centre_lps)},
+        "radiomics_roi": radiomics.geometry.to_dict(),
     }
 
 

@@ -23,20 +23,9 @@ from mmpl.segmentation.windows import WINDOW_MM
 from mmpl.survival.discrete import expected_time_days, survival_from_hazards
 
 
-def segment(
-    roi: RoiCase,
-    network_array: np.ndarray,
-    segmenters: Sequence[Predictor],
-    *,
-    spacing_mm: float,
-    overlap: float,
-    thresholds: tuple[float, float],
-    done: Callable[[float], None] = lambda fraction: None,
-) -> Volume:
-    """Label map (uint8: 1 GTVp, 2 GTVn) on exactly the CT's grid; parameters as in :func:`segment_on_roi`."""
-    labels = segment_on_roi(
-        roi, network_array, segmenters, spacing_mm=spacing_mm, overlap=overlap, thresholds=thresholds, done=done
-    )
+def segment(roi: RoiCase, network_array: np.ndarray, segmenters: Sequence[Predictor], **settings) -> Volume:
+    """What :func:`segment_on_roi` draws, with the same arguments, on exactly the CT's grid."""
+    labels = segment_on_roi(roi, network_array, segmenters, **settings)
     return label_on_ct(labels, roi.geometry, roi.ct_geometry)
 
 
@@ -50,7 +39,7 @@ def segment_on_roi(
     thresholds: tuple[float, float],
     done: Callable[[float], None] = lambda fraction: None,
 ) -> np.ndarray:
-    """The label map as it is drawn, uint8, shape (z, y, x), on the 1 mm ROI.
+    """The label map as it is drawn: uint8 (1 GTVp, 2 GTVn), shape (z, y, x), on the 1 mm ROI.
 
     Parameters
     ----------

@@ -15,28 +15,14 @@ from mmpl.errors import InputError
 from mmpl.geometry import Geometry, Volume
 
 
-def geometry_to_dict(geometry: Geometry) -> dict:
-    """A grid as JSON; LPS millimetres, axes (x, y, z)."""
-    return {
-        "size": list(geometry.size),
-        "spacing_mm": list(geometry.spacing_mm),
-        "origin_mm": list(geometry.origin_mm),
-        "direction": [list(row) for row in geometry.direction],
-    }
-
-
-def geometry_from_dict(data: Mapping) -> Geometry:
-    return Geometry(data["size"], data["spacing_mm"], data["origin_mm"], data["direction"])
-
-
 def write_volume(folder: Path, name: str, volume: Volume) -> dict:
     """Write a volume's voxels and return the part of a message that names them."""
     np.save(folder / name, volume.array, allow_pickle=False)
-    return {"file": name, "geometry": geometry_to_dict(volume.geometry)}
+    return {"file": name, "geometry": volume.geometry.to_dict()}
 
 
 def read_volume(folder: Path, data: Mapping) -> Volume:
-    return Volume(_read(folder, data["file"]), geometry_from_dict(data["geometry"]))
+    return Volume(_read(folder, data["file"]), Geometry.from_dict(data["geometry"]))
 
 
 def write_label_map(folder: Path, name: str, label_map: np.ndarray) -> dict:

@@ -18,6 +18,7 @@ from mmpl.outputs import write_outputs
 from mmpl.pipeline import (
     Outcome,
     PreparedCase,
+    bundle_summary,
     check_clinical,
     draw_contours,
     measure,
@@ -75,15 +76,10 @@ class Session:
             self.prepared = prepare_case(case, ensemble)
         info = ensemble.info
         return {
-            "name": info.name,
-            "version": info.version,
-            "sha256": ensemble.sha256,
-            "phantom": info.phantom,
-            "members": len(ensemble.members),
+            **bundle_summary(ensemble),
             "clinical": list(info.clinical),
             "card": {
                 "description": info.description,
-                "training_data": info.training_data,
                 "intended_use": info.intended_use,
                 "limitations": list(info.limitations),
                 "licence": info.licence,
