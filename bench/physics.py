@@ -5,7 +5,8 @@
 Axes permuted and flipped, and NRRD instead of NIfTI, must change nothing; an oblique grid resamples the images, so
 masks and probabilities may move a little. "drawn" compares the masks as they are drawn, at 1 mm in space; "stored" the
 masks as they lie on each variant's CT grid, read back on the first one's by nearest neighbour; "storage alone" the
-first mask put on the variant's CT grid and read back: what is lost without any network.
+first mask put on the variant's CT grid and read back: what is lost without any network. HPV and RFS are read from the
+masks as drawn, and from the masks as stored.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from mmpl.phantom.variants import on_oblique_grid, stored_as
 from mmpl.pipeline import Outcome, draw_on_roi, measure, prepare_case
 from mmpl.preprocess.prepare import label_on_ct
 from mmpl.resample import resample
+from mmpl.results import Results
 
 SEED = 7002
+GAPS = {"hpv_drawn": "HPV drawn", "rfs_drawn": "RFS2y drawn", "hpv_stored": "HPV stored", "rfs_stored": "RFS2y stored"}
 PERMUTED = ((2, 0, 1), (True, False, True))
 FLIPPED = ((0, 1, 2), (True, True, True))
 TILTS_DEG = ((0.0, 0.0, 12.0), (6.0, 0.0, 0.0), (4.0, -5.0, 8.0))
@@ -46,8 +49,10 @@ class Change:
     drawn: tuple[int, int]
     stored: tuple[int, int]
     storage: tuple[int, int]
-    hpv: float
-    survival_2y: float
+    hpv_drawn: float
+    rfs_drawn: float
+    hpv_stored: float
+    rfs_stored: float
     roi_mm: float
 
 
@@ -59,15 +64,14 @@ def main() -> None:
     ensemble = load_ensemble(open_bundle(arguments.bundle or default_bundle_path()))
     changes = [c for index in range(arguments.cases) for c in changes_of(index, ensemble)]
     print(f"{arguments.cases} phantoms, seed {SEED}, bundle {ensemble.info.name} {ensemble.sha256[:12]}")
-    print(f"{'':<14}{'cohort Dice':>30}")
-    heads = ("drawn", "stored", "storage alone", "max dHPV", "max dRFS(2y)", "max centre shift mm")
-    print(f"{'variant':<14}{heads[0]:>8}{heads[1]:>8}{heads[2]:>14}{heads[3]:>10}{heads[4]:>14}{heads[5]:>21}")
+    print(f"{'':<14}{'cohort Dice':>54}")
+    heads = ("drawn", "stored", "storage alone", *(f"max d{name}" for name in GAPS.values()), "max centre mm")
+    print(f"{'variant':<14}" + "".join(f"{head:>18}" for head in heads))
     for variant in dict.fromkeys(c.variant for c in changes):
         some = [c for c in changes if c.variant == variant]
         drawn, stored, storage = (_dice([getattr(c, name) for c in some]) for name in ("drawn", "stored", "storage"))
-        worst = [max(getattr(c, name) for c in some) for name in ("hpv", "survival_2y", "roi_mm")]
-        print(f"{variant:<14}{drawn:>8.4f}{stored:>8.4f}{storage:>14.4f}", end="")
-        print(f"{worst[0]:>10.4f}{worst[1]:>14.4f}{worst[2]:>21.2f}")
+        worst = [max(getattr(c, name) for c in some) for name in (*GAPS, "roi_mm")]
+        print(f"{variant:<14}" + "".join(f"{value:>18.4f}" for value in (drawn, stored, storage, *worst)))
 
 
 def _dice(counts: list[tuple[int, int]]) -> float:
@@ -88,12 +92,12 @@ def changes_of(index: int, ensemble: Ensemble) -> list[Change]:
     return [_change(name, reference, _predict(variant, ensemble)) for name, variant in variants.items()]
 
 
-def _predict(case: Case, ensemble: Ensemble) -> tuple[Outcome, Volume]:
-    """As ``predict``, and the mask as drawn on the 1 mm ROI."""
+def _predict(case: Case, ensemble: Ensemble) -> tuple[Outcome, Outcome]:
+    """What is told of the mask as drawn on the 1 mm ROI, and of the mask as stored on the CT's grid."""
     prepared = prepare_case(case, ensemble)
     drawn = draw_on_roi(prepared, ensemble)
-    label_map = label_on_ct(drawn, prepared.roi.geometry, case.ct.geometry)
-    return measure(prepared, label_map, ensemble), Volume(drawn, prepared.roi.geometry)
+    stored = label_on_ct(drawn, prepared.roi.geometry, case.ct.geometry)
+    return measure(prepared, Volume(drawn, prepared.roi.geometry), ensemble), measure(prepared, stored, ensemble)
 
 
 def _stored(case: Case, variant) -> Case:
@@ -114,19 +118,26 @@ def _through_nrrd(case: Case) -> Case:
         return read_case(case.case_id, *paths, case.clinical)
 
 
-def _change(variant: str, one: tuple[Outcome, Volume], other: tuple[Outcome, Volume]) -> Change:
-    (reference, drawn), (outcome, drawn_again) = one, other
-    first, again = reference.label_map, outcome.label_map
-    a, b = reference.results, outcome.results
+def _change(variant: str, one: tuple[Outcome, Outcome], other: tuple[Outcome, Outcome]) -> Change:
+    (drawn, stored), (drawn_again, stored_again) = one, other
+    first, again = stored.label_map, stored_again.label_map
     return Change(
         variant,
-        _overlap(drawn, _on(drawn_again, drawn)),
+        _overlap(drawn.label_map, _on(drawn_again.label_map, drawn.label_map)),
         _overlap(first, _on(again, first)),
         _overlap(first, _on(_on(first, again), first)),
-        _gap(a.hpv.probability, b.hpv.probability),
-        _gap(a.rfs.survival_at["2y"], b.rfs.survival_at["2y"]),
-        float(np.linalg.norm(np.subtract(a.inputs["roi"]["centre_lps_mm"], b.inputs["roi"]["centre_lps_mm"]))),
+        *_gaps(drawn.results, drawn_again.results),
+        *_gaps(stored.results, stored_again.results),
+        float(np.linalg.norm(np.subtract(_centre(stored), _centre(stored_again)))),
     )
+
+
+def _gaps(a: Results, b: Results) -> tuple[float, float]:
+    return _gap(a.hpv.probability, b.hpv.probability), _gap(a.rfs.survival_at["2y"], b.rfs.survival_at["2y"])
+
+
+def _centre(outcome: Outcome) -> list[float]:
+    return outcome.results.inputs["roi"]["centre_lps_mm"]
 
 
 def _on(label_map: Volume, grid_of: Volume) -> Volume:
