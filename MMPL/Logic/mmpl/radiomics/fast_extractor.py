@@ -97,7 +97,8 @@ class FastExtractor:
         self.budget_bytes = budget_bytes
         self.margin_mm = margin_mm
         self.threads = threads
-        self.device = {None: gpu_device(), "cpu": None}.get(device, device)
+        chosen = gpu_device() if device is None else device
+        self.device = None if chosen == "cpu" else chosen
 
     def prepare(
         self,
