@@ -90,8 +90,8 @@ class Ensemble:
         return [partial(predict_probability, member.segmentation) for member in self.members]
 
 
-def load_ensemble(bundle: Bundle) -> Ensemble:
-    """Load every member of a verified bundle.
+def load_ensemble(bundle: Bundle, device: str = "cpu") -> Ensemble:
+    """Load every member of a verified bundle; its networks run on ``device``, as PyTorch names it.
 
     Raises
     ------
@@ -105,7 +105,8 @@ def load_ensemble(bundle: Bundle) -> Ensemble:
     except (InputError, TypeError, ValueError) as error:
         raise BundleError(f"bundle {bundle.path}: 'network' or 'radiomics' cannot be used: {error}") from error
     settings = InferenceSettings.from_dict(info.preprocessing)
-    members = tuple(_load_member(bundle, m, network, len(settings.breaks_days) - 1) for m in info.members)
+    intervals = len(settings.breaks_days) - 1
+    members = tuple(_load_member(bundle, m, network, intervals, device) for m in info.members)
     for member in members:
         _check_columns(member, feature_set, bundle)
     return Ensemble(info, bundle.sha256, network, settings, feature_set, members)
@@ -123,7 +124,7 @@ def _check_columns(member: Member, feature_set: FeatureSet, bundle: Bundle) -> N
             )
 
 
-def _load_member(bundle: Bundle, member: MemberInfo, network: NetworkConfig, intervals: int) -> Member:
+def _load_member(bundle: Bundle, member: MemberInfo, network: NetworkConfig, intervals: int, device: str) -> Member:
     def path(role: str) -> str:
         if role not in member.files:
             raise BundleError(f"bundle {bundle.path}: member {member.name} has no file for '{role}'")
@@ -131,12 +132,12 @@ def _load_member(bundle: Bundle, member: MemberInfo, network: NetworkConfig, int
 
     def net(role: str, outputs: int):
         what = f"bundle {bundle.path}: {path(role)}"
-        return outcome_net(network, outputs, bundle.tensors(path(role)), what)
+        return outcome_net(network, outputs, bundle.tensors(path(role)), what).to(device)
 
     what = f"bundle {bundle.path}: {path(SEGMENTATION)}"
     return Member(
         name=member.name,
-        segmentation=segmentation_net(network, bundle.tensors(path(SEGMENTATION)), what),
+        segmentation=segmentation_net(network, bundle.tensors(path(SEGMENTATION)), what).to(device),
         hpv_net=net(HPV, HPV_OUTPUTS),
         rfs_net=net(RFS, intervals),
         encoder=ClinicalEncoder.from_dict(bundle.json(path(ENCODER))),

@@ -19,6 +19,10 @@ class ClinicalError(InputError):
     """A clinical value has the wrong type, an impossible value or an unknown name."""
 
 
+class SuvError(InputError):
+    """SUV cannot be computed: weight, injected activity, time or half-life is missing or impossible."""
+
+
 class BundleError(MMPLError):
     """A model bundle is incomplete, altered, unsafe or of another version."""
 

@@ -50,6 +50,8 @@ def write_files(folder: Path, case: Case, outcome: Outcome, *, before: Outcome |
     """The files of :func:`write_outputs` without the scene, into a folder that exists."""
     if outcome.deep_is_kept:
         raise ValueError("the networks' scores are of earlier contours: measure again without `deep` before saving")
+    if outcome.hpv_as_known:
+        raise ValueError("RFS was given the recorded HPV status (a what-if): measure again without it before saving")
     results = outcome.results.as_dict()
     validate_results(results)
     write_label_map(folder / MASK, outcome.label_map)

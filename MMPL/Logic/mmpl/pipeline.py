@@ -20,7 +20,15 @@ from mmpl.ensemble import Ensemble, Member
 from mmpl.errors import GeometryError
 from mmpl.geometry import Geometry, Volume
 from mmpl.hpv.ensemble import combine_hpv, null_hpv
-from mmpl.notices import FOV_FALLBACK, MASK_OUTSIDE_CT, MASK_OUTSIDE_PET, NO_LESION, PHANTOM_BUNDLE, Notice
+from mmpl.notices import (
+    FOV_FALLBACK,
+    HPV_AS_KNOWN,
+    MASK_OUTSIDE_CT,
+    MASK_OUTSIDE_PET,
+    NO_LESION,
+    PHANTOM_BUNDLE,
+    Notice,
+)
 from mmpl.preprocess.grid import common_grid
 from mmpl.preprocess.network_grid import network_input
 from mmpl.preprocess.prepare import label_on_ct, prepare
@@ -41,6 +49,7 @@ from mmpl.steps import (
 )
 from mmpl.survival.ensemble import combine_rfs, null_rfs
 
+KNOWN_PROBABILITY = {"positive": 1.0, "negative": 0.0}
 FOV_FALLBACK_TEXT = (
     "The contours lie outside the region of interest: the networks' HPV and RFS scores look at its centre."
 )
@@ -88,6 +97,7 @@ class Outcome:
     label_on_roi : uint8 array, shape (z, y, x), the label map on that ROI
     deep : DeepScores, or None where no outcome is given
     deep_is_kept : True when ``deep`` is of earlier contours: for a panel while someone draws, never to be saved
+    hpv_as_known : True when RFS was given the recorded HPV status in place of the prediction: a what-if, never saved
     """
 
     results: Results
@@ -97,6 +107,7 @@ class Outcome:
     label_on_roi: np.ndarray
     deep: DeepScores | None
     deep_is_kept: bool = False
+    hpv_as_known: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,10 +193,15 @@ def draw_contours(
     *,
     watch: Stopwatch | None = None,
     done: Callable[[float], None] = lambda fraction: None,
+    preview: Callable[[Volume], None] | None = None,
 ) -> Volume:
-    """The ensemble's label map on exactly the CT's grid."""
-    drawn = draw_on_roi(prepared, ensemble, watch=watch, done=done)
-    return label_on_ct(drawn, prepared.roi.geometry, prepared.roi.ct_geometry)
+    """The ensemble's label map on exactly the CT's grid; ``preview`` hears first what one member alone draws."""
+
+    def on_ct(drawn: np.ndarray) -> Volume:
+        return label_on_ct(drawn, prepared.roi.geometry, prepared.roi.ct_geometry)
+
+    first = None if preview is None else lambda drawn: preview(on_ct(drawn))
+    return on_ct(draw_on_roi(prepared, ensemble, watch=watch, done=done, preview=first))
 
 
 def draw_on_roi(
@@ -194,6 +210,7 @@ def draw_on_roi(
     *,
     watch: Stopwatch | None = None,
     done: Callable[[float], None] = lambda fraction: None,
+    preview: Callable[[np.ndarray], None] | None = None,
 ) -> np.ndarray:
     """The ensemble's label map as it is drawn, uint8, shape (z, y, x), on the 1 mm ROI."""
     thresholds = ensemble.info.thresholds
@@ -206,6 +223,7 @@ def draw_on_roi(
             overlap=ensemble.settings.overlap,
             thresholds=(thresholds.GTVp, thresholds.GTVn),
             done=done,
+            preview=preview,
         )
 
 
@@ -238,11 +256,13 @@ def measure(
     progress: Progress = silent,
     notices: Sequence[Notice] = (),
     deep: DeepScores | None = None,
+    hpv_as_known: bool = False,
 ) -> Outcome:
     """Lesion figures, radiomics, HPV and RFS of contours on the CT's grid.
 
     ``notices`` are what was found while the contours came to that grid. With ``deep``, an earlier outcome's, the
-    networks do not run: for the moments of an edit. Such an outcome cannot be saved.
+    networks do not run: for the moments of an edit. With ``hpv_as_known`` the Cox models are given the recorded HPV
+    status, 0 or 1, in place of the predicted probability that they were trained on. Such outcomes cannot be saved.
     """
     watch = watch or Stopwatch()
     case = prepared.case
@@ -270,7 +290,7 @@ def measure(
     if reason is None and not (on_roi if roi is prepared.roi else label_for_measurement(label_map, prepared.roi)).any():
         notices.append(Notice(FOV_FALLBACK, FOV_FALLBACK_TEXT))
     with watch.step("outcome"):
-        hpv, rfs, contributions, found = outcome(case, deep, reason, features, ensemble)
+        hpv, rfs, contributions, found = outcome(case, deep, reason, features, ensemble, hpv_as_known=hpv_as_known)
         notices += found
     results = Results(
         case_id=case.case_id,
@@ -284,7 +304,7 @@ def measure(
         timings_s=dict(watch.seconds),
     )
     progress("HPV and RFS", 1.0)
-    return Outcome(results, whole, features, roi, on_roi, deep, deep_is_kept=kept)
+    return Outcome(results, whole, features, roi, on_roi, deep, deep_is_kept=kept, hpv_as_known=hpv_as_known)
 
 
 def lesion_figures(case: Case, label_map: Volume) -> dict[str, ClassFigures]:
@@ -301,6 +321,8 @@ def outcome(
     reason: str | None,
     features: dict[str, float],
     ensemble: Ensemble,
+    *,
+    hpv_as_known: bool = False,
 ) -> tuple[HpvResult, RfsResult, dict[str, tuple[Contribution, ...]], list[Notice]]:
     """HPV probability and RFS, or the reason why there is none."""
     record, notices = parse_record(case.clinical)
@@ -323,10 +345,17 @@ def outcome(
         [m.hpv for m in ensemble.members], rows, threshold=info.thresholds.hpv, site=site, known=known
     )
     notices += found
-    rfs_rows = [
+    assumed = KNOWN_PROBABILITY.get(known) if hpv_as_known else None
+    if assumed is not None:
+        notices.append(Notice(HPV_AS_KNOWN, f"What-if: RFS is given HPV {known} as recorded, not the prediction."))
+
+    def probability(member: Member, row: Mapping) -> float | None:
         # a probability that is not given is not used either: the Cox model then takes its training median
-        {**row, HPV_PROBABILITY: None if hpv.probability is None else member.hpv.predict(row)}
-        for row, member in zip(rows, ensemble.members, strict=True)
+        predicted = None if hpv.probability is None else member.hpv.predict(row)
+        return predicted if assumed is None else assumed
+
+    rfs_rows = [
+        {**row, HPV_PROBABILITY: probability(member, row)} for row, member in zip(rows, ensemble.members, strict=True)
     ]
     rfs, rfs_terms = combine_rfs(
         [m.rfs for m in ensemble.members],

@@ -38,6 +38,7 @@ def segment_on_roi(
     overlap: float,
     thresholds: tuple[float, float],
     done: Callable[[float], None] = lambda fraction: None,
+    preview: Callable[[np.ndarray], None] | None = None,
 ) -> np.ndarray:
     """The label map as it is drawn: uint8 (1 GTVp, 2 GTVn), shape (z, y, x), on the 1 mm ROI.
 
@@ -48,7 +49,15 @@ def segment_on_roi(
     segmenters : one predictor a member
     spacing_mm, overlap : of the networks' grid and of their windows
     thresholds : (GTVp, GTVn)
+    preview : called with what the first member alone draws, before the others have run
     """
+
+    def drawn_from(probabilities: np.ndarray) -> np.ndarray:
+        at_1mm = [to_roi_grid(p, spacing_mm, roi.geometry.shape) for p in probabilities]
+        labels = compose(at_1mm[0], at_1mm[1], thresholds)
+        clear_outside_shared(labels, roi)  # no contour is drawn on padding
+        return labels
+
     probabilities = ensemble_probabilities(
         network_array,
         segmenters,
@@ -56,11 +65,9 @@ def segment_on_roi(
         fills=background_values(network_array),
         overlap=overlap,
         done=done,
+        first_member=None if preview is None else lambda share: preview(drawn_from(share)),
     )
-    at_1mm = [to_roi_grid(p, spacing_mm, roi.geometry.shape) for p in probabilities]
-    labels = compose(at_1mm[0], at_1mm[1], thresholds)
-    clear_outside_shared(labels, roi)  # no contour is drawn on padding
-    return labels
+    return drawn_from(probabilities)
 
 
 def deep_scores(

@@ -15,13 +15,14 @@ from mmpl.geometry import Geometry
 from mmpl_slicer.volumes import LPS_TO_RAS, array_from_vtk_matrix, ijk_to_ras, vtk_matrix
 
 
-def oriented_image(mask: np.ndarray, geometry: Geometry):
+def oriented_image(mask: np.ndarray, geometry: Geometry, start_zyx=(0, 0, 0)):
     """A uint8 oriented image of a mask, whose extent is the mask's bounding box.
 
     Parameters
     ----------
     mask : bool or integer array, shape (z, y, x); anything but 0 is inside
-    geometry : Geometry of the mask
+    geometry : Geometry of the grid
+    start_zyx : voxel of the grid that the mask begins at
 
     Returns
     -------
@@ -29,7 +30,8 @@ def oriented_image(mask: np.ndarray, geometry: Geometry):
     """
     box = bounding_box(mask) or (slice(0, 1),) * 3
     image = slicer.vtkOrientedImageData()
-    image.SetExtent([bound for axis in box[::-1] for bound in (axis.start, axis.stop - 1)])
+    ends = [(a + axis.start, a + axis.stop - 1) for a, axis in zip(start_zyx, box, strict=True)]
+    image.SetExtent([bound for axis in ends[::-1] for bound in axis])
     image.SetGeometryFromImageToWorldMatrix(vtk_matrix(ijk_to_ras(geometry)))
     voxels = np.ascontiguousarray(mask[box] != 0, dtype=np.uint8)
     scalars = numpy_to_vtk(voxels.ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
@@ -51,14 +53,27 @@ def mask_on_grid(image, geometry: Geometry) -> np.ndarray:
     bool array, shape (z, y, x); False outside the image
     """
     mask = np.zeros(geometry.shape, dtype=bool)
+    found = mask_in_box(image, geometry)
+    if found is not None:
+        box, part = found
+        mask[box] = part
+    return mask
+
+
+def mask_in_box(image, geometry: Geometry) -> tuple[tuple[slice, ...], np.ndarray] | None:
+    """The part of a grid that an oriented image can reach, and its voxels there; None where they do not meet.
+
+    Returns
+    -------
+    slices (z, y, x) of the grid, bool array of their shape; or None
+    """
     if image.IsEmpty():
-        return mask
+        return None
     low, high = _index_box(image, geometry)
     if np.any(high <= low):
-        return mask
+        return None
     part = geometry.cropped(low.tolist(), (high - low).tolist())
-    mask[low[2] : high[2], low[1] : high[1], low[0] : high[0]] = _resampled(image, part)
-    return mask
+    return tuple(slice(a, b) for a, b in zip(low[::-1], high[::-1], strict=True)), _resampled(image, part)
 
 
 def _index_box(image, geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import vtk
 
 import slicer
-from mmpl_slicer.rfs_chart import update_rfs_chart
-from mmpl_slicer.table_nodes import NOT_GIVEN, find_or_add, number_column, set_columns, text_column
+from mmpl.bundle.parts import CohortSurvival
+from mmpl_slicer.rfs_chart import CHART_ROLE, update_rfs_chart
+from mmpl_slicer.table_nodes import NOT_GIVEN, find, find_or_add, number_column, set_columns, text_column
 
 RESULTS_ROLE = "results.json"
+MODEL_RESULTS_ROLE = "model results.json"
 LESIONS_ROLE = "lesions"
 PREDICTIONS_ROLE = "predictions"
 
@@ -39,7 +41,9 @@ class ResultsNodes:
         return (self.lesions, self.predictions, self.curve, self.chart, self.document)
 
 
-def update_results_nodes(scene, results: dict, before: dict | None = None) -> ResultsNodes:
+def update_results_nodes(
+    scene, results: dict, before: dict | None = None, cohort: CohortSurvival | None = None
+) -> ResultsNodes:
     """Show results in the scene, in the nodes that this case already has, else in new ones.
 
     Parameters
@@ -47,30 +51,39 @@ def update_results_nodes(scene, results: dict, before: dict | None = None) -> Re
     scene : vtkMRMLScene
     results : what ``mmpl.results.Results.as_dict`` gives, for the contours as they are
     before : the same for the model's own contours, drawn dashed beside the current curve
+    cohort : Kaplan-Meier curve of the training cohort, drawn behind
 
     Returns
     -------
     ResultsNodes
     """
-    curve, chart = update_rfs_chart(scene, results, before)
+    curve, chart = update_rfs_chart(scene, results, before, cohort)
     nodes = ResultsNodes(
         lesions=_update_lesions(scene, results),
         predictions=_update_predictions(scene, results),
         curve=curve,
         chart=chart,
-        document=_update_document(scene, results),
+        document=keep_results(scene, results),
     )
     for node in nodes.all():
         _set_provenance(node, results)
     return nodes
 
 
-def results_from_scene(scene, case_id: str) -> dict | None:
-    """The results that a scene holds for a case, None when there are none."""
-    for node in slicer.util.getNodesByClass("vtkMRMLTextNode", scene):
-        if node.GetAttribute("MMPL.Role") == RESULTS_ROLE and node.GetAttribute("MMPL.CaseId") == case_id:
-            return json.loads(node.GetText())
-    return None
+def results_from_scene(scene, case_id: str, role: str = RESULTS_ROLE) -> dict | None:
+    """The results that a scene holds for a case, None when there are none or someone has changed their text."""
+    node = find(scene, "vtkMRMLTextNode", role, case_id)
+    if node is None:
+        return None
+    try:
+        return json.loads(node.GetText())
+    except ValueError:
+        return None
+
+
+def chart_of(scene, case_id: str):
+    """The RFS chart of a case, None when there is none."""
+    return find(scene, "vtkMRMLPlotChartNode", CHART_ROLE, case_id)
 
 
 def _update_lesions(scene, results: dict):
@@ -139,8 +152,9 @@ def _origin_rows(results: dict) -> list[tuple[str, str]]:
     return [*rows, ("Notice", results["notice"])]
 
 
-def _update_document(scene, results: dict):
-    node = find_or_add(scene, "vtkMRMLTextNode", RESULTS_ROLE, results["case_id"], "MMPL results.json")
+def keep_results(scene, results: dict, role: str = RESULTS_ROLE):
+    """Keep results in the scene as the text of a node, which is returned."""
+    node = find_or_add(scene, "vtkMRMLTextNode", role, results["case_id"], f"MMPL {role}")
     node.SetEncoding(vtk.VTK_ENCODING_UTF_8)
     node.SetText(json.dumps(results, indent=2, ensure_ascii=False))
     node.SetForceCreateStorageNode(slicer.vtkMRMLTextNode.CreateStorageNodeAlways)

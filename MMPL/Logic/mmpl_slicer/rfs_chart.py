@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from mmpl.bundle.parts import CohortSurvival
 from mmpl_slicer.table_nodes import CASE_ATTRIBUTE, find_or_add, number_column, set_columns
 
 DAYS_PER_YEAR = 365.25
 CURVE_ROLE, POINTS_ROLE, CHART_ROLE = "rfs_curve", "rfs_points", "rfs_chart"
-BEFORE_SUFFIX = "_before"
+BEFORE_SUFFIX, COHORT_SUFFIX = "_before", "_cohort"
 
 DAYS, YEARS = "Time (days)", "Time (years)"
 SURVIVAL, LOW, HIGH = "RFS probability", "Lowest member", "Highest member"
 COLUMNS = (DAYS, YEARS, SURVIVAL, LOW, HIGH)
 
 BLUE, LIGHT_BLUE, GREY = (0.0, 114 / 255, 178 / 255), (0.45, 0.68, 0.85), (0.35, 0.35, 0.35)
+LIGHT_GREY = (0.66, 0.66, 0.66)
 LINE_STYLE_SOLID, LINE_STYLE_DASH = 1, 2  # vtkMRMLPlotSeriesNode.LineStyle*
 
 
-def update_rfs_chart(scene, results: dict, before: dict | None = None) -> tuple:
+def update_rfs_chart(scene, results: dict, before: dict | None = None, cohort: CohortSurvival | None = None) -> tuple:
     """Write the RFS curve of a case, and that of the model's contours, to its nodes.
 
     Parameters
     ----------
     scene : vtkMRMLScene
     results, before : dictionaries of ``mmpl.results.Results.as_dict``
+    cohort : Kaplan-Meier curve of the training cohort, drawn behind as far as the patient's curves reach
 
     Returns
     -------
@@ -35,9 +38,9 @@ def update_rfs_chart(scene, results: dict, before: dict | None = None) -> tuple:
     was_modifying = chart.StartModify()
     chart.RemoveAllPlotSeriesNodeIDs()
     edited = before is not None
-    for series in _current_series(scene, case_id, results["rfs"], edited) + (
-        _before_series(scene, case_id, before["rfs"]) if edited else []
-    ):
+    behind = [] if cohort is None else _cohort_series(scene, case_id, results["rfs"], cohort)
+    earlier = _before_series(scene, case_id, before["rfs"]) if edited else []
+    for series in behind + earlier + _current_series(scene, case_id, results["rfs"], edited):
         chart.AddAndObservePlotSeriesNodeID(series.GetID())
     _label(chart, results["rfs"])
     chart.EndModify(was_modifying)
@@ -85,12 +88,27 @@ def _before_series(scene, case_id: str, rfs: dict) -> list:
     return [_series(scene, points, SURVIVAL, "Model's contours", GREY, LINE_STYLE_DASH, 2.0)]
 
 
+def _cohort_series(scene, case_id: str, rfs: dict, cohort: CohortSurvival) -> list:
+    reach = max((row[0] for row in curve_rows(rfs)), default=None)
+    if reach is None:
+        return []
+    rows = [
+        (day, day / DAYS_PER_YEAR, survival, survival, survival)
+        for day, survival in zip(cohort.days, cohort.survival, strict=True)
+        if day <= reach
+    ]
+    points = _points_of(scene, case_id, step_rows(rows), POINTS_ROLE + COHORT_SUFFIX)
+    name = f"Training cohort (Kaplan-Meier, n = {cohort.patients})"
+    return [_series(scene, points, SURVIVAL, name, LIGHT_GREY, LINE_STYLE_SOLID, 1.5)]
+
+
 def _points(scene, case_id: str, rfs: dict, suffix: str):
     """The hidden table that a curve is drawn from, as steps; None when there is no curve."""
     rows = step_rows(curve_rows(rfs))
-    if not rows:
-        return None
-    role = POINTS_ROLE + suffix
+    return _points_of(scene, case_id, rows, POINTS_ROLE + suffix) if rows else None
+
+
+def _points_of(scene, case_id: str, rows: list[tuple], role: str):
     node = find_or_add(scene, "vtkMRMLTableNode", role, case_id, f"MMPL {role.replace('_', ' ')}")
     node.SetHideFromEditors(True)
     set_columns(node, _table_columns(rows))

@@ -46,7 +46,7 @@ def create_segmentation(label_map: Volume, ct_node, scene, name: str = "MMPL seg
     for spec in SEGMENTS.values():
         add_segment(node, spec)
     _fill(node, label_map)
-    _style(node.GetDisplayNode())
+    style_outlines(node.GetDisplayNode())
     place_beside(scene, node, ct_node)
     return node
 
@@ -119,7 +119,7 @@ def segment_mask(segmentation_node, segment_id: str, geometry: Geometry) -> np.n
     # Not the logic's GetSegmentBinaryLabelmapRepresentation: it returns neighbours of a shared layer too.
     if not segmentation_node.GetBinaryLabelmapRepresentation(segment_id, image):
         return np.zeros(geometry.shape, dtype=bool)
-    _move_to_world(image, segmentation_node)
+    move_to_world(image, segmentation_node)
     return mask_on_grid(image, geometry)
 
 
@@ -144,7 +144,7 @@ def _fill(segmentation_node, label_map: Volume) -> None:
         )
 
 
-def _move_to_world(image, segmentation_node) -> None:
+def move_to_world(image, segmentation_node) -> None:
     """Apply the segmentation's linear parent transform to one of its images."""
     if segmentation_node.GetParentTransformNode() is None:
         return
@@ -153,7 +153,7 @@ def _move_to_world(image, segmentation_node) -> None:
     image.SetGeometryFromImageToWorldMatrix(vtk_matrix(to_world(segmentation_node) @ array_from_vtk_matrix(matrix)))
 
 
-def _style(display) -> None:
+def style_outlines(display) -> None:
     """Outlines that stay readable over a fused PET/CT: a firm line round the voxels, a faint fill."""
     display.SetOpacity2DOutline(1.0)
     display.SetOpacity2DFill(0.15)

@@ -13,11 +13,19 @@ CASE_ATTRIBUTE = "MMPL.CaseId"
 NOT_GIVEN = "not given"
 
 
-def find_or_add(scene, class_name: str, role: str, case_id: str, name: str):
-    """The node that plays a role for a case, added when the scene has none."""
+def find(scene, class_name: str, role: str, case_id: str):
+    """The node that plays a role for a case, None when the scene has none."""
     for node in slicer.util.getNodesByClass(class_name, scene):
         if node.GetAttribute(ROLE_ATTRIBUTE) == role and node.GetAttribute(CASE_ATTRIBUTE) == case_id:
             return node
+    return None
+
+
+def find_or_add(scene, class_name: str, role: str, case_id: str, name: str):
+    """The node that plays a role for a case, added when the scene has none."""
+    node = find(scene, class_name, role, case_id)
+    if node is not None:
+        return node
     node = scene.AddNewNodeByClass(class_name, f"{name} ({case_id})")
     node.SetAttribute(ROLE_ATTRIBUTE, role)
     node.SetAttribute(CASE_ATTRIBUTE, case_id)

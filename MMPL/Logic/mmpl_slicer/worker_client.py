@@ -20,7 +20,9 @@ from mmpl.errors import InputError
 from mmpl_slicer.worker_process import WorkerProcess
 
 STOPPED, STARTING, READY, CRASHED = "stopped", "starting", "ready", "crashed"
-CRASH = "crash"  # kind of an error, beside the worker's own
+UNFIT = "unfit"  # the interpreter lacks packages
+CRASH, SETUP = "crash", "setup"  # kinds of an error, beside the worker's own
+LOG_NAME = "worker.log"
 ENDINGS = ("result", "error", "cancelled", "dropped")
 
 
@@ -37,12 +39,14 @@ class Callbacks:
     result : called with the answer
     error : called with kind ("input", "memory", "fault" or "crash") and one sentence
     progress : called with the step's name and the finished fraction
+    partial : called with a part of the answer before it is whole
     withdrawn : called when the request was cancelled or a later one took its place
     """
 
     result: Callable[[dict], None] = ignore
     error: Callable[[str, str], None] = ignore
     progress: Callable[[str, float], None] = ignore
+    partial: Callable[[dict], None] = ignore
     withdrawn: Callable[[], None] = ignore
 
 
@@ -51,7 +55,7 @@ class WorkerClient:
 
     Parameters
     ----------
-    start : command and environment -> WorkerProcess; another one in tests
+    start : command, environment and log file -> WorkerProcess; another one in tests
     python : interpreter that runs the worker; this one unless a site keeps torch elsewhere
     environment : of the worker; None for this process' own
     """
@@ -59,7 +63,7 @@ class WorkerClient:
     def __init__(
         self,
         *,
-        start: Callable[[list[str], Mapping[str, str]], WorkerProcess] = WorkerProcess,
+        start: Callable[[list[str], Mapping[str, str], Path], WorkerProcess] = WorkerProcess,
         python: str = sys.executable,
         environment: Mapping[str, str] | None = None,
     ):
@@ -69,6 +73,8 @@ class WorkerClient:
         self._waiting: dict[int, Callbacks] = {}
         self._count = 0
         self.state = STOPPED
+        self.missing: tuple[str, ...] = ()
+        self._old_log = ""
         self.folder: Path | None = None
 
     def start(self) -> None:
@@ -85,7 +91,8 @@ class WorkerClient:
         paths = [logic, *filter(None, [self._environment.get("PYTHONPATH")])]
         environment = {**self._environment, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1"}
         try:
-            self._process = self._start([self._python, "-m", "mmpl.worker", str(self.folder)], environment)
+            command = [self._python, "-m", "mmpl.worker", str(self.folder)]
+            self._process = self._start(command, environment, self.folder / LOG_NAME)
         except OSError as error:
             self._remove_folder()
             self.state = CRASHED
@@ -99,6 +106,7 @@ class WorkerClient:
         self._waiting.clear()
         if self._process is not None:
             self._process.kill()
+            self._old_log = self._process.log
             self._process = None
         self._remove_folder()
         self.state = STOPPED
@@ -122,15 +130,17 @@ class WorkerClient:
 
     @property
     def log(self) -> str:
-        """The last lines of the worker's log."""
-        return "" if self._process is None else self._process.log
+        """The last lines of the worker's log, also of one that was stopped."""
+        return self._old_log if self._process is None else self._process.log
 
     def poll(self) -> None:
         """Hand out what has arrived since the last call, and notice a worker that has died."""
         ended = self._process is None or self._process.exit_code is not None
         for line in self._process.lines() if self._process else ():
             self._hear(line)
-        if ended and (self._waiting or self.state in (STARTING, READY)):
+        if ended and self.state == UNFIT:
+            self._fail_all(SETUP, self._what_it_lacks())
+        elif ended and (self._waiting or self.state in (STARTING, READY)):
             self._crashed()
 
     def _hear(self, line: str) -> None:
@@ -138,11 +148,16 @@ class WorkerClient:
         event, number = message.pop("event"), message.pop("id")
         if event == "ready":
             self.state = READY
+        elif event == "unfit":
+            self._unfit(message["missing"])
+            return
         callbacks = self._waiting.pop(number, None) if event in ENDINGS else self._waiting.get(number)
         if callbacks is None:
             return
         if event == "progress":
             callbacks.progress(message["step"], message["fraction"])
+        elif event == "partial":
+            callbacks.partial(message)
         elif event == "result":
             callbacks.result(message)
         elif event == "error":
@@ -150,14 +165,23 @@ class WorkerClient:
         else:
             callbacks.withdrawn()
 
+    def _unfit(self, missing: list[str]) -> None:
+        self.state, self.missing = UNFIT, tuple(missing)
+        self._fail_all(SETUP, self._what_it_lacks())
+
+    def _what_it_lacks(self) -> str:
+        return f"{self._python} lacks {', '.join(self.missing)}: install them, or choose another Python."
+
     def _crashed(self) -> None:
         code = self._process.exit_code if self._process else None
         self.state = CRASHED
-        waiting, self._waiting = self._waiting, {}
         text = "The worker has stopped" + ("" if code is None else f" (exit code {code})")
-        text += ": nothing you drew is lost; restart it to go on."
+        self._fail_all(CRASH, text + ": nothing you drew is lost; restart it to go on.")
+
+    def _fail_all(self, kind: str, text: str) -> None:
+        waiting, self._waiting = self._waiting, {}
         for callbacks in waiting.values():
-            callbacks.error(CRASH, text)
+            callbacks.error(kind, text)
 
     def _remove_folder(self) -> None:
         if self.folder is not None:

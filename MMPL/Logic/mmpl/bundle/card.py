@@ -45,9 +45,20 @@ def _training(info: BundleInfo) -> str:
         f"Thresholds: GTVp {t.GTVp:g}, GTVn {t.GTVn:g}, HPV {t.hpv:g}.",
         f"Risk groups: low up to {low:g}, high above {high:g} (tertiles of pooled out-of-fold risk).",
         f"RFS days count from: {info.time_zero}. The curve ends at day {info.rfs_last_day:g}, the last training event.",
+        *_cohort(info),
         f"Clinical fields: {', '.join(info.clinical) if info.clinical else 'none'}.",
     ]
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _cohort(info: BundleInfo) -> list[str]:
+    curve = info.cohort_survival
+    if curve is None:
+        return []
+    return [
+        f"Patients with follow-up: {curve.patients}, of whom {curve.events} relapsed; the last was followed for "
+        f"{curve.days[-1]:g} days. Their Kaplan-Meier curve is in bundle.json."
+    ]
 
 
 def _scores(scores: Mapping[str, object]) -> str:

@@ -11,19 +11,16 @@ from importlib import resources
 
 import jsonschema
 
+from mmpl.bundle.parts import (
+    FORMAT_VERSION,
+    CohortSurvival,
+    Thresholds,
+    check_cohort_survival,
+    check_format_version,
+    check_risk_tertiles,
+)
 from mmpl.errors import BundleError
 from mmpl.results import json_ready
-
-FORMAT_VERSION = "1.0"
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Probability thresholds: per class for the masks, and for HPV-positive."""
-
-    GTVp: float
-    GTVn: float
-    hpv: float
 
 
 @dataclass(frozen=True)
@@ -60,6 +57,7 @@ class BundleInfo:
     rfs_last_day : last training event, days
     members : the ensemble
     scores : held-out figures
+    cohort_survival : recurrence-free survival of the training cohort; None in a bundle that does not say
     """
 
     name: str
@@ -82,10 +80,13 @@ class BundleInfo:
     rfs_last_day: float
     members: tuple[MemberInfo, ...]
     scores: Mapping[str, object]
+    cohort_survival: CohortSurvival | None = None
 
     def as_dict(self, files: Mapping[str, str]) -> dict:
         """The content of ``bundle.json``, given path -> sha256 of every other file."""
         raw = dataclasses.asdict(self)
+        if self.cohort_survival is None:
+            del raw["cohort_survival"]
         return json_ready({**raw, "format_version": FORMAT_VERSION, "files": dict(files)})
 
 
@@ -106,11 +107,7 @@ def parse_info(raw: object, where: str) -> tuple[BundleInfo, dict[str, str]]:
     BundleError
         If it is of another format version, breaks the schema or contradicts itself.
     """
-    if isinstance(raw, dict) and raw.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
-        raise BundleError(
-            f"bundle {where} has format version {raw['format_version']!r}, this MMPL reads "
-            f"{FORMAT_VERSION!r}: use a bundle or an MMPL of the other version"
-        )
+    check_format_version(raw, where)
     error = jsonschema.exceptions.best_match(_validator().iter_errors(raw))
     if error is not None:
         place = "/".join(str(p) for p in error.absolute_path) or "bundle.json"
@@ -127,6 +124,7 @@ def _validator() -> jsonschema.Draft202012Validator:
 
 
 def _info(raw: dict) -> BundleInfo:
+    curve = raw.get("cohort_survival")
     plain = {key: value for key, value in raw.items() if key not in ("format_version", "files")}
     return BundleInfo(
         **{
@@ -136,14 +134,15 @@ def _info(raw: dict) -> BundleInfo:
             "thresholds": Thresholds(**raw["thresholds"]),
             "risk_tertiles": tuple(raw["risk_tertiles"]),
             "members": tuple(MemberInfo(m["name"], m["files"]) for m in raw["members"]),
+            "cohort_survival": None if curve is None else CohortSurvival.from_dict(curve),
         }
     )
 
 
 def _check_consistent(info: BundleInfo, files: Mapping[str, str], where: str) -> None:
-    low, high = info.risk_tertiles
-    if low > high:
-        raise BundleError(f"bundle {where}: risk_tertiles {info.risk_tertiles} must ascend")
+    check_risk_tertiles(*info.risk_tertiles, where)
+    if info.cohort_survival is not None:
+        check_cohort_survival(info.cohort_survival, where)
     names = [member.name for member in info.members]
     if len(set(names)) != len(names):
         raise BundleError(f"bundle {where}: two members share a name ({', '.join(names)})")

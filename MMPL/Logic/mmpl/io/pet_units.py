@@ -47,7 +47,7 @@ def guess_pet_units(volume: Volume, header_units: str | None = None) -> tuple[st
     """
     if header_units is not None and header_units.strip().lower() not in SUV_HEADER_UNITS:
         return _unknown(f'its header gives the units "{header_units.strip()}"')
-    reason = _why_not_suv(volume.array)
+    reason = why_not_suv(volume.array)
     return (PET_SUV, None) if reason is None else _unknown(reason)
 
 
@@ -55,8 +55,8 @@ def _unknown(reason: str) -> tuple[str, Notice]:
     return PET_UNKNOWN, Notice(PET_NOT_SUV, f"The PET is not in SUV ({reason}): {CONSEQUENCE}")
 
 
-def _why_not_suv(array: np.ndarray) -> str | None:
-    """What in the values rules SUV out; None when nothing does."""
+def why_not_suv(array: np.ndarray) -> str | None:
+    """What in a PET's values, or in a fair sample of them, rules SUV out; None when nothing does."""
     low, high = float(array.min()), float(array.max())
     p999 = float(np.percentile(array, 99.9))
     if high >= LARGEST_SUV:

@@ -19,6 +19,7 @@ def ensemble_probabilities(
     fills,
     overlap: float = OVERLAP,
     done: Callable[[float], None] = lambda fraction: None,
+    first_member: Callable[[np.ndarray], None] | None = None,
 ) -> np.ndarray:
     """Mean over members of their window-averaged probabilities.
 
@@ -29,6 +30,7 @@ def ensemble_probabilities(
     window : voxels
     fills : (PET, CT) padding values
     done : called with the finished fraction
+    first_member : called with the first member's probabilities as soon as there are any, where more are to come
 
     Returns
     -------
@@ -44,5 +46,7 @@ def ensemble_probabilities(
             fills=fills,
             done=lambda fraction, n=n: done((n + fraction) / len(predictors)),
         )
+        if n == 0 and first_member is not None and len(predictors) > 1:
+            first_member(share)
         total = share if total is None else total + share
     return total / len(predictors)

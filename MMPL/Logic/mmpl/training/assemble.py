@@ -8,7 +8,8 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from mmpl.bundle.info import BundleInfo, MemberInfo, Thresholds
+from mmpl.bundle.info import BundleInfo, MemberInfo
+from mmpl.bundle.parts import CohortSurvival, Thresholds
 from mmpl.bundle.reader import Bundle
 from mmpl.bundle.writer import write_bundle
 from mmpl.clinical.fields import FIELDS
@@ -62,6 +63,7 @@ def assemble(
     mask_thresholds: tuple[float, float],
     provenance: Provenance,
     scores: Mapping[str, object],
+    cohort_survival: CohortSurvival,
 ) -> Bundle:
     """Write the bundle of a run whose networks and statistics are ready.
 
@@ -70,6 +72,7 @@ def assemble(
     runs : per fold, stage name -> StageRun
     mask_thresholds : (GTVp, GTVn)
     scores : figures for the model card
+    cohort_survival : of the patients that the RFS models were trained on
     """
     payload: dict[str, object] = {}
     members = []
@@ -112,5 +115,6 @@ def assemble(
         rfs_last_day=statistics.rfs_last_day,
         members=tuple(members),
         scores=dict(scores),
+        cohort_survival=cohort_survival,
     )
     return write_bundle(folder, info, payload)

@@ -37,6 +37,7 @@ from mmpl.training.config import TrainingConfig, config_to_dict
 from mmpl.training.ensemble_statistics import EnsembleStatistics, StatisticsConfig, fit_ensemble
 from mmpl.training.errors import require
 from mmpl.training.folds import patient_folds
+from mmpl.training.kaplan_meier import kaplan_meier
 from mmpl.training.mask_thresholds import (
     MaskThresholds,
     OverlapTask,
@@ -99,7 +100,14 @@ def train(data: Path, out: Path, config: TrainingConfig, *, progress: Progress =
     progress("forests and Cox models", 1.0)
     scores = {"out_of_fold": _pooled_scores(statistics)}
     return assemble(
-        out / "bundle", config, runs, statistics, mask_thresholds, _provenance(data, cases, cache, config), scores
+        out / "bundle",
+        config,
+        runs,
+        statistics,
+        mask_thresholds,
+        _provenance(data, cases, cache, config),
+        scores,
+        kaplan_meier(table.time_days[table.has_follow_up], table.event[table.has_follow_up]),
     )
 
 

@@ -35,12 +35,12 @@ def serve(lines: TextIO, out: TextIO, folder: Path) -> None:
     """Answer requests until the lines end, which is how a front end that goes away is noticed.
 
     A request is ``{"id": 7, "do": "measure", ...}``. It is answered by any number of ``progress`` messages (``step``,
-    ``fraction``) and one of: ``result``; ``error`` with ``kind`` and one sentence as ``text``; ``cancelled``;
-    ``dropped`` when a later request took its place before it began.
+    ``fraction``), by ``partial`` ones with a part of the answer, and by one of: ``result``; ``error`` with ``kind`` and
+    one sentence as ``text``; ``cancelled``; ``dropped`` when a later request took its place before it began.
     """
     inbox, speaker, session = Inbox(), Speaker(out), Session(folder)
-    reader = threading.Thread(target=_read, args=(lines, inbox, speaker), name="requests", daemon=True)
     speaker.say(None, "ready", protocol=PROTOCOL)
+    reader = threading.Thread(target=_read, args=(lines, inbox, speaker), name="requests", daemon=True)
     reader.start()
     while (request := inbox.take()) is not None:
         answer(request, session, inbox, speaker)
@@ -79,6 +79,7 @@ def answer(request: Request, session: Session, inbox: Inbox, speaker: Speaker) -
         action = session.actions().get(request.do)
         if action is None:
             raise ValueError(f"there is no request {request.do!r}")
+        session.tell = lambda **part: speaker.say(request.id, "partial", **part)
         content = action(request.arguments, progress)
         speaker.say(request.id, "result", **content)
     except Cancelled:

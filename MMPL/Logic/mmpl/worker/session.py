@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from mmpl.bundle.reader import default_bundle_path, open_bundle
-from mmpl.case import Case
+from mmpl.case import PET_SUV, Case
 from mmpl.ensemble import Ensemble, load_ensemble
 from mmpl.errors import InputError
 from mmpl.geometry import Volume
+from mmpl.io.case import case_from_volumes
 from mmpl.io.output import check_writable
-from mmpl.outputs import write_outputs
+from mmpl.io.suv import SuvInputs, pet_in_suv
+from mmpl.outputs import REPORT, write_outputs
 from mmpl.pipeline import (
     Outcome,
     PreparedCase,
@@ -30,6 +33,7 @@ from mmpl.radiomics.fast_extractor import warm_up
 from mmpl.steps import label_for_measurement, outcome_centre
 from mmpl.version import __version__
 from mmpl.worker.arrays import read_label_map, read_volume, write_label_map
+from mmpl.worker.devices import CPU, check_device, devices
 
 DEEP_MOVE_MM = 10.0  # how far the lesions' centroid may move before the networks' scores are out of date
 
@@ -41,12 +45,14 @@ class Session:
     Parameters
     ----------
     folder : where arrays are exchanged
+    tell : called with parts of an answer before it is whole
     """
 
     folder: Path
     ensemble: Ensemble | None = None
     prepared: PreparedCase | None = None
     outcome: Outcome | None = None
+    tell: Callable[..., None] = field(default=lambda **part: None)
 
     def actions(self) -> Mapping[str, Callable[[Mapping, Progress], dict]]:
         """Request name -> what does it."""
@@ -60,16 +66,17 @@ class Session:
         }
 
     def hello(self, _arguments: Mapping, progress: Progress) -> dict:
-        """Load what takes seconds the first time, before anyone waits for it."""
+        """Versions, and where networks can run."""
         progress("starting", 0.0)
-        warm_up()
-        return {"version": __version__}
+        return {"version": __version__, "torch": torch.__version__, "devices": devices()}
 
     def open_bundle(self, arguments: Mapping, progress: Progress) -> dict:
-        """Load a bundle; a case prepared for another one is forgotten. ``path``: folder or zip, null for the demo's."""
+        """Load a bundle; a case is prepared anew for it. ``path``: folder or zip, null for the demo's;
+        ``device``: one of :meth:`hello`'s, the CPU by default."""
         progress("loading the model", 0.0)
         path = arguments.get("path")
-        ensemble = load_ensemble(open_bundle(Path(path) if path else default_bundle_path()))
+        bundle = open_bundle(Path(path) if path else default_bundle_path())
+        ensemble = load_ensemble(bundle, check_device(arguments.get("device") or CPU))
         case = self.prepared.case if self.prepared else None
         self.ensemble, self.prepared, self.outcome = ensemble, None, None
         if case is not None:
@@ -87,30 +94,54 @@ class Session:
         }
 
     def open_case(self, arguments: Mapping, progress: Progress) -> dict:
-        """Take a case in: ``case_id``, ``ct`` and ``pet`` as volumes, ``pet_units``, ``clinical``, ``provenance``."""
+        """Take a case in: ``case_id``, ``ct`` and ``pet`` as volumes, ``clinical``, ``provenance``.
+
+        ``pet_units`` states the PET's unit; without it, it is judged from the voxels. With ``suv``
+        (:class:`mmpl.io.suv.SuvInputs` as JSON) the PET is in Bq/mL and is converted here.
+        """
         ensemble = self._ensemble()
         progress("preparing images", 0.0)
         self.prepared = self.outcome = None
-        case = Case(
-            case_id=arguments["case_id"],
-            ct=_as_float(read_volume(self.folder, arguments["ct"])),
-            pet=_as_float(read_volume(self.folder, arguments["pet"])),
-            pet_units=arguments["pet_units"],
-            clinical=dict(arguments.get("clinical") or {}),
-            provenance=dict(arguments.get("provenance") or {}),
-        )
-        self.prepared = prepare_case(case, ensemble)
+        self.prepared = prepare_case(self._case(arguments), ensemble)
+        progress("radiomics", 0.0)
+        warm_up()
         roi = self.prepared.roi
         return {
             "roi_centre_lps_mm": list(roi.centre_lps),
             "warnings": [notice.as_dict() for notice in roi.notices],
         }
 
-    def segment(self, _arguments: Mapping, progress: Progress) -> dict:
-        """Draw contours and measure them; the label map comes back as a file."""
-        prepared, ensemble = self._prepared(), self._ensemble()
-        drawn = draw_contours(prepared, ensemble, done=lambda fraction: progress("segmenting", fraction))
+    def _case(self, arguments: Mapping) -> Case:
+        pet, units = _as_float(read_volume(self.folder, arguments["pet"])), arguments.get("pet_units")
+        provenance = dict(arguments.get("provenance") or {})
+        if arguments.get("suv"):
+            inputs = SuvInputs.from_dict(arguments["suv"])
+            pet, units = pet_in_suv(pet, inputs), PET_SUV
+            provenance |= {"rule": "Bq/mL converted to body-weight SUV", "suv": inputs.to_dict()}
+        return case_from_volumes(
+            arguments["case_id"],
+            _as_float(read_volume(self.folder, arguments["ct"])),
+            pet,
+            clinical=arguments.get("clinical"),
+            pet_units=units,
+            provenance=provenance,
+        )
+
+    def segment(self, arguments: Mapping, progress: Progress) -> dict:
+        """Draw contours and measure them; the label map comes back as a file.
+
+        With ``preview``, what one member draws is told first, as ``label_map`` of a part; ``clinical`` as in
+        :meth:`measure`.
+        """
+        prepared, ensemble = self._prepared_under(arguments), self._ensemble()
+        drawn = draw_contours(
+            prepared,
+            ensemble,
+            done=lambda fraction: progress("segmenting", fraction),
+            preview=self._tell_preview if arguments.get("preview") else None,
+        )
         self.outcome = measure(prepared, drawn, ensemble, progress=progress)
+        self.prepared = prepared
         label_map = write_label_map(self.folder, "segmented.npy", drawn.array)
         return {"label_map": label_map, **self._told(deep_is_current=True)}
 
@@ -119,28 +150,44 @@ class Session:
 
         The networks' scores are those of the last full pass, unless ``deep`` is "refresh" or there are none yet; the
         answer says whether they are still those of these contours (the centroid within 10 mm of where they were read).
+        With ``hpv_as_known`` RFS is given the recorded HPV status.
         """
-        prepared, ensemble = self._prepared(), self._ensemble()
-        if arguments.get("clinical") is not None:
-            check_clinical(arguments["clinical"])
-            prepared = with_clinical(prepared, dict(arguments["clinical"]))
+        prepared, ensemble = self._prepared_under(arguments), self._ensemble()
         label_map = self._label_map(arguments, prepared)
         known = self.outcome.deep if self.outcome else None
         deep = None if arguments.get("deep") == "refresh" else known
-        outcome = measure(prepared, label_map, ensemble, deep=deep, progress=progress)
+        as_known = bool(arguments.get("hpv_as_known"))
+        outcome = measure(prepared, label_map, ensemble, deep=deep, progress=progress, hpv_as_known=as_known)
         if outcome.deep is None and known is not None:
             outcome = replace(outcome, deep=known)  # nothing is contoured now; the scores are kept for what comes next
         self.prepared, self.outcome = prepared, outcome
         return self._told(deep_is_current=self._deep_is_current())
 
     def save(self, arguments: Mapping, progress: Progress) -> dict:
-        """Write the usual files of ``label_map`` into ``out``, measured anew with the networks: as ``assess`` would."""
+        """Write the usual files of ``label_map`` into ``out``, measured anew with the networks: as ``assess`` would.
+
+        ``model_label_map``, the model's own contours, is set beside it in the report where it differs.
+        """
         out = Path(arguments["out"])
         check_writable(out)
-        told = self.measure({**arguments, "deep": "refresh"}, progress)
+        told = self.measure({**arguments, "deep": "refresh", "hpv_as_known": False}, progress)
+        before = self._model_outcome(arguments, progress)
         progress("writing results", 0.0)
-        write_outputs(out, self._prepared().case, self.outcome)
-        return {"out": str(out), **told}
+        write_outputs(out, self._prepared().case, self.outcome, before=before)
+        return {"out": str(out), "report": str(out / REPORT), **told}
+
+    def _model_outcome(self, arguments: Mapping, progress: Progress) -> Outcome | None:
+        """What the model's own contours give, None where they are the saved ones or there are none."""
+        prepared, ct = self._prepared(), self._prepared().case.ct.geometry
+        if arguments.get("model_label_map") is None:
+            return None
+        drawn = Volume(read_label_map(self.folder, arguments["model_label_map"], ct.shape), ct)
+        if np.array_equal(drawn.array, self.outcome.label_map.array):
+            return None
+        return measure(prepared, drawn, self._ensemble(), progress=progress)
+
+    def _tell_preview(self, drawn: Volume) -> None:
+        self.tell(label_map=write_label_map(self.folder, "preview.npy", drawn.array))
 
     def _label_map(self, arguments: Mapping, prepared: PreparedCase) -> Volume:
         if arguments.get("label_map") is not None:
@@ -149,6 +196,13 @@ class Session:
         if self.outcome is None:
             raise InputError("there are no contours yet: draw some, or segment first")
         return self.outcome.label_map
+
+    def _prepared_under(self, arguments: Mapping) -> PreparedCase:
+        """The case under the clinical record that was sent, or under its own."""
+        if arguments.get("clinical") is None:
+            return self._prepared()
+        check_clinical(arguments["clinical"])
+        return with_clinical(self._prepared(), dict(arguments["clinical"]))
 
     def _deep_is_current(self) -> bool:
         """Whether the networks' scores were read where the lesions are now."""
@@ -159,7 +213,11 @@ class Session:
         return bool(moved <= DEEP_MOVE_MM)
 
     def _told(self, *, deep_is_current: bool) -> dict:
-        return {"results": self.outcome.results.as_dict(), "deep_is_current": deep_is_current}
+        return {
+            "results": self.outcome.results.as_dict(),
+            "deep_is_current": deep_is_current,
+            "deep_is_kept": self.outcome.deep_is_kept,
+        }
 
     def _ensemble(self) -> Ensemble:
         if self.ensemble is None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmpl.bundle.info import BundleInfo, MemberInfo, Thresholds
+from mmpl.bundle.info import BundleInfo, MemberInfo
+from mmpl.bundle.parts import Thresholds
 from mmpl.bundle.reader import canonical_json
 from mmpl.bundle.writer import write_bundle
 

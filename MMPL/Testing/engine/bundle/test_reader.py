@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmpl.bundle import reader, safety
+from mmpl.bundle import safety, store
 from mmpl.bundle.reader import default_bundle_path, open_bundle
 from mmpl.errors import BundleError
 
@@ -290,7 +290,7 @@ def test_zip_with_an_extra_file(a_bundle_folder, tmp_path):
 
 def test_zip_bomb(a_bundle_folder, tmp_path, monkeypatch):
     path = zipped(a_bundle_folder, tmp_path / "b.zip", extra=[("zeros.txt", bytes(1 << 20))])
-    monkeypatch.setattr(reader, "SIZE_LIMIT_BYTES", 1 << 20)
+    monkeypatch.setattr(store, "SIZE_LIMIT_BYTES", 1 << 20)
     assert path.stat().st_size < 1 << 19
     assert "unpacks to" in refusal(path)
 
@@ -328,8 +328,8 @@ def test_damaged_zip(a_bundle_folder, tmp_path, byte):
 
 @pytest.mark.parametrize("place", ["Resources/Bundles/mmpl-demo", "Logic/mmpl/resources/mmpl-demo"])
 def test_demo_bundle_is_found(tmp_path, monkeypatch, place):
-    module = tmp_path / "Logic" / "mmpl" / "bundle" / "reader.py"
-    monkeypatch.setattr(reader, "__file__", str(module))
+    module = tmp_path / "Logic" / "mmpl" / "bundle" / "store.py"
+    monkeypatch.setattr(store, "__file__", str(module))
     with pytest.raises(BundleError, match="pass --bundle"):
         default_bundle_path()
     (tmp_path / place).mkdir(parents=True)

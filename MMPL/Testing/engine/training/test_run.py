@@ -105,6 +105,10 @@ def test_the_bundle_says_where_it_comes_from(finished):
     assert info.training_data.startswith(f"{CASES} synthetic phantoms of 3 synthetic centres")
     assert "seed 11" in info.training_data
     assert info.time_zero == "end of radiotherapy"
+    days = [300 + 101 * n for n in range(CASES)]
+    relapsed = [day for n, day in enumerate(days) if n // 2 % 2]
+    assert info.cohort_survival.days == (0, *relapsed)
+    assert (info.cohort_survival.patients, info.cohort_survival.events) == (CASES, len(relapsed))
     assert set(info.scores["out_of_fold"]) == {"auc", "balanced_accuracy", "c_index"}
 
 

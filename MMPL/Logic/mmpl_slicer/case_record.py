@@ -1,0 +1,131 @@
+"""What a scene remembers of a case: one node with references to the others, saved and restored with the scene."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+
+import slicer
+from mmpl_slicer.table_nodes import CASE_ATTRIBUTE, ROLE_ATTRIBUTE
+
+RECORD_ROLE = "case"
+RECORD_PARAMETER = "record"
+RECORD_VERSION = 1
+CT, PET, SEGMENTATION, MODEL = "MMPL.CT", "MMPL.PET", "MMPL.Segmentation", "MMPL.Model"
+
+
+@dataclass
+class CaseData:
+    """The part of a case that is no node.
+
+    Attributes
+    ----------
+    clinical : the record as it was given, field name -> value
+    what_if : values that are tried instead, field name -> value; empty when none are
+    hpv_as_known : RFS is shown as if HPV were what the record says
+    suv : what was typed to convert the PET, see :class:`mmpl.io.suv.SuvInputs`; absent values are None
+    used_anyway : the input check's objection that the user overruled, "" for none
+    measured : fingerprint of the contours that the results are of, "" for none
+    model_digests : label -> fingerprint of the model's own contour, "" where it drew none
+    model_name : bundle that drew them
+    deep_is_current : whether the networks' scores were read where the lesions are
+    """
+
+    clinical: dict = field(default_factory=dict)
+    what_if: dict = field(default_factory=dict)
+    hpv_as_known: bool = False
+    suv: dict = field(default_factory=dict)
+    used_anyway: str = ""
+    measured: str = ""
+    model_digests: dict[int, str] = field(default_factory=dict)
+    model_name: str = ""
+    deep_is_current: bool = True
+
+    def to_json(self) -> str:
+        return json.dumps({"version": RECORD_VERSION, **asdict(self)}, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> CaseData:
+        """Read what :meth:`to_json` wrote; what a later version added is left out, what is damaged counts as absent."""
+        try:
+            raw = json.loads(text)
+        except ValueError:
+            return cls()
+        if not isinstance(raw, Mapping):
+            return cls()
+        known = {f.name: raw[f.name] for f in fields(cls) if f.name in raw}
+        if "model_digests" in known:  # JSON's keys are text
+            known["model_digests"] = {int(label): digest for label, digest in known["model_digests"].items()}
+        return cls(**known)
+
+    @property
+    def clinical_in_force(self) -> dict:
+        """The record with what is tried instead."""
+        return {**self.clinical, **self.what_if}
+
+
+class CaseRecord:
+    """One case of the scene: its node, and :class:`CaseData` as an attribute that :meth:`save` writes.
+
+    Parameters
+    ----------
+    node : vtkMRMLScriptedModuleNode
+    """
+
+    def __init__(self, node):
+        self.node = node
+        self.data = CaseData.from_json(node.GetParameter(RECORD_PARAMETER) or "{}")
+
+    @property
+    def case_id(self) -> str:
+        return self.node.GetAttribute(CASE_ATTRIBUTE)
+
+    def save(self) -> None:
+        text = self.data.to_json()
+        if text != self.node.GetParameter(RECORD_PARAMETER):
+            self.node.SetParameter(RECORD_PARAMETER, text)
+
+    def get(self, role: str):
+        """The node in a role, None when it is absent or was deleted."""
+        return self.node.GetNodeReference(role)
+
+    def set(self, role: str, node) -> None:
+        self.node.SetNodeReferenceID(role, node.GetID() if node is not None else None)
+
+
+def records(scene) -> list[CaseRecord]:
+    """All cases of a scene, in the order in which they were made."""
+    return [
+        CaseRecord(node)
+        for node in slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode", scene)
+        if node.GetAttribute(ROLE_ATTRIBUTE) == RECORD_ROLE
+    ]
+
+
+def find_record(scene, ct_node, pet_node) -> CaseRecord | None:
+    """The case of a CT and a PET."""
+    for record in records(scene):
+        if record.get(CT) is ct_node and record.get(PET) is pet_node:
+            return record
+    return None
+
+
+def add_record(scene, ct_node, pet_node, case_id: str) -> CaseRecord:
+    """A new case of a CT and a PET; ``case_id`` gets a number where another case has it."""
+    taken = {record.case_id for record in records(scene)}
+    unique, count = case_id, 1
+    while unique in taken:
+        count += 1
+        unique = f"{case_id} ({count})"
+    node = slicer.vtkMRMLScriptedModuleNode()
+    node.SetModuleName("MMPL")
+    node.SetName(f"MMPL case {unique}")
+    node.SetAttribute(ROLE_ATTRIBUTE, RECORD_ROLE)
+    node.SetAttribute(CASE_ATTRIBUTE, unique)
+    node = scene.AddNode(node)
+    record = CaseRecord(node)
+    record.set(CT, ct_node)
+    record.set(PET, pet_node)
+    record.save()
+    return record

@@ -1,0 +1,107 @@
+"""Contours into the scene: the segmentation that is edited, and beside it the model's own, which nobody edits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import slicer
+from mmpl.geometry import Geometry
+from mmpl.segments import SEGMENTS
+from mmpl_slicer.contours import Contours, read_contours
+from mmpl_slicer.oriented_images import oriented_image
+from mmpl_slicer.segmentation import add_segment, find_segment, style_outlines
+from mmpl_slicer.subject_hierarchy import place_beside
+from mmpl_slicer.table_nodes import CASE_ATTRIBUTE, ROLE_ATTRIBUTE
+from mmpl_slicer.volumes import geometry_of_node
+
+EDITED_ROLE, MODEL_ROLE = "segmentation", "model contours"
+OWN_CLASSES = {spec.id: label for label, spec in SEGMENTS.items()}
+MODEL_FADE = 0.55  # how far the model's colours go to white: seen beside the corrected ones
+
+
+def add_segmentation(scene, ct_node, case_id: str, role: str = EDITED_ROLE):
+    """A new segmentation with empty GTVp and GTVn on the CT's grid; its name is new to the scene."""
+    title = "MMPL model contours" if role == MODEL_ROLE else "MMPL segmentation"
+    name = scene.GenerateUniqueName(f"{case_id} {title}")
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
+    node.SetSourceRepresentationToBinaryLabelmap()
+    node.SetAttribute(ROLE_ATTRIBUTE, role)
+    node.SetAttribute(CASE_ATTRIBUTE, case_id)
+    for spec in SEGMENTS.values():
+        add_segment(node, spec)
+    style_outlines(node.GetDisplayNode())
+    place_beside(scene, node, ct_node)
+    if role == MODEL_ROLE:
+        _fade(node)
+    return node
+
+
+def is_ours(node) -> bool:
+    """Whether MMPL made a segmentation to be edited."""
+    return node is not None and node.GetAttribute(ROLE_ATTRIBUTE) == EDITED_ROLE
+
+
+def set_contours(node, contours: Contours, ct: Geometry, labels: Iterable[int] = tuple(SEGMENTS)) -> None:
+    """Replace the voxels of MMPL's own segments of some classes; one that was deleted is made again."""
+    for label in labels:
+        spec = SEGMENTS[label]
+        segment_id = find_segment(node, spec) or add_segment(node, spec)
+        set_segment(node, segment_id, contours, ct, label)
+
+
+def set_segment(node, segment_id: str, contours: Contours, ct: Geometry, label: int) -> None:
+    """Replace one segment's voxels by a class of contours."""
+    mask = contours.labels == label
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    if not mask.any():
+        logic.ClearSegment(node, segment_id)
+        return
+    image = oriented_image(mask, ct, contours.start_zyx)
+    logic.SetBinaryLabelmapToSegment(image, node, segment_id, logic.MODE_REPLACE)
+
+
+def return_class(node, classes: Mapping[str, int], model: Contours, ct: Geometry, label: int) -> None:
+    """Put the model's contour of one class into the first segment that is this class, and empty its others."""
+    own = [segment_id for segment_id, one in classes.items() if one == label]
+    if not own:
+        own = [add_segment(node, SEGMENTS[label])]
+    set_segment(node, own[0], model, ct, label)
+    nothing = Contours(model.labels[:0], model.start_zyx)
+    for segment_id in own[1:]:
+        set_segment(node, segment_id, nothing, ct, label)
+
+
+def model_node(scene, ct_node, case_id: str, node):
+    """The segmentation of the model's own contours: the one that is there, else a new hidden one."""
+    if node is None:
+        node = add_segmentation(scene, ct_node, case_id, MODEL_ROLE)
+        show(node, False)
+    return node
+
+
+def model_contours(node, ct_node) -> Contours | None:
+    """What the model drew, None where the scene has lost it."""
+    return None if node is None else read_contours(node, OWN_CLASSES, geometry_of_node(ct_node))
+
+
+def show(node, visible: bool) -> None:
+    """Show or hide a segmentation in all views."""
+    if node is not None and node.GetDisplayNode() is not None:
+        node.GetDisplayNode().SetVisibility(visible)
+
+
+def is_shown(node) -> bool:
+    return node is not None and node.GetDisplayNode() is not None and bool(node.GetDisplayNode().GetVisibility())
+
+
+def _fade(node) -> None:
+    """Pale outlines without fill, so that the model's contour is told from the corrected one."""
+    segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
+    for spec in SEGMENTS.values():
+        color = [c + (1 - c) * MODEL_FADE for c in spec.color]
+        segmentation.GetSegment(spec.id).SetColor(*color)
+        segmentation.GetSegment(spec.id).SetName(f"{spec.name} (model)")
+    display.SetOpacity2DFill(0.0)
+    display.SetSliceIntersectionThickness(1)

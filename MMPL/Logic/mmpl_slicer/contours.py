@@ -1,0 +1,165 @@
+"""What is contoured now: the label map that segments make on the CT's grid, without ever building all of it.
+
+Read once, after the events of an edit are over: while the Segment Editor works, its segments are now and then empty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import vtk
+
+import slicer
+from mmpl.boxes import bounding_box
+from mmpl.geometry import Geometry, Volume
+from mmpl.segments import SEGMENTS
+from mmpl_slicer.oriented_images import mask_in_box
+from mmpl_slicer.segmentation import GRID_TOLERANCE_MM, move_to_world
+from mmpl_slicer.volumes import LPS_TO_RAS, array_from_vtk_matrix
+
+Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class Contours:
+    """A label map as the box that holds it.
+
+    Attributes
+    ----------
+    labels : uint8 array, shape of the box (z, y, x); 1 GTVp, 2 GTVn
+    start_zyx : first voxel of the box on the CT's grid
+    digests : label -> fingerprint of the class's voxels, "" where it is empty
+    overlap_voxels : how many voxels are in both classes; they count as GTVp
+    on_other_grid : True when a segment's voxels do not lie on the CT's and were brought there by nearest neighbour
+    """
+
+    labels: np.ndarray
+    start_zyx: tuple[int, int, int]
+    digests: Mapping[int, str] = field(default_factory=dict)
+    overlap_voxels: int = 0
+    on_other_grid: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(self.digests.values())
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint of all classes together."""
+        return "/".join(self.digests.get(label, "") for label in sorted(SEGMENTS))
+
+    def on_grid(self, geometry: Geometry) -> Volume:
+        """The whole label map, uint8, on the CT's grid."""
+        whole = np.zeros(geometry.shape, np.uint8)
+        whole[tuple(slice(a, a + n) for a, n in zip(self.start_zyx, self.labels.shape, strict=True))] = self.labels
+        return Volume(whole, geometry)
+
+
+def contours_of_label_map(label_map: np.ndarray, start_zyx=(0, 0, 0), **seen) -> Contours:
+    """Contours of a label map (z, y, x) whose first voxel is ``start_zyx`` of the CT's grid."""
+    box = bounding_box(label_map)
+    if box is None:
+        return Contours(np.zeros((0, 0, 0), np.uint8), (0, 0, 0), dict.fromkeys(SEGMENTS, ""), **seen)
+    labels = np.ascontiguousarray(label_map[box])
+    start = tuple(int(a + s.start) for a, s in zip(start_zyx, box, strict=True))
+    return Contours(labels, start, {label: _digest(labels == label, start) for label in SEGMENTS}, **seen)
+
+
+def read_contours(segmentation_node, classes: Mapping[str, int], geometry: Geometry) -> Contours:
+    """The contours that segments make on a grid now.
+
+    Parameters
+    ----------
+    segmentation_node : vtkMRMLSegmentationNode
+    classes : segment ID -> label; segments that are not named are ignored
+    geometry : of the CT, world LPS
+    """
+    segmentation = _with_label_maps(segmentation_node.GetSegmentation())
+    found: list[tuple[int, Box, np.ndarray]] = []
+    on_other_grid = False
+    for segment_id, label in classes.items():
+        image = _image_of(segmentation, segment_id)
+        if image is None:
+            continue
+        move_to_world(image, segmentation_node)
+        boxed = mask_in_box(image, geometry)
+        if boxed is not None and boxed[1].any():
+            found.append((label, *boxed))
+            on_other_grid |= not _shares_grid(image, geometry)
+    if not found:
+        return contours_of_label_map(np.zeros((0, 0, 0), np.uint8))
+    return _together(found, on_other_grid)
+
+
+def _together(found: list[tuple[int, Box, np.ndarray]], on_other_grid: bool) -> Contours:
+    start = [min(box[axis].start for _, box, _ in found) for axis in range(3)]
+    stop = [max(box[axis].stop for _, box, _ in found) for axis in range(3)]
+    labels = np.zeros([b - a for a, b in zip(start, stop, strict=True)], np.uint8)
+    overlap = 0
+    for label, box, mask in sorted(found, key=lambda one: -one[0]):  # GTVp last: it wins
+        part = labels[tuple(slice(s.start - a, s.stop - a) for s, a in zip(box, start, strict=True))]
+        overlap += int(np.count_nonzero(mask & (part != 0) & (part != label)))
+        part[mask] = label
+    return contours_of_label_map(labels, start, overlap_voxels=overlap, on_other_grid=on_other_grid)
+
+
+def _digest(mask: np.ndarray, start_zyx) -> str:
+    box = bounding_box(mask)
+    if box is None:
+        return ""
+    part = mask[box]
+    where = [int(a + s.start) for a, s in zip(start_zyx, box, strict=True)]
+    content = np.packbits(part).tobytes()
+    return hashlib.blake2b(repr((where, part.shape)).encode() + content, digest_size=12).hexdigest()
+
+
+def _with_label_maps(segmentation):
+    """The segmentation, or a copy with voxels where it holds surfaces or planar contours (an RTSTRUCT) only."""
+    name = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+    if segmentation.GetNumberOfSegments() == 0 or segmentation.ContainsRepresentation(name):
+        return segmentation
+    copy = slicer.vtkSegmentation()
+    copy.DeepCopy(segmentation)
+    copy.CreateRepresentation(name)
+    return copy
+
+
+def _image_of(segmentation, segment_id: str):
+    """A copy of one segment's voxels, 1 inside; None where it has none."""
+    segment = segmentation.GetSegment(segment_id)
+    if segment is None:
+        return None
+    name = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+    shared = segment.GetRepresentation(name)
+    if shared is None or shared.IsEmpty():
+        return None
+    image = slicer.vtkOrientedImageData()
+    # segments share a layer: only voxels of this one's value are its own
+    threshold = vtk.vtkImageThreshold()
+    threshold.SetInputData(shared)
+    value = segment.GetLabelValue()
+    threshold.ThresholdBetween(value, value)
+    threshold.SetInValue(1)
+    threshold.SetOutValue(0)
+    threshold.SetOutputScalarTypeToUnsignedChar()
+    threshold.Update()
+    image.ShallowCopy(threshold.GetOutput())
+    image.CopyDirections(shared)
+    return image
+
+
+def _shares_grid(image, geometry: Geometry) -> bool:
+    """Whether an image's voxel centres are voxel centres of a grid."""
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    to_index = np.linalg.inv(geometry.index_to_lps) @ LPS_TO_RAS @ array_from_vtk_matrix(matrix)
+    extent = image.GetExtent()
+    corners = np.array([(i, j, k, 1.0) for i in extent[0:2] for j in extent[2:4] for k in extent[4:6]])
+    index = (to_index @ corners.T).T[:, :3]
+    axes = np.abs(to_index[:3, :3])
+    whole = np.allclose(np.sort(axes, axis=0), [[0] * 3, [0] * 3, [1] * 3], atol=1e-4)
+    off_mm = np.abs(index - np.rint(index)) * np.asarray(geometry.spacing_mm)
+    return bool(whole and off_mm.max() <= 10 * GRID_TOLERANCE_MM)

@@ -1,0 +1,82 @@
+"""Hears when the nodes of a case change or go, and says which. It reads nothing: amid an edit segments may be empty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+
+import vtk
+
+import slicer
+
+CONTOUR_EVENTS = ("SegmentModified", "SourceRepresentationModified", "SegmentAdded", "SegmentRemoved")
+
+
+class Watch:
+    """Observers on one case's nodes and on the scene.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    on_contours : called when segments may have changed
+    on_images : called when voxels or place of CT or PET have changed
+    on_gone : called with a followed node that has left the scene
+    """
+
+    def __init__(self, scene, *, on_contours: Callable, on_images: Callable, on_gone: Callable):
+        self._on_contours, self._on_images, self._on_gone = on_contours, on_images, on_gone
+        self._followed: tuple = ()
+        self._observed: list[tuple[object, int]] = []
+        self._paused = 0
+
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def removed(_scene, _event, node):
+            if any(node is one for one in self._followed):
+                self._on_gone(node)
+
+        self._scene_observer = (scene, scene.AddObserver(slicer.vtkMRMLScene.NodeRemovedEvent, removed))
+
+    def follow(self, ct, pet, segmentation) -> None:
+        """Follow these nodes instead of those before; any may be None."""
+        self.stop()
+        self._followed = tuple(node for node in (ct, pet, segmentation) if node is not None)
+        for node in (ct, pet):
+            if node is not None:
+                self._observe(node, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, self._images)
+                self._observe(node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._images)
+        if segmentation is not None:
+            for event in CONTOUR_EVENTS:
+                self._observe(segmentation, getattr(slicer.vtkSegmentation, event), self._contours)
+            self._observe(segmentation, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._contours)
+
+    @contextmanager
+    def paused(self):
+        """Changes made inside are nobody's edit."""
+        self._paused += 1
+        try:
+            yield
+        finally:
+            self._paused -= 1
+
+    def stop(self) -> None:
+        """Let go of the nodes."""
+        for node, tag in self._observed:
+            node.RemoveObserver(tag)
+        self._observed, self._followed = [], ()
+
+    def close(self) -> None:
+        """Let go of the scene too."""
+        self.stop()
+        scene, tag = self._scene_observer
+        scene.RemoveObserver(tag)
+
+    def _observe(self, node, event, callback) -> None:
+        self._observed.append((node, node.AddObserver(event, callback)))
+
+    def _contours(self, *_event) -> None:
+        if not self._paused:
+            self._on_contours()
+
+    def _images(self, *_event) -> None:
+        if not self._paused:
+            self._on_images()

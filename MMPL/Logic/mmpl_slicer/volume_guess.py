@@ -1,0 +1,85 @@
+"""Which volume of a scene is the CT and which the PET, and whose they are."""
+
+from __future__ import annotations
+
+import re
+
+import slicer
+from mmpl.case import PET_UNKNOWN
+from mmpl_slicer.subject_hierarchy import hierarchy_of
+from mmpl_slicer.volumes import PET_UNITS_ATTRIBUTE, pet_units_of_node
+
+AIR_HU = -200.0  # a CT goes below, a PET never does
+_CT_NAME = re.compile(r"(^|[^a-z])ct([^a-z]|$)", re.IGNORECASE)
+_PET_NAME = re.compile(r"(^|[^a-z])(pt|pet)([^a-z]|$)|suv|fdg", re.IGNORECASE)
+
+
+def guess_inputs(scene) -> tuple[object | None, object | None]:
+    """The scene's CT and PET, None for what is not there; a pair of one study where there is one."""
+    volumes = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode", scene) if is_plain_volume(node)]
+    cts = sorted((v for v in volumes if ct_score(v) > 0), key=ct_score, reverse=True)
+    pets = sorted((v for v in volumes if pet_score(v) > 0), key=pet_score, reverse=True)
+    for ct in cts:
+        for pet in pets:
+            if ct is not pet and _parent(scene, ct) == _parent(scene, pet):
+                return ct, pet
+    ct = cts[0] if cts else None
+    return ct, next((pet for pet in pets if pet is not ct), None)
+
+
+def is_plain_volume(node) -> bool:
+    """A greyscale volume with voxels: no label map, no vectors, no tensors."""
+    return node.GetClassName() == "vtkMRMLScalarVolumeNode" and has_voxels(node)
+
+
+def has_voxels(node) -> bool:
+    image = node.GetImageData()
+    return image is not None and image.GetNumberOfPoints() > 0
+
+
+def ct_score(node) -> int:
+    """How much speaks for a CT, 0 or less for nothing: modality 4, values 2, name 1."""
+    modality, low = modality_of(node), _lowest(node)
+    score = 4 * (modality == "CT") + 2 * (low < AIR_HU) + bool(_CT_NAME.search(node.GetName() or ""))
+    return score - 5 * (modality not in ("", "CT")) - 2 * (low >= 0)
+
+
+def pet_score(node) -> int:
+    """How much speaks for a PET, 0 or less for nothing: modality or units 4, values 1, name 2."""
+    modality, low = modality_of(node), _lowest(node)
+    has_units = node.GetAttribute(PET_UNITS_ATTRIBUTE) is not None or pet_units_of_node(node) != PET_UNKNOWN
+    stated = modality == "PT" or has_units
+    score = 4 * stated + (low > AIR_HU) + 2 * bool(_PET_NAME.search(node.GetName() or ""))
+    return score - 5 * (modality not in ("", "PT")) - 4 * (low < AIR_HU)
+
+
+def modality_of(node) -> str:
+    """DICOM modality ("CT", "PT", ...) where the subject hierarchy or the node knows it, else ""."""
+    hierarchy = hierarchy_of(node.GetScene())
+    item = hierarchy.GetItemByDataNode(node)
+    known = hierarchy.GetItemAttribute(item, "DICOM.Modality") if item else ""
+    return known or node.GetAttribute("DICOM.Modality") or ""
+
+
+def patient_of(node) -> str:
+    """The patient that a node stands under in the data tree: DICOM's patient ID, else the item's name, or ""."""
+    hierarchy = hierarchy_of(node.GetScene())
+    item = hierarchy.GetItemByDataNode(node)
+    if not item:
+        return ""
+    constants = slicer.vtkMRMLSubjectHierarchyConstants
+    patient = hierarchy.GetItemAncestorAtLevel(item, constants.GetDICOMLevelPatient())
+    if not patient:
+        return ""
+    number = hierarchy.GetItemAttribute(patient, constants.GetDICOMPatientIDAttributeName())
+    return number or hierarchy.GetItemName(patient)
+
+
+def _parent(scene, node) -> int:
+    hierarchy = hierarchy_of(scene)
+    item = hierarchy.GetItemByDataNode(node)
+    return hierarchy.GetItemParent(item) if item else 0
+
+
+def _lowest(node) -> float:
+    return node.GetImageData().GetScalarRange()[0]

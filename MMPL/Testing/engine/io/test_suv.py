@@ -1,0 +1,393 @@
+"""SUV by hand, and from headers as scanners and anonymisers write them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mmpl.case import PET_SUV, PET_UNKNOWN
+from mmpl.errors import InputError, SuvError
+from mmpl.geometry import Geometry, Volume
+from mmpl.io.suv import (
+    F18_HALF_LIFE_S,
+    PET_BQML,
+    SuvInputs,
+    inputs_from_header,
+    missing_fields,
+    pet_in_suv,
+    pet_units_of_header,
+    suv_body_weight,
+    suv_scale,
+)
+
+ONE_HALF_LIFE_MIN = F18_HALF_LIFE_S / 60
+BY_HAND = {"injected_bq": 350e6, "weight_kg": 70.0, "decay_s": F18_HALF_LIFE_S, "half_life_s": F18_HALF_LIFE_S}
+
+
+def a_header(**changes) -> dict:
+    """350 MBq in 70 kg at 9:00, scanned at 10:00; None takes a value out."""
+    header = {
+        "Units": "BQML",
+        "DecayCorrection": "START",
+        "PatientWeight": "70",
+        "RadionuclideTotalDose": "350000000",
+        "RadionuclideHalfLife": "6586.2",
+        "RadiopharmaceuticalStartTime": "090000.000000",
+        "SeriesDate": "20200102",
+        "SeriesTime": "100000.00",
+        "AcquisitionDate": "20200102",
+        "AcquisitionTime": "100000.00",
+    }
+    return {k: v for k, v in {**header, **changes}.items() if v is not None}
+
+
+def decay_of(**changes) -> float:
+    """Minutes of decay by the header, about which there is nothing to say."""
+    found, notes = inputs_from_header(a_header(**changes))
+    assert notes == []
+    return found["decay_min"]
+
+
+def note_of(field: str, **changes) -> str:
+    """The one sentence about a header that does not give a field."""
+    found, notes = inputs_from_header(a_header(**changes))
+    assert field not in found
+    (note,) = notes
+    assert note.endswith(".")
+    return note
+
+
+# --- the formula --------------------------------------------------------------------------------------
+
+
+def test_one_half_life_after_350_mbq_in_70_kg_5000_bqml_are_suv_2():
+    # 175 MBq are left; spread over 70,000 g that is 2500 Bq/g
+    assert suv_scale(SuvInputs(70, 350, ONE_HALF_LIFE_MIN)) * 5000 == pytest.approx(2.0, rel=1e-12)
+    assert suv_body_weight(np.array([[[5000.0]]]), **BY_HAND) == pytest.approx(2.0, rel=1e-12)
+
+
+def test_images_corrected_to_the_injection_see_no_decay():
+    # 350 MBq over 70,000 g: 5000 Bq/g
+    assert suv_scale(SuvInputs(70, 350, 0)) * 5000 == pytest.approx(1.0, rel=1e-12)
+
+
+def test_another_half_life_is_taken():
+    # gallium-68, 67.7 min: after two half-lives a quarter is left
+    inputs = SuvInputs(70, 350, 2 * 67.7, half_life_s=67.7 * 60)
+    assert suv_scale(inputs) * 5000 == pytest.approx(4.0, rel=1e-12)
+
+
+def test_a_pet_becomes_suv_on_its_own_grid():
+    geometry = Geometry((2, 1, 1), (4, 4, 3), (1, 2, 3))
+    pet = pet_in_suv(Volume(np.array([[[5000, 1250]]], np.int16), geometry), SuvInputs(70, 350, ONE_HALF_LIFE_MIN))
+    assert pet.array.dtype == np.float32
+    np.testing.assert_allclose(pet.array, [[[2.0, 0.5]]], rtol=1e-6)
+    assert pet.geometry == geometry
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
+def test_the_formula_refuses_what_is_missing(name, value):
+    with pytest.raises(SuvError, match="give it to compute SUV"):
+        suv_body_weight(np.ones((1, 1, 1)), **{**BY_HAND, name: value})
+
+
+@pytest.mark.parametrize("name", ["injected_bq", "weight_kg", "half_life_s"])
+@pytest.mark.parametrize("value", [0, -1.0])
+def test_the_formula_refuses_what_is_not_positive(name, value):
+    with pytest.raises(SuvError, match="expected a positive number"):
+        suv_body_weight(np.ones((1, 1, 1)), **{**BY_HAND, name: value})
+
+
+# --- what was typed -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ((None, 350, 60), "the patient's weight is missing: give it in kg"),
+        ((70, None, 60), "the injected activity is missing: give it in MBq"),
+        ((70, 350, None), "the time from injection to scan is missing: give it in min"),
+        ((0, 350, 60), "the patient's weight is 0 kg, expected 1 to 400: check the value and its unit"),
+        ((70000, 350, 60), "if it is in g, give 70"),
+        ((float("nan"), 350, 60), "the patient's weight is nan kg"),
+        (("70", 350, 60), "the patient's weight is '70': give a number in kg"),
+        ((True, 350, 60), "the patient's weight is True: give a number in kg"),
+        ((70, 350e6, 60), "it looks like Bq; give 350"),
+        ((70, 350e3, 60), "it looks like kBq; give 350"),
+        ((70, 0.35, 60), "if it is in GBq, give 350"),
+        ((70, 5000, 60), "the injected activity is 5000 MBq, expected 1 to 3000: check the value and its unit"),
+        (
+            (70, 350, 3600),
+            "the time from injection to scan is 3600 min, expected 0 to 600: if it is in seconds, give 60",
+        ),
+        ((70, 350, -5), "the scan comes after the injection"),
+        ((70, 350, 60, 109.77e-1), "the half-life is 10.977 s"),
+        ((70, 350, 60, 0), "the half-life is 0 s, expected 60 to 1e+06: check the value and its unit"),
+        ((70, 350, 60, None), "the half-life is missing"),
+    ],
+)
+def test_an_impossible_value_is_refused_in_one_sentence(values, said):
+    with pytest.raises(SuvError) as caught:
+        SuvInputs(*values)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, InputError)
+
+
+@pytest.mark.parametrize("values", [(1, 1, 0), (400, 3000, 600), (np.float32(70), np.int64(350), 60)])
+def test_the_limits_themselves_are_taken(values):
+    inputs = SuvInputs(*values)
+    assert {type(v) for v in inputs.to_dict().values()} == {float}
+
+
+def test_a_dose_that_may_be_in_mci_is_doubted():
+    (doubt,) = SuvInputs(70, 10, 60).doubts()
+    assert "if it is in mCi, give 370" in doubt
+    assert SuvInputs(20, 40, 60).doubts() == ()
+
+
+def test_a_time_that_may_be_in_hours_is_doubted():
+    (doubt,) = SuvInputs(70, 350, 1).doubts()
+    assert "if it is in hours, give minutes" in doubt
+    assert SuvInputs(70, 350, 0).doubts() == ()
+
+
+def test_what_is_still_needed_is_named():
+    weight, dose, time = missing_fields({})
+    assert ("weight" in weight, "activity" in dose, "time" in time) == (True, True, True)
+    assert missing_fields({"weight_kg": 70, "injected_mbq": None, "decay_min": 0.0}) == (dose,)
+    assert missing_fields(SuvInputs(70, 350, 60).to_dict()) == ()
+
+
+def test_inputs_survive_json():
+    inputs = SuvInputs(70.5, 351, 61.25, half_life_s=6588)
+    assert SuvInputs.from_dict(json.loads(json.dumps(inputs.to_dict()))) == inputs
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data.pop("decay_min"),
+        lambda data: data.pop("half_life_s"),
+        lambda data: data.update(height_cm=170),
+        lambda data: data.update(weight_kg="70"),
+        lambda data: data.update(injected_mbq=None),
+    ],
+)
+def test_other_keys_and_types_are_refused(spoil):
+    data = SuvInputs(70, 350, 60).to_dict()
+    spoil(data)
+    with pytest.raises(SuvError):
+        SuvInputs.from_dict(data)
+
+
+@pytest.mark.parametrize("data", [None, 70, [70, 350, 60, 6586.2]])
+def test_what_is_no_object_is_refused(data):
+    with pytest.raises(SuvError, match="give exactly"):
+        SuvInputs.from_dict(data)
+
+
+# --- headers: weight, dose, half-life -----------------------------------------------------------------
+
+
+def test_a_complete_header_gives_everything():
+    found, notes = inputs_from_header(a_header())
+    assert (found, notes) == (
+        {"weight_kg": 70.0, "injected_mbq": 350.0, "half_life_s": 6586.2, "decay_min": 60.0},
+        [],
+    )
+    assert suv_scale(SuvInputs(**found)) == pytest.approx(70e3 / (350e6 * 0.5 ** (60 / 109.77)))
+
+
+@pytest.mark.parametrize("value", [None, "", "0", "0.0", "unknown", "-70", "nan"])
+def test_a_missing_weight_is_not_guessed(value):
+    assert "PatientWeight" in note_of("weight_kg", PatientWeight=value)
+
+
+def test_a_weight_in_grams_is_not_taken():
+    assert "if it is in g, give 70" in note_of("weight_kg", PatientWeight="70000")
+
+
+@pytest.mark.parametrize("value", [None, "", "0", "n/a"])
+def test_a_missing_dose_is_not_guessed(value):
+    assert "RadionuclideTotalDose" in note_of("injected_mbq", RadionuclideTotalDose=value)
+
+
+def test_a_dose_in_mbq_is_said_and_not_taken():
+    assert "seems to be in MBq: type 350 if so" in note_of("injected_mbq", RadionuclideTotalDose=350)
+
+
+@pytest.mark.parametrize("value", [500e3, 5e9])
+def test_an_impossible_dose_is_not_taken(value):
+    assert f"{value / 1e6:g} MBq, expected 1 to 3000" in note_of("injected_mbq", RadionuclideTotalDose=value)
+
+
+@pytest.mark.parametrize("value", [None, "0", "109.77e7"])
+def test_without_a_half_life_that_of_fluorine_is_taken_and_said(value):
+    assert "that of fluorine-18 is taken" in note_of("half_life_s", RadionuclideHalfLife=value)
+
+
+def test_another_tracers_half_life_is_taken_and_said():
+    found, (note,) = inputs_from_header(a_header(RadionuclideHalfLife="4062"))
+    assert found["half_life_s"] == 4062
+    assert "not fluorine-18's" in note
+
+
+@pytest.mark.parametrize("value", ["6586.2", "6588", "6584.04", 6600])
+def test_every_vendors_figure_for_fluorine_is_taken_without_remark(value):
+    found, notes = inputs_from_header(a_header(RadionuclideHalfLife=value))
+    assert (found["half_life_s"], notes) == (float(value), [])
+
+
+# --- headers: the time --------------------------------------------------------------------------------
+
+
+def test_images_corrected_to_the_injection_need_no_times():
+    times = ("RadiopharmaceuticalStartTime", "SeriesTime", "AcquisitionTime", "SeriesDate", "AcquisitionDate")
+    assert decay_of(DecayCorrection="ADMIN", **dict.fromkeys(times)) == 0.0
+
+
+def test_a_series_that_begins_before_its_first_image_gives_the_time():
+    assert decay_of(SeriesTime="095800", AcquisitionTime="100000") == 58.0
+
+
+def test_a_series_written_after_the_scan_does_not_give_the_time():
+    found, (note,) = inputs_from_header(a_header(SeriesTime="143000"))
+    assert found["decay_min"] == 60.0
+    assert "SeriesTime is later than AcquisitionTime" in note
+
+
+def test_a_series_written_on_the_next_day_does_not_give_the_time():
+    found, (note,) = inputs_from_header(a_header(SeriesDate="20200103", SeriesTime="080000"))
+    assert found["decay_min"] == 60.0
+    assert "SeriesTime is later" in note
+
+
+def test_midnight_between_injection_and_scan():
+    scan = {"SeriesTime": "003000", "AcquisitionTime": "003000"}
+    assert decay_of(RadiopharmaceuticalStartTime="233000", **scan) == 60.0
+    assert decay_of(RadiopharmaceuticalStartDateTime="20200101233000", **scan) == 60.0
+
+
+def test_midnight_between_series_and_first_image_without_dates():
+    undated = {"SeriesDate": None, "AcquisitionDate": None}
+    times = {"SeriesTime": "235900", "AcquisitionTime": "000100", "RadiopharmaceuticalStartTime": "225900"}
+    assert decay_of(**times, **undated) == 60.0
+    found, (note,) = inputs_from_header(
+        a_header(**{**times, "SeriesTime": "000100", "AcquisitionTime": "235900"}, **undated)
+    )
+    assert found["decay_min"] == 60.0
+    assert "SeriesTime is later" in note
+
+
+def test_the_dated_time_of_injection_goes_first():
+    assert decay_of(RadiopharmaceuticalStartDateTime="20200102083000.000000") == 90.0
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"), [("09", 60), ("0915", 45), ("091530", 44.5), ("091530.5", 44.4917), ("09:15:30", 44.5)]
+)
+def test_times_are_read_as_dicom_writes_them(text, minutes):
+    assert decay_of(RadiopharmaceuticalStartTime=text) == pytest.approx(minutes, abs=1e-4)
+
+
+@pytest.mark.parametrize("text", [None, "", "9", "250000", "096000", "morning", 93000.0])
+def test_a_time_that_is_none_is_not_guessed(text):
+    assert "no time of injection" in note_of("decay_min", RadiopharmaceuticalStartTime=text)
+
+
+def test_an_injection_in_another_time_zone_is_doubted():
+    found, (note,) = inputs_from_header(a_header(RadiopharmaceuticalStartDateTime="20200102090000+0100"))
+    assert found["decay_min"] == 60.0
+    assert "time zone is +0100" in note
+    zone = "+0100"
+    assert decay_of(RadiopharmaceuticalStartDateTime=f"20200102090000{zone}", TimezoneOffsetFromUTC=zone) == 60.0
+
+
+def test_dates_that_an_anonymiser_moved_give_no_time():
+    note = note_of("decay_min", RadiopharmaceuticalStartDateTime="20190505090000")
+    assert "expected 0 to 600" in note
+
+
+def test_an_injection_after_the_scan_gives_no_time():
+    assert "expected 0 to 600" in note_of("decay_min", RadiopharmaceuticalStartTime="110000")
+
+
+def test_one_of_the_scans_times_is_enough_and_doubted():
+    for absent, given in (("SeriesTime", "AcquisitionTime"), ("AcquisitionTime", "SeriesTime")):
+        found, (note,) = inputs_from_header(a_header(**{absent: None}))
+        assert found["decay_min"] == 60.0
+        assert absent in note
+        assert given in note
+
+
+def test_without_a_time_of_the_scan_there_is_no_time():
+    assert "no time of the scan" in note_of("decay_min", SeriesTime=None, AcquisitionTime=None)
+
+
+@pytest.mark.parametrize(("value", "said"), [(None, "is missing"), ("OTHER", "is OTHER")])
+def test_a_correction_that_nobody_knows_gives_no_time(value, said):
+    assert f"DecayCorrection {said}" in note_of("decay_min", DecayCorrection=value)
+
+
+# --- headers: units and corrections -------------------------------------------------------------------
+
+
+def test_images_without_decay_correction_cannot_be_converted():
+    note = note_of("decay_min", DecayCorrection="NONE")
+    assert "not corrected for decay" in note
+    assert pet_units_of_header(a_header(DecayCorrection="NONE")) == PET_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("changes", "units"),
+    [
+        ({"Units": "BQML"}, PET_BQML),
+        ({"Units": "GML"}, PET_SUV),
+        ({"Units": "GML", "SUVType": "BW"}, PET_SUV),
+        ({"Units": "SUVbw"}, PET_SUV),
+        ({"Units": "GML", "SUVType": "LBM"}, PET_UNKNOWN),
+        ({"Units": "CNTS"}, PET_UNKNOWN),
+        ({"Units": "PROPCPS"}, PET_UNKNOWN),
+        ({"Units": None}, PET_UNKNOWN),
+    ],
+)
+def test_units_are_those_of_the_header_and_said(changes, units):
+    assert pet_units_of_header(a_header(**changes)) == units
+    found, notes = inputs_from_header(a_header(**changes))
+    assert len(notes) == (units != PET_BQML)
+    assert (found == {}) == (units == PET_SUV)
+
+
+def test_counts_are_said_to_be_beyond_conversion():
+    _, (note,) = inputs_from_header(a_header(Units="CNTS"))
+    assert "cannot be made SUV" in note
+
+
+@pytest.mark.parametrize("listed", ["DECY\\RADL\\DECAY", ["DECAY", "RAN"]])
+def test_a_lacking_correction_is_doubted(listed):
+    _, (note,) = inputs_from_header(a_header(CorrectedImage=listed))
+    assert "attenuation" in note
+    assert inputs_from_header(a_header(CorrectedImage=["ATTN", "DECAY"]))[1] == []
+
+
+def test_an_empty_header_names_everything():
+    found, notes = inputs_from_header({})
+    assert found == {}
+    for word in ("Units", "PatientWeight", "RadionuclideTotalDose", "RadionuclideHalfLife", "DecayCorrection"):
+        assert any(word in note for note in notes)
+
+
+# --- weight of the import -----------------------------------------------------------------------------
+
+
+def test_importing_it_loads_nothing_heavy():
+    heavy = {"torch", "pydicom", "scipy", "jsonschema", "numba"}
+    code = f"import sys, mmpl.io.suv; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
