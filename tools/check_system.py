@@ -13,7 +13,7 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 
 
 def missing_packages() -> list[str]:
-    """Debian packages that the set-up or the offscreen pictures need and that are not there."""
+    """Debian packages that the set-up, the offscreen pictures or the panel's tests need and that are not there."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     needs = {
         f"python{version}-venv": importlib.util.find_spec("ensurepip") is not None,
@@ -22,6 +22,12 @@ def missing_packages() -> list[str]:
         "g++": shutil.which("g++") is not None,
         "libegl1": ctypes.util.find_library("EGL") is not None,
         "libgl1-mesa-dri": _has_software_renderer(),
+        "libgl1": ctypes.util.find_library("GL") is not None,
+        "libglib2.0-0": ctypes.util.find_library("glib-2.0") is not None,
+        "libxkbcommon0": ctypes.util.find_library("xkbcommon") is not None,
+        "libdbus-1-3": ctypes.util.find_library("dbus-1") is not None,
+        "libfontconfig1": ctypes.util.find_library("fontconfig") is not None,
+        "fonts-dejavu-core": any(Path("/usr/share/fonts").rglob("DejaVuSans.ttf")),
     }
     return [package for package, found in needs.items() if not found]
 
