@@ -21,6 +21,8 @@ from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 _LOGIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Logic")
 if _LOGIC not in sys.path:
     sys.path.insert(0, _LOGIC)
+# what others had loaded: the module itself must load none of these, which a self-test checks
+LOADED_BEFORE = tuple(name for name in ("torch", "monai", "numba") if name in sys.modules)
 
 
 class MMPL(ScriptedLoadableModule):
@@ -100,8 +102,8 @@ class MMPLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         """The module goes, or Slicer ends: the worker goes first."""
-        self.removeObservers()
         self.setParameterNode(None)
+        self.removeObservers()
         if self.panel is not None:
             self.panel.close()
             self.panel = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import qt
+
 from mmpl_slicer.panel_state import ResultsState
 
 HEIGHT, MARGIN, LINE = 44, 18, 16
@@ -28,9 +29,7 @@ def hpv_picture(state: ResultsState, width: int, ink):
     low, high = at(state.hpv_low), at(state.hpv_high)
     painter.fillRect(low, LINE - 4, max(2, high - low), 9, qt.QColor(SPREAD))
     is_positive = state.hpv_probability >= state.hpv_threshold
-    painter.fillRect(
-        at(state.hpv_probability) - 3, LINE - 8, 6, 17, qt.QColor(POSITIVE if is_positive else NEGATIVE)
-    )
+    painter.fillRect(at(state.hpv_probability) - 3, LINE - 8, 6, 17, qt.QColor(POSITIVE if is_positive else NEGATIVE))
     painter.setPen(qt.QPen(ink, 2, qt.Qt.DashLine))
     painter.drawLine(at(state.hpv_threshold), 1, at(state.hpv_threshold), 2 * LINE - 2)
     painter.end()

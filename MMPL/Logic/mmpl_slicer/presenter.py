@@ -699,6 +699,11 @@ class Presenter:
         self.message = ""
         self.publish()
 
+    def say(self, text: str) -> None:
+        """Show a sentence of the front end's own, such as what an installation ended with."""
+        self._say(text)
+        self.publish()
+
     def _say(self, text: str) -> None:
         self.message = text
 

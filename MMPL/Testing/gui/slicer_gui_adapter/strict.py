@@ -20,7 +20,7 @@ from PySide6 import QtCore
 from slicer_gui_adapter.contract import ClassContract, names
 
 DIFFERENT = frozenset({"connect", "disconnect", "findChild", "findChildren"})
-ASKED_BY_QT = frozenset({"sizeHint", "minimumSizeHint"})  # virtual in C++, a property in PythonQt
+ASKED_BY_QT = frozenset({"sizeHint", "minimumSizeHint", "text"})  # virtual in C++, a property in PythonQt
 _ADAPTER = str(Path(__file__).resolve().parent)
 _OURS = str(Path(__file__).resolve().parents[3])  # wherever the repository lies, its MMPL folder is widget code
 _INSTALLED = tuple(
