@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 TORCH := torch==2.13.0
 OUT ?= demo-output
 
-.PHONY: demo test test-slow lint scores demo-bundle bench ibsi setup clean
+.PHONY: demo test test-slow lint scores demo-bundle bench bench-panel screenshots file-lists ibsi setup clean
 
 demo: $(STAMP)
 	$(BIN)/mmpl demo --out $(OUT)
@@ -23,6 +23,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/python tools/cmake_lists.py --check
 
 # Held-out scores of the demo bundle on phantoms it never saw (eight minutes on two cores; resumable).
 scores: $(STAMP)
@@ -44,6 +45,18 @@ bench: $(STAMP)
 # The table of our features beside IBSI's consensus values; MMPL_TEST_DATA names the folder that holds ibsi/.
 ibsi: $(STAMP)
 	$(BIN)/python bench/ibsi.py --out docs/ibsi.md
+
+# How fast numbers follow the pen in the panel, and how long its thread is kept (a minute).
+bench-panel: $(STAMP)
+	$(BIN)/python -P bench/panel.py
+
+# The panel in each of its states, light and dark, as PNG files.
+screenshots: $(STAMP)
+	$(BIN)/python MMPL/Testing/gui/screenshots.py --out docs/images/panel
+
+# The lists of files in MMPL/CMakeLists.txt, after a file was added or taken away.
+file-lists: $(STAMP)
+	$(BIN)/python tools/cmake_lists.py --write
 
 setup: $(STAMP)
 

@@ -1,4 +1,4 @@
-"""A picture of the HPV probability: the members' spread, the mean, and the threshold, from 0 to 100 %."""
+"""Pictures of numbers: the HPV probability with the members' spread and the threshold, and a share as a bar."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from mmpl_slicer.panel_state import ResultsState
 
 HEIGHT, MARGIN, LINE = 44, 18, 16
 SPREAD, POSITIVE, NEGATIVE = "#8fbce6", "#1f6fb5", "#d98200"
+RAISES, LOWERS = "#d98200", "#3c8dd0"
+SHARE_WIDTH, SHARE_HEIGHT = 36, 10
 TICKS = ((0.0, "0 %"), (0.25, ""), (0.5, "50 %"), (0.75, ""), (1.0, "100 %"))
 
 
@@ -32,5 +34,18 @@ def hpv_picture(state: ResultsState, width: int, ink):
     painter.fillRect(at(state.hpv_probability) - 3, LINE - 8, 6, 17, qt.QColor(POSITIVE if is_positive else NEGATIVE))
     painter.setPen(qt.QPen(ink, 2, qt.Qt.DashLine))
     painter.drawLine(at(state.hpv_threshold), 1, at(state.hpv_threshold), 2 * LINE - 2)
+    painter.end()
+    return picture
+
+
+def share_picture(share: float):
+    """A bar for a share of -1 to 1: to the right and orange where it raises, to the left and blue where it lowers."""
+    picture = qt.QPixmap(SHARE_WIDTH, SHARE_HEIGHT)
+    picture.fill(qt.QColor(0, 0, 0, 0))
+    painter = qt.QPainter(picture)
+    middle = SHARE_WIDTH // 2
+    length = max(1, round(abs(share) * middle)) if share else 0
+    start, color = (middle, RAISES) if share > 0 else (middle - length, LOWERS)
+    painter.fillRect(start, 1, length, SHARE_HEIGHT - 2, qt.QColor(color))
     painter.end()
     return picture

@@ -88,6 +88,11 @@ class Panel:
             self.save.render(state.save)
         self.on_state(state)
 
+    def redraw(self) -> None:
+        """Show everything anew, in the colours of a theme that has changed."""
+        state, self.shown = self.presenter.state, None
+        self.render(state)
+
     def close_scene(self) -> None:
         """Before the scene goes: nothing of it may be held."""
         self.editor.let_go()

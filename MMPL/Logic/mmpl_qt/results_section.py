@@ -7,13 +7,13 @@ from html import escape
 import qt
 from slicer.i18n import tr as _
 
-from mmpl_qt.hpv_bar import hpv_picture
+from mmpl_qt.hpv_bar import SHARE_HEIGHT, SHARE_WIDTH, hpv_picture, share_picture
 from mmpl_qt.plot import RfsPlot
-from mmpl_qt.text import GREEN, GREY, ORANGE, bar, bold, colored, paragraphs, table
-from mmpl_qt.widgets import show_text
+from mmpl_qt.text import GREEN, GREY, ORANGE, bold, colored, paragraphs, table
+from mmpl_qt.widgets import fit_rows, show_text, stretch_first_column, table_cell
 from mmpl_slicer.panel_state import PanelState, ResultsState
 
-NARROWEST = 300
+BAR_WIDTH = 340  # fits a dock of 400 pixels
 
 
 class ResultsSection:
@@ -22,6 +22,9 @@ class ResultsSection:
     def __init__(self, ui, presenter):
         self.ui, self.presenter = ui, presenter
         self.plot = RfsPlot(ui.plotLayout)
+        for drivers in (ui.hpvDrivers, ui.rfsDrivers):
+            stretch_first_column(drivers, (_("Feature"), _("Value"), _("Effect")))
+            drivers.setIconSize(qt.QSize(SHARE_WIDTH, SHARE_HEIGHT))
         ui.updateButton.clicked.connect(lambda *_: presenter.update_now())
 
     def render(self, state: PanelState) -> None:
@@ -37,7 +40,8 @@ class ResultsSection:
         show_text(ui.riskLabel, bold(results.rfs_text) if results.rfs_text else "")
         show_text(ui.deepLabel, colored(results.deep_note, GREY) if results.deep_note else "")
         ui.driversBox.setVisible(results.available)
-        ui.driversLabel.setText(_drivers(results))
+        self._render_drivers(ui.hpvDrivers, results.hpv_drivers)
+        self._render_drivers(ui.rfsDrivers, results.rfs_drivers)
         ui.warningsBox.setVisible(bool(results.warnings))
         ui.warningsLabel.setText(paragraphs(escape(text) for text in results.warnings))
 
@@ -45,9 +49,18 @@ class ResultsSection:
         label = self.ui.hpvBar
         label.setVisible(results.hpv_probability is not None)
         if results.hpv_probability is not None:
-            width = max(NARROWEST, label.property("width"))
             ink = label.property("palette").color(qt.QPalette.WindowText)
-            label.setPixmap(hpv_picture(results, min(width, 500), ink))
+            label.setPixmap(hpv_picture(results, BAR_WIDTH, ink))
+
+    def _render_drivers(self, table, drivers) -> None:
+        table.setRowCount(len(drivers))
+        for row, one in enumerate(drivers):
+            table.setItem(row, 0, table_cell(one.feature, tip=one.column))
+            table.setItem(row, 1, table_cell(one.value, right=True))
+            effect = table_cell(one.effect, right=True)
+            effect.setIcon(qt.QIcon(share_picture(one.share)))
+            table.setItem(row, 2, effect)
+        fit_rows(table)
 
 
 def _freshness(results: ResultsState) -> str:
@@ -61,21 +74,3 @@ def _survival(results: ResultsState) -> str:
         return ""
     times = [colored(time, GREY) for time, _value in results.survival]
     return table([[_("RFS at"), *times], ["", *(bold(value) for _time, value in results.survival)]])
-
-
-def _drivers(results: ResultsState) -> str:
-    parts = []
-    for title, drivers in (
-        (_("HPV (change of the probability)"), results.hpv_drivers),
-        (_("RFS (log hazard; + is earlier relapse)"), results.rfs_drivers),
-    ):
-        rows = [
-            (escape(one.effect), bar(one.share), escape(_readable(one.feature)), escape(one.value)) for one in drivers
-        ]
-        parts.append(bold(title) + (table(rows) if rows else "<br>" + _("nothing")))
-    return "<br>".join(parts)
-
-
-def _readable(feature: str) -> str:
-    """A column's name with places to break the line at."""
-    return feature.replace("_", "_\u200b")

@@ -31,9 +31,10 @@ def set_path(path_edit, path: str) -> None:
             path_edit.setCurrentPath(path)
 
 
-def table_cell(text: str, *, right: bool = False, color=None):
+def table_cell(text: str, *, right: bool = False, color=None, tip: str = ""):
     """A table's cell; ``color`` is red, green, blue of 0 to 1, shown as a swatch."""
     item = qt.QTableWidgetItem(text)
+    item.setToolTip(tip or text)
     if right:
         item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
     if color is not None:
@@ -58,6 +59,7 @@ def stretch_first_column(table, titles) -> None:
     table.setColumnCount(len(titles))
     table.setHorizontalHeaderLabels(list(titles))
     table.verticalHeader().hide()
+    table.setWordWrap(False)  # what is too long is cut; the tip says it in full
     header = table.horizontalHeader()
     header.setMinimumSectionSize(20)
     header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)

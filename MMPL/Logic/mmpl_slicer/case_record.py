@@ -26,10 +26,11 @@ class CaseData:
     hpv_as_known : RFS is shown as if HPV were what the record says
     suv : what was typed to convert the PET, see :class:`mmpl.io.suv.SuvInputs`; absent values are None
     used_anyway : the input check's objection that the user overruled, "" for none
-    measured : fingerprint of the contours that the results are of, "" for none
+    measured : fingerprint of what the results are of (contours, values, model), "" for nothing
     model_digests : label -> fingerprint of the model's own contour, "" where it drew none
     model_name : bundle that drew them
     deep_is_current : whether the networks' scores were read where the lesions are
+    turn : the case of a scene with the highest one was chosen last
     """
 
     clinical: dict = field(default_factory=dict)
@@ -41,6 +42,7 @@ class CaseData:
     model_digests: dict[int, str] = field(default_factory=dict)
     model_name: str = ""
     deep_is_current: bool = True
+    turn: int = 0
 
     def to_json(self) -> str:
         return json.dumps({"version": RECORD_VERSION, **asdict(self)}, ensure_ascii=False)
@@ -54,9 +56,11 @@ class CaseData:
             return cls()
         if not isinstance(raw, Mapping):
             return cls()
-        known = {f.name: raw[f.name] for f in fields(cls) if f.name in raw}
+        usual = asdict(cls())
+        known = {f.name: raw[f.name] for f in fields(cls) if type(raw.get(f.name)) is type(usual[f.name])}
         if "model_digests" in known:  # JSON's keys are text
-            known["model_digests"] = {int(label): digest for label, digest in known["model_digests"].items()}
+            digests = known["model_digests"].items()
+            known["model_digests"] = {int(label): digest for label, digest in digests if label.isdigit()}
         return cls(**known)
 
     @property
@@ -93,6 +97,17 @@ class CaseRecord:
     def set(self, role: str, node) -> None:
         self.node.SetNodeReferenceID(role, node.GetID() if node is not None else None)
 
+    def rename(self, case_id: str) -> None:
+        self.node.SetAttribute(CASE_ATTRIBUTE, case_id)
+        self.node.SetName(f"MMPL case {case_id}")
+
+    def take_turn(self, scene) -> None:
+        """Become the case that was chosen last."""
+        last = max((record.data.turn for record in records(scene) if record.node is not self.node), default=0)
+        if self.data.turn <= last:
+            self.data.turn = last + 1
+        self.save()
+
 
 def records(scene) -> list[CaseRecord]:
     """All cases of a scene, in the order in which they were made."""
@@ -111,21 +126,33 @@ def find_record(scene, ct_node, pet_node) -> CaseRecord | None:
     return None
 
 
-def add_record(scene, ct_node, pet_node, case_id: str) -> CaseRecord:
+def find_orphan(scene, ct_node, pet_node) -> CaseRecord | None:
+    """A case that has one of the two images and has lost its other one, which was deleted."""
+    for record in records(scene):
+        if (record.get(CT), record.get(PET)) in ((ct_node, None), (None, pet_node)):
+            return record
+    return None
+
+
+def add_record(scene, ct_node, pet_node, case_id: str, data: CaseData | None = None) -> CaseRecord:
     """A new case of a CT and a PET; ``case_id`` gets a number where another case has it."""
-    taken = {record.case_id for record in records(scene)}
+    node = slicer.vtkMRMLScriptedModuleNode()
+    node.SetModuleName("MMPL")
+    node.SetAttribute(ROLE_ATTRIBUTE, RECORD_ROLE)
+    unique = unique_case_id(case_id, {record.case_id for record in records(scene)})
+    record = CaseRecord(scene.AddNode(node))
+    record.rename(unique)
+    record.data = CaseData() if data is None else data
+    record.set(CT, ct_node)
+    record.set(PET, pet_node)
+    record.take_turn(scene)
+    return record
+
+
+def unique_case_id(case_id: str, taken: set[str]) -> str:
+    """A name for a case, with a number where the name is taken."""
     unique, count = case_id, 1
     while unique in taken:
         count += 1
         unique = f"{case_id} ({count})"
-    node = slicer.vtkMRMLScriptedModuleNode()
-    node.SetModuleName("MMPL")
-    node.SetName(f"MMPL case {unique}")
-    node.SetAttribute(ROLE_ATTRIBUTE, RECORD_ROLE)
-    node.SetAttribute(CASE_ATTRIBUTE, unique)
-    node = scene.AddNode(node)
-    record = CaseRecord(node)
-    record.set(CT, ct_node)
-    record.set(PET, pet_node)
-    record.save()
-    return record
+    return unique

@@ -64,6 +64,7 @@ def set_segment(node, segment_id: str, contours: Contours, ct: Geometry, label: 
 
 def return_class(node, classes: Mapping[str, int], model: Contours, ct: Geometry, label: int) -> None:
     """Put the model's contour of one class into the first segment that is this class, and empty its others."""
+    _hold_voxels(node)
     own = [segment_id for segment_id, one in classes.items() if one == label]
     if not own:
         own = [add_segment(node, SEGMENTS[label])]
@@ -71,6 +72,14 @@ def return_class(node, classes: Mapping[str, int], model: Contours, ct: Geometry
     nothing = Contours(model.labels[:0], model.start_zyx)
     for segment_id in own[1:]:
         set_segment(node, segment_id, nothing, ct, label)
+
+
+def _hold_voxels(node) -> None:
+    """Make voxels what a segmentation is drawn in, where it came as surfaces or planar contours (an RTSTRUCT)."""
+    name = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+    segmentation = node.GetSegmentation()
+    if segmentation.GetSourceRepresentationName() != name and segmentation.CreateRepresentation(name):
+        segmentation.SetSourceRepresentationName(name)
 
 
 def model_node(scene, ct_node, case_id: str, node):

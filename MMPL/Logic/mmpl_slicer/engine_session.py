@@ -24,6 +24,7 @@ from mmpl_slicer.worker_client import CRASHED, READY, STARTING, UNFIT, Callbacks
 
 PART_BYTES = 4 << 20
 TURN_S = 0.015  # how long one turn may write
+KEPT_FILES = 8  # contours that the worker may still be about to read
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,22 @@ class CaseSource:
 
 @dataclass
 class _Known:
-    """What the running worker was told."""
+    """What the running worker was told, and has taken in."""
 
     bundle: tuple[str, str] | None = None
     case: tuple | None = None
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """A request that waits for its bundle and its case to be open."""
+
+    do: str
+    callbacks: Callbacks
+    bundle: tuple[str, str]
+    case: CaseSource
+    fingerprint: tuple
+    arguments: dict
 
 
 @dataclass
@@ -66,7 +79,8 @@ class EngineSession:
     Attributes
     ----------
     make_client : makes a WorkerClient; asked anew at every start, so that another Python can be chosen meanwhile
-    on_failure : called with kind and sentence when the worker dies or a bundle or case cannot be opened
+    on_failure : called with kind and sentence when the worker dies or a bundle or case cannot be opened; whoever waits
+        for it is told by ``error`` as well
     on_case : called with the answer to opening a case
     """
 
@@ -78,8 +92,10 @@ class EngineSession:
     step: str = ""
     fraction: float | None = None
     _known: _Known = field(default_factory=_Known)
-    _waiting: deque = field(default_factory=deque)
+    _waiting: deque[_Waiting] = field(default_factory=deque)
     _upload: Iterator | None = None
+    _opening: bool = False
+    _mourned: WorkerClient | None = None
     _count: int = 0
     _step_began: float = 0.0
 
@@ -101,11 +117,23 @@ class EngineSession:
         return self.client.missing if self.client is not None and self.client.state == UNFIT else ()
 
     @property
+    def is_down(self) -> bool:
+        """Whether it takes somebody to start it again: no edit does."""
+        return self.has_failed or bool(self.missing)
+
+    @property
     def log(self) -> str:
         return "" if self.client is None else self.client.log
 
+    @property
+    def folder(self) -> Path:
+        """Where the worker's answers put their arrays."""
+        return self.client.folder
+
     def request(self, do: str, callbacks: Callbacks, bundle: tuple[str, str], case: CaseSource, **arguments) -> None:
         """Ask for something about a case; contours among the arguments are written for the worker.
+
+        A "measure" takes the place of one that still waits here, as it does in the worker.
 
         Parameters
         ----------
@@ -119,54 +147,64 @@ class EngineSession:
             If the worker cannot be started.
         """
         self._ensure_running()
-        self._ensure_bundle(bundle)
-        self._ensure_case(case)
-        self._waiting.append((do, callbacks, arguments))
-        self._send_waiting()
+        superseded = [one for one in self._waiting if one.do == do == "measure"]
+        self._waiting = deque(one for one in self._waiting if one not in superseded)
+        self._waiting.append(_Waiting(do, callbacks, bundle, case, case.fingerprint, arguments))
+        for one in superseded:
+            one.callbacks.withdrawn()
+        self._go_on()
 
     def turn(self) -> None:
         """Write a part of what is to be written, and hand out what the worker has said."""
         if self._upload is not None:
-            deadline = time.perf_counter() + TURN_S
-            try:
-                while time.perf_counter() < deadline:
-                    next(self._upload)
-            except StopIteration:
-                self._upload = None
-                self._send_waiting()
-            except OSError as error:
-                self._upload = None
-                self._known.case = None
-                self._withdraw_waiting()
-                self.on_failure("input", f"The images cannot be handed to the worker: {error.strerror or error}.")
+            self._write_on()
         if self.client is not None:
             self.client.poll()
+        if self.is_down and self._mourned is not self.client:
+            self._mourned = self.client
+            self._fail(self.client.problem_kind, self.client.problem, list(self._waiting))
         if not self.is_busy:
             self.step, self.fraction = "", None
 
     def cancel(self) -> None:
         """Withdraw what was asked; the worker keeps its bundle and case."""
-        self._withdraw_waiting()
+        waiting, self._waiting, self._upload = self._waiting, deque(), None
         if self.client is not None:
             self.client.cancel()
+        for one in waiting:
+            one.callbacks.withdrawn()
 
     def stop(self) -> None:
         """Kill the worker; nobody who waits is told."""
         self._waiting.clear()
-        self._upload = None
+        self._upload, self._opening = None, False
         if self.client is not None:
             self.client.stop()
         self._known = _Known()
         self.step, self.fraction = "", None
+
+    def seconds_left(self, from_fraction: float) -> float | None:
+        """What the step that runs will still take at the pace so far; None while that cannot be told."""
+        if self.fraction is None or not from_fraction <= self.fraction < 1:
+            return None
+        return (time.monotonic() - self._step_began) * (1 - self.fraction) / self.fraction
+
+    # --- the worker ------------------------------------------------------------------------------
 
     def _ensure_running(self) -> None:
         if self.is_running:
             return
         self.stop()
         self.client = self.make_client()
+        self._mourned = None
         self.client.start()
         self.step = "starting the worker"
-        self.client.ask("hello", Callbacks(result=self._heard_hello, error=self.on_failure, progress=self._heard_step))
+        self._greet()
+
+    def _greet(self) -> None:
+        # a cancel may come before the answer: then it is asked again
+        callbacks = Callbacks(result=self._heard_hello, progress=self._heard_step, withdrawn=self._greet)
+        self.client.ask("hello", callbacks)
 
     def _heard_hello(self, told: dict) -> None:
         self.devices = tuple(told["devices"])
@@ -176,74 +214,116 @@ class EngineSession:
             self._step_began = time.monotonic()
         self.step, self.fraction = step, fraction
 
-    def seconds_left(self, from_fraction: float) -> float | None:
-        """What the step that runs will still take at the pace so far; None while that cannot be told."""
-        if self.fraction is None or not from_fraction <= self.fraction < 1:
-            return None
-        return (time.monotonic() - self._step_began) * (1 - self.fraction) / self.fraction
+    def _fail(self, kind: str, text: str, waiting: list[_Waiting]) -> None:
+        """Tell everybody concerned; others go on waiting."""
+        self._opening = False
+        if self.is_down:
+            self._upload, self._known = None, _Known()
+        self._waiting = deque(one for one in self._waiting if one not in waiting)
+        self.on_failure(kind, text)
+        for one in waiting:
+            one.callbacks.error(kind, text)
 
-    def _ensure_bundle(self, bundle: tuple[str, str]) -> None:
-        if self._known.bundle == bundle:
-            return
-        path, device = bundle
-        self._known = _Known(bundle=bundle)
+    # --- bundle and case -------------------------------------------------------------------------
 
-        def failed(kind: str, text: str) -> None:
-            self._known = _Known()
-            self.on_failure(kind, text)
+    def _go_on(self) -> None:
+        """Send what can be sent; open what the next request needs."""
+        while self._waiting and self._upload is None and not self._opening:
+            first = self._waiting[0]
+            if self._known.bundle != first.bundle:
+                self._open_bundle(first)
+            elif self._known.case != first.fingerprint:
+                self.step, self.fraction = "handing over the images", None
+                self._upload = self._uploading(first)
+            else:
+                self._send(self._waiting.popleft())
 
-        callbacks = Callbacks(error=failed, progress=self._heard_step, withdrawn=lambda: failed("", ""))
-        self.client.ask("open_bundle", callbacks, path=path or None, device=device or None)
+    def _open_bundle(self, one: _Waiting) -> None:
+        self._known = _Known()
+        path, device = one.bundle
 
-    def _ensure_case(self, case: CaseSource) -> None:
-        if self._known.case == case.fingerprint:
-            return
-        self._known.case = case.fingerprint
-        self._upload = self._uploading(case)
+        def opened(_told: dict) -> None:
+            self._known.bundle = one.bundle
 
-    def _uploading(self, case: CaseSource) -> Iterator[None]:
+        concerned = [other for other in self._waiting if other.bundle == one.bundle]
+        self._open("open_bundle", opened, concerned, path=path or None, device=device or None)
+
+    def _write_on(self) -> None:
+        deadline = time.perf_counter() + TURN_S
+        try:
+            while time.perf_counter() < deadline:
+                next(self._upload)
+        except StopIteration:
+            self._upload = None
+        except (OSError, InputError) as error:
+            self._upload = None
+            text = f"The images cannot be handed to the worker: {getattr(error, 'strerror', None) or error}."
+            self._fail("input", text, list(self._waiting))
+
+    def _uploading(self, one: _Waiting) -> Iterator[None]:
         """Write both images, then ask the worker to open them."""
-        told = {}
-        folder = self.client.folder
+        told, case, folder = {}, one.case, self.client.folder
+        self._known.case = None
         self._count += 1
-        self.step, self.fraction = "handing over the images", None
         for name, node in (("ct", case.ct), ("pet", case.pet)):
             file = f"{name}-{self._count}.npy"  # the worker may still be reading the case before
             yield from write_in_parts(folder / file, slicer.util.arrayFromVolume(node))
             told[name] = {"file": file, "geometry": geometry_of_node(node).to_dict()}
 
-        def remove() -> None:
-            for one in told.values():
-                (folder / one["file"]).unlink(missing_ok=True)
-
         def opened(answer: dict) -> None:
-            remove()
+            self._known.case = one.fingerprint
             self.on_case(answer)
 
-        def failed(kind: str, text: str) -> None:
-            remove()
-            self._known.case = None
-            self.on_failure(kind, text)
-
-        self.client.ask(
+        self._open(
             "open_case",
-            Callbacks(result=opened, error=failed, progress=self._heard_step, withdrawn=lambda: failed("", "")),
+            opened,
+            [other for other in self._waiting if other.fingerprint == one.fingerprint],
+            done=lambda: [(folder / image["file"]).unlink(missing_ok=True) for image in told.values()],
             case_id=case.case_id,
             pet_units=case.pet_units,
             suv=None if case.suv is None else case.suv.to_dict(),
             **told,
         )
 
-    def _send_waiting(self) -> None:
-        while self._waiting and self._upload is None:
-            do, callbacks, arguments = self._waiting.popleft()
-            heard = callbacks.progress
+    def _open(self, do: str, opened, concerned: list[_Waiting], done=ignore, **arguments) -> None:
+        """Ask for a bundle or a case to be opened; whoever needs it waits till then."""
+        self._opening = True
 
-            def progress(step: str, fraction: float, heard=heard) -> None:
-                self._heard_step(step, fraction)
-                heard(step, fraction)
+        def result(told: dict) -> None:
+            self._opening = False
+            done()
+            opened(told)
+            self._go_on()
 
-            self.client.ask(do, replace(callbacks, progress=progress), **self._as_files(arguments))
+        def error(kind: str, text: str) -> None:
+            self._opening = False
+            done()
+            if not self.is_down:  # else all are told at once
+                self._fail(kind, text, [one for one in self._waiting if one in concerned])
+                self._go_on()
+
+        def withdrawn() -> None:
+            self._opening = False
+            done()
+            self._go_on()
+
+        self.client.ask(do, Callbacks(result, error, self._heard_step, withdrawn=withdrawn), **arguments)
+
+    # --- requests --------------------------------------------------------------------------------
+
+    def _send(self, one: _Waiting) -> None:
+        heard = one.callbacks.progress
+
+        def progress(step: str, fraction: float) -> None:
+            self._heard_step(step, fraction)
+            heard(step, fraction)
+
+        try:
+            arguments = self._as_files(one.arguments)
+        except OSError as error:
+            one.callbacks.error("input", f"The contours cannot be handed to the worker: {error.strerror or error}.")
+            return
+        self.client.ask(one.do, replace(one.callbacks, progress=progress), **arguments)
 
     def _as_files(self, arguments: dict) -> dict:
         """Contours among the arguments become files of the exchange folder."""
@@ -256,15 +336,8 @@ class EngineSession:
         self._count += 1
         name = f"contours-{self._count}.npy"
         np.save(self.client.folder / name, contours.labels, allow_pickle=False)
-        (self.client.folder / f"contours-{self._count - 8}.npy").unlink(missing_ok=True)  # long read
+        (self.client.folder / f"contours-{self._count - KEPT_FILES}.npy").unlink(missing_ok=True)  # long read
         return {"file": name, "start_zyx": list(contours.start_zyx)}
-
-    def _withdraw_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, deque()
-        if self._upload is not None:
-            self._upload, self._known.case = None, None
-        for _, callbacks, _ in waiting:
-            callbacks.withdrawn()
 
 
 def read_contours_file(folder: Path, told: dict, geometry: Geometry) -> Contours:

@@ -21,9 +21,20 @@ class Watch:
     on_contours : called when segments may have changed
     on_images : called when voxels or place of CT or PET have changed
     on_gone : called with a followed node that has left the scene
+    on_close : called before all nodes leave it
+    on_import : called when another scene was added to it
     """
 
-    def __init__(self, scene, *, on_contours: Callable, on_images: Callable, on_gone: Callable):
+    def __init__(
+        self,
+        scene,
+        *,
+        on_contours: Callable[[], None],
+        on_images: Callable[[], None],
+        on_gone: Callable[[object], None],
+        on_close: Callable[[], None],
+        on_import: Callable[[], None],
+    ):
         self._on_contours, self._on_images, self._on_gone = on_contours, on_images, on_gone
         self._followed: tuple = ()
         self._observed: list[tuple[object, int]] = []
@@ -34,7 +45,12 @@ class Watch:
             if any(node is one for one in self._followed):
                 self._on_gone(node)
 
-        self._scene_observer = (scene, scene.AddObserver(slicer.vtkMRMLScene.NodeRemovedEvent, removed))
+        told = (
+            (scene.NodeRemovedEvent, removed),
+            (scene.StartCloseEvent, lambda *_: on_close()),
+            (scene.EndImportEvent, lambda *_: on_import()),
+        )
+        self._scene_observers = [(scene, scene.AddObserver(event, callback)) for event, callback in told]
 
     def follow(self, ct, pet, segmentation) -> None:
         """Follow these nodes instead of those before; any may be None."""
@@ -67,8 +83,9 @@ class Watch:
     def close(self) -> None:
         """Let go of the scene too."""
         self.stop()
-        scene, tag = self._scene_observer
-        scene.RemoveObserver(tag)
+        for scene, tag in self._scene_observers:
+            scene.RemoveObserver(tag)
+        self._scene_observers = []
 
     def _observe(self, node, event, callback) -> None:
         self._observed.append((node, node.AddObserver(event, callback)))

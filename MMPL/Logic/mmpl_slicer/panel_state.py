@@ -174,9 +174,13 @@ class PatientState:
 
 @dataclass(frozen=True)
 class Driver:
-    """One feature's share in a prediction, as text and as a signed share of the largest one, -1 to 1."""
+    """One feature's share in a prediction, as text and as a signed share of the largest one, -1 to 1.
+
+    ``feature`` is its name in words, ``column`` the one in ``features.csv``.
+    """
 
     feature: str
+    column: str
     value: str
     effect: str
     share: float

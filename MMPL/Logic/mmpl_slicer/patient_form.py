@@ -74,6 +74,17 @@ def checked_value(name: str, value: object) -> object:
     return normal_values({name: value})[name]
 
 
+def without_unusable(record: Mapping[str, object]) -> tuple[dict, list[str]]:
+    """A record's usable part, and the names of the fields that are unknown here or hold an impossible value."""
+    usable, dropped = {}, []
+    for name, value in record.items():
+        try:
+            usable[name] = checked_value(name, value)
+        except ClinicalError:
+            dropped.append(name)
+    return usable, dropped
+
+
 def _field(name: str, values: Mapping, original: Mapping) -> FieldState:
     field = FIELDS[name]
     changed = values[name] != original[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ RESULTS_ROLE = "results.json"
 MODEL_RESULTS_ROLE = "model results.json"
 LESIONS_ROLE = "lesions"
 PREDICTIONS_ROLE = "predictions"
+SEAL_ATTRIBUTE = "MMPL.Seal"  # fingerprint of what was written: a text that someone has changed is nobody's results
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,16 @@ def update_results_nodes(
 def results_from_scene(scene, case_id: str, role: str = RESULTS_ROLE) -> dict | None:
     """The results that a scene holds for a case, None when there are none or someone has changed their text."""
     node = find(scene, "vtkMRMLTextNode", role, case_id)
-    if node is None:
-        return None
+    return None if node is None else results_of_node(node)
+
+
+def results_of_node(node) -> dict | None:
+    """The results in a text node, None when someone has changed them."""
     try:
-        return json.loads(node.GetText())
+        results = json.loads(node.GetText() or "")
     except ValueError:
         return None
+    return results if node.GetAttribute(SEAL_ATTRIBUTE) == _seal(results) else None
 
 
 def chart_of(scene, case_id: str):
@@ -155,10 +161,21 @@ def _origin_rows(results: dict) -> list[tuple[str, str]]:
 def keep_results(scene, results: dict, role: str = RESULTS_ROLE):
     """Keep results in the scene as the text of a node, which is returned."""
     node = find_or_add(scene, "vtkMRMLTextNode", role, results["case_id"], f"MMPL {role}")
-    node.SetEncoding(vtk.VTK_ENCODING_UTF_8)
-    node.SetText(json.dumps(results, indent=2, ensure_ascii=False))
+    write_results(node, results)
     node.SetForceCreateStorageNode(slicer.vtkMRMLTextNode.CreateStorageNodeAlways)
     return node
+
+
+def write_results(node, results: dict) -> None:
+    """Make results a text node's text, and seal it."""
+    node.SetEncoding(vtk.VTK_ENCODING_UTF_8)
+    node.SetText(json.dumps(results, indent=2, ensure_ascii=False))
+    node.SetAttribute(SEAL_ATTRIBUTE, _seal(results))
+
+
+def _seal(results: object) -> str:
+    text = json.dumps(results, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 def _set_provenance(node, results: dict) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mmpl.report.labels import label_of
 from mmpl.segments import SEGMENTS
 from mmpl_slicer.panel_state import ClassRow, Driver, LesionRow, ResultsState
 
@@ -79,7 +80,8 @@ def _drivers(terms, effect_text) -> tuple[Driver, ...]:
     largest = max((abs(term["effect"]) for term in shown), default=1.0)
     return tuple(
         Driver(
-            feature=term["feature"],
+            feature=label_of(term["feature"]),
+            column=term["feature"],
             value="" if term["value"] is None else f"{term['value']:.4g}",
             effect=effect_text(term["effect"]),
             share=term["effect"] / largest,

@@ -55,9 +55,19 @@ def mapping_in_force(segmentation_node) -> dict[str, int] | None:
     A segmentation without any segment needs no answer.
     """
     names = segment_names(segmentation_node)
-    answered = json.loads(segmentation_node.GetAttribute(MAPPING_ATTRIBUTE) or "{}")
-    given = {i: int(label) for i, label in answered.items() if i in names}
+    given = {i: label for i, label in _answered(segmentation_node).items() if i in names}
     known = {**mapping_by_name(segmentation_node), **given}
     if names and not known:
         return None
     return {i: label for i, label in known.items() if label != UNUSED}
+
+
+def _answered(segmentation_node) -> dict[str, int]:
+    """What the user said; what cannot be read counts as not said."""
+    try:
+        answered = json.loads(segmentation_node.GetAttribute(MAPPING_ATTRIBUTE) or "{}")
+    except ValueError:
+        return {}
+    if not isinstance(answered, dict):
+        return {}
+    return {i: label for i, label in answered.items() if label in (UNUSED, *SEGMENTS)}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import vtk
+from vtk.util.numpy_support import numpy_to_vtk
 
 import slicer
 
@@ -34,10 +36,9 @@ def find_or_add(scene, class_name: str, role: str, case_id: str, name: str):
 
 def number_column(title: str, values) -> vtk.vtkDoubleArray:
     """A column of numbers; None becomes NaN."""
-    column = vtk.vtkDoubleArray()
+    numbers = np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+    column = numpy_to_vtk(numbers, deep=True)
     column.SetName(title)
-    for value in values:
-        column.InsertNextValue(math.nan if value is None else float(value))
     return column
 
 

@@ -103,9 +103,13 @@ def geometry_of_node(node) -> Geometry:
 
     Raises
     ------
+    InputError
+        If the node holds no voxels.
     GeometryError
         If the node lies under a non-linear transform, or axes are not orthogonal.
     """
+    if node.GetImageData() is None:
+        raise InputError(f"volume {node.GetName()!r} holds no voxels: load the image again")
     local = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(local)
     matrix = LPS_TO_RAS @ to_world(node) @ array_from_vtk_matrix(local)

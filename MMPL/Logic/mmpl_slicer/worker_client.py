@@ -74,6 +74,7 @@ class WorkerClient:
         self._count = 0
         self.state = STOPPED
         self.missing: tuple[str, ...] = ()
+        self.problem_kind = self.problem = ""  # why it is CRASHED or UNFIT
         self._old_log = ""
         self.folder: Path | None = None
 
@@ -86,19 +87,18 @@ class WorkerClient:
             If the interpreter cannot be started.
         """
         self.stop()
-        self.folder = Path(tempfile.mkdtemp(prefix="mmpl-worker-"))
         logic = str(Path(mmpl.__file__).parents[1])
         paths = [logic, *filter(None, [self._environment.get("PYTHONPATH")])]
         environment = {**self._environment, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1"}
         try:
+            self.folder = Path(tempfile.mkdtemp(prefix="mmpl-worker-"))
             command = [self._python, "-m", "mmpl.worker", str(self.folder)]
             self._process = self._start(command, environment, self.folder / LOG_NAME)
         except OSError as error:
             self._remove_folder()
-            self.state = CRASHED
-            raise InputError(
-                f"the worker cannot be started with {self._python} ({error.strerror}): choose another Python"
-            ) from error
+            text = f"the worker cannot be started with {self._python} ({error.strerror}): choose another Python"
+            self.state, self.problem_kind, self.problem = CRASHED, CRASH, text
+            raise InputError(text) from error
         self.state = STARTING
 
     def stop(self) -> None:
@@ -125,6 +125,11 @@ class WorkerClient:
             self.ask("cancel")
 
     @property
+    def pid(self) -> int | None:
+        """Of the worker; None where none runs."""
+        return None if self._process is None else self._process.pid
+
+    @property
     def is_busy(self) -> bool:
         return bool(self._waiting)
 
@@ -135,16 +140,21 @@ class WorkerClient:
 
     def poll(self) -> None:
         """Hand out what has arrived since the last call, and notice a worker that has died."""
-        ended = self._process is None or self._process.exit_code is not None
-        for line in self._process.lines() if self._process else ():
+        process = self._process
+        ended = process is None or process.exit_code is not None
+        for line in process.lines() if process else ():
             self._hear(line)
+            if self._process is not process:  # whoever was told has stopped it
+                return
         if ended and self.state == UNFIT:
-            self._fail_all(SETUP, self._what_it_lacks())
+            self._fail_all(self.problem_kind, self.problem)
         elif ended and (self._waiting or self.state in (STARTING, READY)):
             self._crashed()
 
     def _hear(self, line: str) -> None:
-        message = json.loads(line)
+        message = _message(line)
+        if message is None:
+            return
         event, number = message.pop("event"), message.pop("id")
         if event == "ready":
             self.state = READY
@@ -167,10 +177,7 @@ class WorkerClient:
 
     def _unfit(self, missing: list[str]) -> None:
         self.state, self.missing = UNFIT, tuple(missing)
-        self._fail_all(SETUP, self._what_it_lacks())
-
-    def _what_it_lacks(self) -> str:
-        return f"{self._python} lacks {', '.join(self.missing)}: install them, or choose another Python."
+        self._fail_all(SETUP, f"{self._python} lacks {', '.join(missing)}: install them, or choose another Python.")
 
     def _crashed(self) -> None:
         code = self._process.exit_code if self._process else None
@@ -179,6 +186,7 @@ class WorkerClient:
         self._fail_all(CRASH, text + ": nothing you drew is lost; restart it to go on.")
 
     def _fail_all(self, kind: str, text: str) -> None:
+        self.problem_kind, self.problem = kind, text
         waiting, self._waiting = self._waiting, {}
         for callbacks in waiting.values():
             callbacks.error(kind, text)
@@ -188,3 +196,12 @@ class WorkerClient:
             # a virus scanner may hold a file; the system clears its folder for such things one day
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder = None
+
+
+def _message(line: str) -> dict | None:
+    """A line of the protocol; None for what another program prints."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) and {"event", "id"} <= set(message) else None

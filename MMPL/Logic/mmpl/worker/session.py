@@ -205,9 +205,9 @@ class Session:
         return with_clinical(self._prepared(), dict(arguments["clinical"]))
 
     def _deep_is_current(self) -> bool:
-        """Whether the networks' scores were read where the lesions are now."""
-        if self.outcome.deep is None:
-            return False
+        """Whether the networks' scores were read where the lesions are now; also where none are given."""
+        if not self.outcome.deep_is_kept:
+            return True
         on_roi = label_for_measurement(self.outcome.label_map, self._prepared().roi)
         moved = np.linalg.norm(np.subtract(outcome_centre(on_roi), self.outcome.deep.centre_zyx))  # voxels of 1 mm
         return bool(moved <= DEEP_MOVE_MM)

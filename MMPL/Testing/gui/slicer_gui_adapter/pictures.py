@@ -89,6 +89,8 @@ def grab(widget, path, width: int) -> Path:
     container.show()
     for _ in range(3):  # word-wrapped labels and hidden parts settle after the first layout
         QtWidgets.QApplication.processEvents()
+        for child in QtWidgets.QWidget.findChildren(widget, QtWidgets.QWidget):
+            QtWidgets.QWidget.updateGeometry(child)  # heights are those of the width it was last drawn at
         column.activate()
         height = column.totalHeightForWidth(width) if column.hasHeightForWidth() else column.totalSizeHint().height()
         container.setFixedHeight(max(1, height))

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import sys
 import time
 
-import numpy as np
 import pytest
 
-import slicer
 from mmpl.pipeline import assess
 from mmpl_slicer.bootstrap import start_scene
-from mmpl_slicer.case_record import MODEL
-from mmpl_slicer.contours import read_contours
 from mmpl_slicer.editing import SegmentEditor
-from mmpl_slicer.panel_state import EDITED, EMPTY, FAILED, MANUAL
+from mmpl_slicer.panel_state import EDITED
 from mmpl_slicer.panel_state import MODEL as FROM_MODEL
 from mmpl_slicer.presenter import Presenter
-from mmpl_slicer.scene_io import load_mrb, save_mrb
-from mmpl_slicer.segmentation import create_segmentation
 from mmpl_slicer.volumes import geometry_of_node, node_from_volume
 from mmpl_slicer.worker_client import WorkerClient
 

@@ -1,13 +1,9 @@
-"""From what the presenter knows to what the panel shows."""
+"""From what lies on the desk to what the panel shows."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from mmpl.errors import MMPLError
 from mmpl.segments import SEGMENTS
 from mmpl_slicer import contour_nodes
-from mmpl_slicer.case_record import MODEL
 from mmpl_slicer.panel_state import (
     BUSY,
     EDITED,
@@ -30,13 +26,13 @@ from mmpl_slicer.panel_state import (
 )
 from mmpl_slicer.panel_state import MODEL as FROM_MODEL
 from mmpl_slicer.patient_form import patient_state
+from mmpl_slicer.presenter.case_session import SAVE, SEGMENT, CaseSession
+from mmpl_slicer.presenter.desk import Desk
+from mmpl_slicer.presenter.saving import Saving
+from mmpl_slicer.presenter.segmenting import Segmenting
 from mmpl_slicer.results_nodes import chart_of
 from mmpl_slicer.results_text import class_row, lesion_rows, results_state
 from mmpl_slicer.segment_mapping import proposed_mapping, segment_names
-from mmpl_slicer.volumes import geometry_of_node
-
-if TYPE_CHECKING:
-    from mmpl_slicer.presenter import Presenter
 
 SUV_FIELDS = (
     ("weight_kg", "Weight", "kg"),
@@ -52,43 +48,48 @@ KEPT_NOTE = "Deep scores are those of the last full pass; they are refreshed onc
 
 
 class PanelView:
-    """Makes the PanelState of a presenter."""
+    """Makes the PanelState of what lies on the desk."""
 
-    def __init__(self, presenter: Presenter):
-        self.of = presenter
+    def __init__(self, desk: Desk, segmenting: Segmenting, saving: Saving):
+        self.desk, self.segmenting, self.saving = desk, segmenting, saving
+
+    @property
+    def case(self) -> CaseSession:
+        return self.desk.case
 
     def state(self) -> PanelState:
+        case = self.case
         return PanelState(
             inputs=self._inputs(),
             work=self._work(),
             contours=self._contours(),
             patient=self._patient(),
             results=self._results(),
-            save=SaveState(self.of.can_save, self.of.running == "save", self.of.saved_text, self.of.report_path),
-            message=self.of.message,
-            auto_update=self.of.auto_update,
+            save=SaveState(self.saving.is_possible, case.running == SAVE, case.saved_text, case.report_path),
+            message=self.desk.message,
+            auto_update=self.desk.auto_update,
         )
 
     def _inputs(self) -> InputsState:
-        of, report, card = self.of, self.of.report, self.of.card
+        desk, report, card = self.desk, self.case.report, self.desk.card
         return InputsState(
-            ct_id=_id(of.ct),
-            pet_id=_id(of.pet),
+            ct_id=_id(self.case.ct),
+            pet_id=_id(self.case.pet),
             lines=report.lines,
             usable=report.usable,
             can_swap=report.can_swap,
             can_use_anyway=bool(report.objection),
             suv_fields=self._suv_fields() if report.asks_for_suv else (),
-            bundle_path=of.bundle_path,
+            bundle_path=desk.bundle_path,
             bundle_title="" if card is None else f"{card.name} {card.version}",
             bundle_card=() if card is None else _card_lines(card),
-            bundle_problem=of.card_problem,
-            devices=tuple(_choice(one) for one in of.engine.devices) or (CPU,),
-            device=of.device or CPU.id,
+            bundle_problem=desk.card_problem,
+            devices=tuple(_choice(one) for one in desk.engine.devices) or (CPU,),
+            device=desk.device or CPU.id,
         )
 
     def _suv_fields(self) -> tuple[SuvField, ...]:
-        typed, found = self.of.data.suv, self.of.report.suv_found or {}
+        typed, found = self.case.data.suv, self.case.report.suv_found or {}
         return tuple(
             SuvField(
                 name,
@@ -101,19 +102,18 @@ class PanelView:
         )
 
     def _work(self) -> WorkState:
-        of = self.of
-        why_not = of.why_not_segment
+        running, engine, why_not = self.case.running, self.desk.engine, self.segmenting.why_not
         return WorkState(
             worker=self._worker(),
-            segmenting=of.running == "segment",
-            can_segment=not why_not and not of.running,
+            segmenting=running == SEGMENT,
+            can_segment=not why_not and not running,
             why_not=why_not,
             step=self._step(),
-            fraction=of.engine.fraction if of.engine.is_busy else None,
+            fraction=engine.fraction if engine.is_busy else None,
         )
 
     def _worker(self) -> str:
-        engine = self.of.engine
+        engine = self.desk.engine
         if engine.missing:
             return NEEDS_SETUP
         if engine.has_failed:
@@ -123,7 +123,7 @@ class PanelView:
         return BUSY if engine.is_busy else IDLE
 
     def _step(self) -> str:
-        engine = self.of.engine
+        engine = self.desk.engine
         if not engine.is_busy or not engine.step:
             return ""
         step = engine.step[0].upper() + engine.step[1:]
@@ -131,87 +131,85 @@ class PanelView:
         return step if left is None else f"{step}, {_duration(left)} left"
 
     def _contours(self) -> ContoursState:
-        of = self.of
-        model_node = None if of.record is None else of.record.get(MODEL)
-        figures = {} if of.results is None else of.results["lesions"]
+        case = self.case
+        figures = {} if case.results is None else case.results["lesions"]
         return ContoursState(
-            segmentation_id=_id(of.segmentation),
+            segmentation_id=_id(case.segmentation),
             classes=tuple(
                 class_row(label, figures.get(spec.name), self._origin(label), self._can_return(label))
                 for label, spec in SEGMENTS.items()
             ),
-            lesions=() if of.results is None else lesion_rows(of.results),
+            lesions=() if case.results is None else lesion_rows(case.results),
             question=self._question(),
             notes=self._notes(),
-            can_compare=model_node is not None and of.model is not None,
-            comparing=contour_nodes.is_shown(model_node) and of.running != "segment",
+            can_compare=case.model_node is not None and case.model is not None,
+            comparing=contour_nodes.is_shown(case.model_node) and case.running != SEGMENT,
         )
 
     def _origin(self, label: int) -> str:
-        of = self.of
-        digest = "" if of.contours is None else of.contours.digests.get(label, "")
-        models = "" if of.model is None else of.model.digests.get(label, "")
+        case = self.case
+        digest = "" if case.contours is None else case.contours.digests.get(label, "")
+        models = "" if case.model is None else case.model.digests.get(label, "")
         if digest and digest == models:
             return FROM_MODEL
         if not digest:
-            return EDITED if models and of.contours is not None else EMPTY
+            return EDITED if models and case.contours is not None else EMPTY
         return EDITED if models else MANUAL
 
     def _can_return(self, label: int) -> bool:
-        return self.of.model is not None and self.of.classes is not None and self._origin(label) in (EDITED, MANUAL)
+        case = self.case
+        return case.model is not None and case.classes is not None and self._origin(label) in (EDITED, MANUAL)
 
     def _question(self) -> tuple[SegmentRow, ...] | None:
-        node = self.of.segmentation
-        if node is None or self.of.classes is not None:
+        node = self.case.segmentation
+        if node is None or self.case.classes is not None:
             return None
         names, guess = segment_names(node), proposed_mapping(node)
         return tuple(SegmentRow(segment_id, names[segment_id], guess[segment_id]) for segment_id in names)
 
     def _notes(self) -> tuple[str, ...]:
-        of, contours, notes = self.of, self.of.contours, []
-        if of.running == "segment" and of.record is not None and contour_nodes.is_shown(of.record.get(MODEL)):
+        case, notes = self.case, []
+        if self.desk.is_previewing:
             notes.append("Preview: what the first of the models draws; the full result follows.")
-        if contours is None:
+        if case.contours is None:
             return tuple(notes)
-        if contours.overlap_voxels:
-            share = contours.overlap_voxels * geometry_of_node(of.ct).voxel_volume_ml
-            notes.append(f"GTVp and GTVn overlap by {share:.2f} mL, which count as GTVp.")
-        if contours.on_other_grid:
+        if case.contours.overlap_voxels:
+            notes.append(f"GTVp and GTVn overlap by {case.overlap_ml:.2f} mL, which count as GTVp.")
+        if case.contours.on_other_grid:
             notes.append("The segmentation lies on another grid than the CT: it is read there by nearest neighbour.")
-        unused = [name for i, name in segment_names(of.segmentation).items() if i not in of.classes]
+        unused = [name for i, name in segment_names(case.segmentation).items() if i not in case.classes]
         if unused:
             notes.append(f"Not used: {', '.join(unused)}.")
         return tuple(notes)
 
     def _patient(self) -> PatientState:
-        of = self.of
-        names = () if of.card is None else of.card.clinical
-        data = of.data
-        try:
-            return patient_state(of.case_id, names, data.clinical, data.what_if, data.hpv_as_known)
-        except MMPLError:  # a record of a later version's fields
-            return patient_state(of.case_id, names, {}, {}, False)
+        data, names = self.case.data, () if self.desk.card is None else self.desk.card.clinical
+        return patient_state(self.case.case_id, names, data.clinical, data.what_if, data.hpv_as_known)
 
     def _results(self) -> ResultsState:
-        of = self.of
-        if of.results is None:
-            return ResultsState(stale_text="Measuring..." if of.asked else "")
-        chart = chart_of(of.scene, of.results["case_id"])
+        case = self.case
+        if case.results is None:
+            return ResultsState(stale_text="Measuring..." if case.asked else "")
         return results_state(
-            of.results,
-            current=of.is_current,
+            case.results,
+            current=self.desk.is_current,
             stale_text=self._stale_text(),
-            chart_id=_id(chart),
-            deep_note=DEEP_NOTE if not of.data.deep_is_current else KEPT_NOTE if not of.deep_is_new else "",
+            chart_id=_id(chart_of(self.desk.scene, case.results["case_id"])),
+            deep_note=self._deep_note(),
         )
 
     def _stale_text(self) -> str:
-        of = self.of
-        if of.is_current:
+        case = self.case
+        if self.desk.is_current:
             return ""
-        if of.touched_at is not None or of.asked is not None:
-            return "Stale: updating..." if of.auto_update else "Stale: press Update"
+        if case.touched_at is not None or case.asked is not None:
+            return "Stale: updating..." if self.desk.auto_update else "Stale: press Update"
         return "Stale: press Update"
+
+    def _deep_note(self) -> str:
+        if not self.case.data.deep_is_current:
+            return DEEP_NOTE
+        return "" if self.case.deep_is_new else KEPT_NOTE
 
 
 def _card_lines(card) -> tuple[tuple[str, str], ...]:

@@ -1,0 +1,169 @@
+"""One case as long as it is chosen: its nodes, contours and results, and what is on its way for it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mmpl.io.suv import SuvInputs
+from mmpl_slicer.case_record import CT, MODEL, PET, SEGMENTATION, CaseData, CaseRecord, add_record
+from mmpl_slicer.contours import Contours
+from mmpl_slicer.input_check import InputReport
+from mmpl_slicer.volume_guess import patient_of
+
+SEGMENT, SAVE = "segment", "save"
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What results are of: results are current while their basis is what there is now.
+
+    Attributes
+    ----------
+    contours : fingerprint
+    clinical : (field, value) in force
+    hpv_as_known : RFS is given the HPV status on record
+    suv, pet_units : how the PET is read
+    model : name and version of the bundle
+    bundle_path : where it lies
+    images : how often PET or CT have changed since the case was chosen
+    """
+
+    contours: str
+    clinical: tuple
+    hpv_as_known: bool
+    suv: SuvInputs | None
+    pet_units: str | None
+    model: str
+    bundle_path: str
+    images: int
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what a scene can tell again when it is opened, on whatever machine."""
+        lasting = (self.contours, self.clinical, self.hpv_as_known, self.suv, self.pet_units, self.model)
+        return hashlib.blake2b(repr(lasting).encode(), digest_size=12).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A segmentation or a save on its way, and what there was before it; a run is itself only.
+
+    Attributes
+    ----------
+    kind : SEGMENT or SAVE
+    basis : what its results will be of, but for contours that it draws
+    contours, model : those of the user and those of the model when it began
+    """
+
+    kind: str
+    basis: Basis
+    contours: Contours | None = None
+    model: Contours | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A measurement on its way; it is itself only."""
+
+    basis: Basis
+
+
+@dataclass(eq=False)
+class CaseSession:
+    """The chosen case. Another choice makes a new one: what comes late for the old one finds it gone.
+
+    Attributes
+    ----------
+    ct, pet, segmentation : MRML nodes, None for none
+    report : the input check
+    record : what the scene remembers; None until something is worth a record, which ``loose`` then becomes
+    classes : segment ID -> label; None while the user must be asked
+    contours : as they were last read, None when they cannot be
+    overlap_ml : of GTVp and GTVn
+    model : what the model drew last
+    results, model_results : ``results.json`` of the contours, and of the model's own
+    run : what keeps the user waiting; measuring is no run
+    asked : the measurement on its way
+    measured : what the results are of, None where they came with the scene
+    kept : fingerprint of what the scene's results are of, "" for unknown
+    images : how often PET or CT have changed
+    touched_at, images_touched_at : when contours or images changed last and were not read since
+    deep_is_new : the networks have run on these very contours
+    """
+
+    ct: object = None
+    pet: object = None
+    loose: CaseData = field(default_factory=CaseData)
+    report: InputReport = field(default_factory=lambda: InputReport(()))
+    record: CaseRecord | None = None
+    segmentation: object = None
+    classes: dict[str, int] | None = field(default_factory=dict)
+    contours: Contours | None = None
+    overlap_ml: float = 0.0
+    model: Contours | None = None
+    results: dict | None = None
+    model_results: dict | None = None
+    run: Run | None = None
+    asked: Asked | None = None
+    measured: Basis | None = None
+    kept: str = ""
+    images: int = 0
+    touched_at: float | None = None
+    images_touched_at: float | None = None
+    deep_is_new: bool = True
+    saved_text: str = ""
+    report_path: str = ""
+
+    @property
+    def data(self) -> CaseData:
+        return self.loose if self.record is None else self.record.data
+
+    @property
+    def case_id(self) -> str:
+        return "" if self.record is None else self.record.case_id
+
+    @property
+    def running(self) -> str:
+        return "" if self.run is None else self.run.kind
+
+    @property
+    def has_both(self) -> bool:
+        return self.ct is not None and self.pet is not None
+
+    @property
+    def model_node(self):
+        """The segmentation that holds the model's own contours, None where there is none."""
+        return None if self.record is None else self.record.get(MODEL)
+
+    @property
+    def is_as_drawn(self) -> bool:
+        """Whether the contours are the model's own."""
+        return self.model is not None and self.contours is not None and self.model.digest == self.contours.digest
+
+    def change(self, change: Callable[[CaseData], object]) -> None:
+        """Change what is remembered, in the scene once there is a case."""
+        if self.has_both:
+            self.ensure_record()
+        change(self.data)
+        if self.record is not None:
+            self.record.save()
+
+    def ensure_record(self) -> CaseRecord:
+        """The case's record; made anew, as it was, where it was deleted."""
+        if self.record is not None and self.record.node.GetScene() is not None:
+            return self.record
+        case_id, data = self.case_id or patient_of(self.ct) or self.ct.GetName() or "case", self.data
+        self.record = add_record(self.ct.GetScene(), self.ct, self.pet, case_id, data)
+        self.record.set(SEGMENTATION, self.segmentation)
+        return self.record
+
+    def mend_record(self) -> None:
+        """Put a record that was deleted back into the scene."""
+        if self.record is not None and self.has_both and self.record.node.GetScene() is None:
+            self.ensure_record()
+
+    @classmethod
+    def of_record(cls, record: CaseRecord) -> CaseSession:
+        return cls(record.get(CT), record.get(PET), record=record)

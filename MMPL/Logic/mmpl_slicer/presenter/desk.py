@@ -1,0 +1,106 @@
+"""What the panel's sections share: scene, worker, the chosen case, and the sentence that is to be said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mmpl.bundle.peek import BundleCard
+from mmpl_slicer.case_record import MODEL
+from mmpl_slicer.engine_session import CaseSource, EngineSession
+from mmpl_slicer.input_check import Header
+from mmpl_slicer.live import Watch
+from mmpl_slicer.patient_form import normal_values
+from mmpl_slicer.presenter.case_session import Basis, CaseSession
+
+
+@dataclass(eq=False)
+class Desk:
+    """Mutable; every section holds the same one.
+
+    Attributes
+    ----------
+    clock : seconds, never backwards
+    header : gives a volume's DICOM values by keyword
+    save_undo : called before contours are replaced
+    case : the chosen one
+    bundle_path, device : as chosen, "" for the default
+    card : what the bundle says of itself, None where ``card_problem`` says why
+    message : one sentence that something went wrong, "" for none
+    """
+
+    scene: object
+    engine: EngineSession
+    clock: Callable[[], float]
+    header: Header
+    save_undo: Callable[[], None]
+    watch: Watch | None = None
+    case: CaseSession = field(default_factory=CaseSession)
+    bundle_path: str = ""
+    device: str = ""
+    card: BundleCard | None = None
+    card_problem: str = ""
+    auto_update: bool = True
+    message: str = ""
+
+    def say(self, text: str) -> None:
+        self.message = text
+
+    def say_problem(self, problem: Exception) -> None:
+        self.say(sentence(problem))
+
+    def watch_nodes(self) -> None:
+        case = self.case
+        self.watch.follow(case.ct, case.pet, case.segmentation)
+
+    @property
+    def basis(self) -> Basis:
+        """What results should be of, now."""
+        case, data = self.case, self.case.data
+        return Basis(
+            contours="" if case.contours is None else case.contours.digest,
+            clinical=tuple(sorted(normal_values(data.clinical_in_force).items())),
+            hpv_as_known=data.hpv_as_known,
+            suv=case.report.suv,
+            pet_units=case.report.pet_units,
+            model="" if self.card is None else f"{self.card.name} {self.card.version}",
+            bundle_path=self.bundle_path,
+            images=case.images,
+        )
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the results are those of the contours and values as they are."""
+        case = self.case
+        if case.results is None or case.touched_at is not None or case.contours is None:
+            return False
+        basis = self.basis
+        return case.measured == basis if case.measured is not None else case.kept == basis.fingerprint
+
+    @property
+    def is_previewing(self) -> bool:
+        """Whether what the first of the models draws is shown."""
+        node = self.case.model_node
+        display = None if node is None else node.GetDisplayNode()
+        return self.case.running == "segment" and display is not None and bool(display.GetVisibility())
+
+    def request(self, do: str, callbacks, **arguments) -> None:
+        """Ask the worker for something about the chosen case.
+
+        Raises
+        ------
+        MMPLError
+            If the worker cannot be started.
+        """
+        case = self.case
+        source = CaseSource(case.case_id, case.ct, case.pet, case.report.suv, case.report.pet_units)
+        self.engine.request(do, callbacks, (self.bundle_path, self.device), source, **arguments)
+
+    def set_model_node(self, node) -> None:
+        self.case.record.set(MODEL, node)
+
+
+def sentence(problem: Exception) -> str:
+    """An error's sentence with a capital and a full stop."""
+    text = " ".join(str(problem).split())
+    return text if not text else text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -1,0 +1,145 @@
+"""PET, CT, bundle and device: what is chosen, and whether it can be used."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from mmpl.bundle.peek import peek
+from mmpl.bundle.store import default_bundle_path
+from mmpl.errors import MMPLError
+from mmpl.io.suv import problem_with
+from mmpl_slicer.case_record import CT, PET, CaseData, find_orphan, find_record
+from mmpl_slicer.input_check import InputReport, check_inputs
+from mmpl_slicer.presenter.case_session import CaseSession
+from mmpl_slicer.presenter.desk import Desk, sentence
+from mmpl_slicer.presenter.measuring import Measuring
+from mmpl_slicer.presenter.scene import Scene
+from mmpl_slicer.presenter.segmenting import Segmenting
+from mmpl_slicer.volume_guess import guess_inputs
+
+
+class Inputs:
+    """The first section of the panel."""
+
+    def __init__(self, desk: Desk, segmenting: Segmenting, measuring: Measuring, scene: Scene):
+        self.desk, self.segmenting, self.measuring, self.scene = desk, segmenting, measuring, scene
+
+    def guess(self) -> None:
+        """Choose what the scene suggests, where nothing is chosen yet."""
+        if self.desk.case.ct is None and self.desk.case.pet is None:
+            self.choose(*guess_inputs(self.desk.scene))
+
+    def choose(self, ct, pet) -> None:
+        """Choose CT and PET, either of which may be None; the case that the scene remembers of them comes back."""
+        case = self.desk.case
+        if ct is case.ct and pet is case.pet:
+            return
+        self._leave(CaseSession(ct, pet, loose=_carried(case, ct, pet)))
+        self.check()
+        if ct is not None and pet is not None:
+            self._remember(ct, pet)
+        self.desk.watch_nodes()
+
+    def swap(self) -> None:
+        """CT and PET change places; what was typed for the two goes along."""
+        case = self.desk.case
+        if case.record is None or case.segmentation is not None:
+            self.choose(case.pet, case.ct)
+            return
+        case.record.set(CT, case.pet)
+        case.record.set(PET, case.ct)
+        self.choose(case.pet, case.ct)
+
+    def use_anyway(self) -> None:
+        """Overrule the input check's objection."""
+        case = self.desk.case
+        case.change(lambda data: setattr(data, "used_anyway", case.report.objection))
+        self.check()
+
+    def set_suv_field(self, name: str, value: float | None) -> None:
+        """Type weight, dose or time of the PET; None takes it back."""
+        problem = None if value is None else problem_with(name, value)
+        if problem:
+            self.desk.say(problem[0].upper() + problem[1:] + ".")
+            return
+        self.desk.case.change(lambda data: data.suv.__setitem__(name, value))
+        self.check()
+        self.measuring.if_out_of_date(only_if_running=True)
+
+    def choose_bundle(self, path: str) -> None:
+        """Choose a bundle's folder or zip, "" for the bundled demo model."""
+        if path != self.desk.bundle_path:
+            self.desk.bundle_path = path
+            self.open_card()
+            self.measuring.if_out_of_date(only_if_running=True)
+
+    def choose_device(self, device: str) -> None:
+        """Choose where the networks run, from the next request on."""
+        self.desk.device = device
+
+    def open_card(self) -> None:
+        """Read what the chosen bundle says of itself."""
+        desk = self.desk
+        desk.card, desk.card_problem = None, ""
+        try:
+            desk.card = peek(desk.bundle_path or default_bundle_path())
+        except MMPLError as problem:
+            desk.card_problem = sentence(problem)
+
+    def check(self) -> None:
+        """Look at the images again."""
+        case, data = self.desk.case, self.desk.case.data
+        case.report = InputReport(())
+        if case.ct is None and case.pet is None:
+            return
+        try:
+            case.report = check_inputs(
+                case.ct, case.pet, typed=data.suv, used_anyway=data.used_anyway, header=self.desk.header
+            )
+        except MMPLError as problem:
+            self.desk.say_problem(problem)
+
+    def images_settled(self) -> None:
+        """PET or CT have changed: they are checked, and contours are read on the CT's grid again."""
+        self.desk.case.images_touched_at = None
+        self.segmenting.abandon("PET or CT has changed: start again.")
+        self.check()
+        self.desk.case.touched_at = self.desk.clock()
+
+    def deleted(self, node) -> None:
+        """CT or PET has left the scene."""
+        case = self.desk.case
+        what, left = ("CT", CaseSession(pet=case.pet)) if node is case.ct else ("PET", CaseSession(case.ct))
+        kept = "" if case.segmentation is None else " Its segmentation stays in the scene."
+        self._leave(left)
+        self.check()
+        self.desk.watch_nodes()
+        self.desk.say(f"The {what} was deleted: choose another one.{kept}")
+
+    def _leave(self, new: CaseSession) -> None:
+        self.segmenting.abandon("")
+        self.desk.engine.cancel()
+        self.desk.case, self.desk.message = new, ""
+
+    def _remember(self, ct, pet) -> None:
+        record = find_record(self.desk.scene, ct, pet)
+        if record is not None:
+            self.scene.bring_back(record)
+        elif (orphan := find_orphan(self.desk.scene, ct, pet)) is not None:
+            orphan.set(CT, ct)
+            orphan.set(PET, pet)
+            orphan.data.measured = ""  # the results are of the image that was deleted
+            orphan.save()
+            self.scene.bring_back(orphan)
+        else:
+            return
+        self.check()  # with what was typed for this case
+        self.scene.results_come_back()
+        self.measuring.if_out_of_date(only_if_running=True)
+
+
+def _carried(case: CaseSession, ct, pet) -> CaseData:
+    """What was typed before images were chosen goes with the first that are; never from one patient to another."""
+    same = all(old in (None, new) for old, new in ((case.ct, ct), (case.pet, pet)))
+    swapped = case.record is None and (case.ct, case.pet) == (pet, ct)
+    return deepcopy(case.loose) if case.record is None and (same or swapped) else CaseData()

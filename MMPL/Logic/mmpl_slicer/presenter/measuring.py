@@ -1,0 +1,98 @@
+"""Results of the contours as they are: when they are asked for, and where they go."""
+
+from __future__ import annotations
+
+from mmpl.errors import MMPLError
+from mmpl_slicer.presenter.case_session import Asked, Basis, CaseSession
+from mmpl_slicer.presenter.desk import Desk, sentence
+from mmpl_slicer.results_nodes import update_results_nodes
+from mmpl_slicer.worker_client import Callbacks
+
+
+class Measuring:
+    """Asks for measurements and takes results in."""
+
+    def __init__(self, desk: Desk):
+        self.desk = desk
+
+    def if_out_of_date(self, *, only_if_running: bool = False, again: bool = False) -> None:
+        """Measure, unless the results are of what there is now or will be.
+
+        Parameters
+        ----------
+        only_if_running : do not start a worker for it
+        again : in any case, where it is possible; a worker that has failed is started anew for it
+        """
+        desk, case = self.desk, self.desk.case
+        if case.contours is None or not case.report.usable or desk.card is None or case.run is not None:
+            return
+        if not again and (desk.engine.is_down or (only_if_running and not desk.engine.is_running)):
+            return
+        if case.results is None and case.contours.is_empty:
+            return
+        basis = desk.basis
+        under_way = desk.is_current if case.asked is None else case.asked.basis == basis
+        if again or not under_way:
+            self._ask(basis)
+
+    def follow(self, *, only_if_running: bool = False) -> None:
+        """Measure if it is wanted after every change."""
+        if self.desk.auto_update:
+            self.if_out_of_date(only_if_running=only_if_running)
+
+    def _ask(self, basis: Basis, deep: str | None = None) -> None:
+        desk, case = self.desk, self.desk.case
+        case.ensure_record()
+        asked = case.asked = Asked(basis)
+        callbacks = Callbacks(
+            result=lambda told: self._measured(case, asked, told),
+            error=lambda _kind, text: self._failed(case, asked, text),
+            withdrawn=lambda: self._withdrawn(case, asked),
+        )
+        try:
+            desk.request(
+                "measure",
+                callbacks,
+                label_map=case.contours,
+                clinical=case.data.clinical_in_force,
+                hpv_as_known=case.data.hpv_as_known,
+                deep=deep,
+            )
+        except MMPLError as problem:
+            self._failed(case, asked, sentence(problem))
+
+    def _measured(self, case: CaseSession, asked: Asked, told: dict) -> None:
+        if case is not self.desk.case:
+            return
+        self._withdrawn(case, asked)
+        self.take(told, asked.basis)
+        moved = told["deep_is_kept"] and not told["deep_is_current"]
+        if moved and self.desk.is_current and case.run is None:
+            self._ask(asked.basis, deep="refresh")  # in the background; the next edit takes its place
+
+    def _failed(self, case: CaseSession, asked: Asked, text: str) -> None:
+        self._withdrawn(case, asked)
+        if case is self.desk.case:
+            self.desk.say(text)
+
+    def _withdrawn(self, case: CaseSession, asked: Asked) -> None:
+        if case.asked is asked:
+            case.asked = None
+
+    def take(self, told: dict, basis: Basis) -> None:
+        """Results of the chosen case, as the worker told them, go into the panel and the scene."""
+        desk, case = self.desk, self.desk.case
+        case.results, case.measured, case.kept = told["results"], basis, ""
+        case.deep_is_new = not told["deep_is_kept"]
+        desk.message = ""
+        record = case.ensure_record()
+        record.data.measured, record.data.deep_is_current = basis.fingerprint, told["deep_is_current"]
+        record.save()
+        changed = case.model_results is not None and not case.is_as_drawn
+        with desk.watch.paused():
+            update_results_nodes(
+                desk.scene,
+                case.results,
+                case.model_results if changed else None,
+                cohort=desk.card.cohort_survival if desk.card else None,
+            )

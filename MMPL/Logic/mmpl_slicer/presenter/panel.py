@@ -1,0 +1,385 @@
+"""The presenter: what a front end calls, section by section."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import slicer
+from mmpl_slicer.case_record import CT, PET
+from mmpl_slicer.engine_session import EngineSession
+from mmpl_slicer.input_check import Header, no_header
+from mmpl_slicer.live import Watch
+from mmpl_slicer.panel_state import PanelState
+from mmpl_slicer.presenter.contours import ContourWork
+from mmpl_slicer.presenter.desk import Desk
+from mmpl_slicer.presenter.inputs import Inputs
+from mmpl_slicer.presenter.measuring import Measuring
+from mmpl_slicer.presenter.patient import Patient
+from mmpl_slicer.presenter.saving import Saving
+from mmpl_slicer.presenter.scene import Scene
+from mmpl_slicer.presenter.segmenting import Segmenting
+from mmpl_slicer.presenter.view import PanelView
+from mmpl_slicer.volumes import ras_from_lps
+from mmpl_slicer.worker_client import WorkerClient, ignore
+
+SETTLE_S = 0.35  # an edit is read once nothing has happened for so long
+
+
+class Presenter:
+    """One panel on one scene.
+
+    Nothing here waits. A front end calls :meth:`tick` every few hundredths of a second from its own thread and shows
+    the state that ``listener`` is given; widgets, a browser and the tests are such front ends. A listener may call
+    back: it is then told again, once it has returned.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    make_client : makes a WorkerClient
+    listener : called with the new PanelState whenever it has changed
+    clock : seconds, never backwards
+    header : gives a volume's DICOM values by keyword, None where there are none
+    save_undo : called before contours are replaced: keeps the editor's state for undo
+    """
+
+    def __init__(
+        self,
+        scene,
+        make_client: Callable[[], WorkerClient] = WorkerClient,
+        *,
+        listener: Callable[[PanelState], None] = ignore,
+        clock: Callable[[], float] = time.monotonic,
+        header: Header = no_header,
+        save_undo: Callable[[], None] = ignore,
+    ):
+        self.listener = listener
+        self.engine = EngineSession(make_client, on_failure=lambda _kind, text: self.desk.say(text))
+        self.desk = Desk(scene, self.engine, clock, header, save_undo)
+        self._contours = ContourWork(self.desk)
+        self._measuring = Measuring(self.desk)
+        self._segmenting = Segmenting(self.desk, self._contours, self._measuring)
+        self._saving = Saving(self.desk, self._contours, self._measuring, self._segmenting)
+        self._patient = Patient(self.desk, self._measuring)
+        self._scene = Scene(self.desk, self._contours)
+        self._inputs = Inputs(self.desk, self._segmenting, self._measuring, self._scene)
+        self._view = PanelView(self.desk, self._segmenting, self._saving)
+        self.desk.watch = Watch(
+            scene,
+            on_contours=self._on_contours,
+            on_images=self._on_images,
+            on_gone=self._on_gone,
+            on_close=self.close_scene,
+            on_import=self._scene.imported,
+        )
+        self.state = self._told = PanelState()
+        self._telling = False
+        self._inputs.open_card()
+        self.publish()
+
+    # --- the front end's clock -------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Hand over, listen, and read contours that have come to rest. Called often; never waits."""
+        self.engine.turn()
+        case = self.desk.case
+        case.mend_record()
+        if self._is_over(case.images_touched_at):
+            self._inputs.images_settled()
+            self._contours.read()
+            self._measuring.follow()
+        elif self._is_over(case.touched_at):
+            self._contours.read()
+            self._measuring.follow()
+        self.publish()
+
+    def _is_over(self, touched_at: float | None) -> bool:
+        return touched_at is not None and self.desk.clock() - touched_at >= SETTLE_S
+
+    def publish(self) -> None:
+        """Tell the listener, if there is anything new; a listener that calls back is told after it has returned."""
+        self.state = self._view.state()
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            while self.state != self._told:
+                self._told = self.state
+                self.listener(self.state)
+        finally:
+            self._telling = False
+
+    # --- what a front end may read ---------------------------------------------------------------
+
+    @property
+    def scene(self):
+        return self.desk.scene
+
+    @property
+    def watch(self) -> Watch:
+        return self.desk.watch
+
+    @property
+    def ct(self):
+        return self.desk.case.ct
+
+    @property
+    def pet(self):
+        return self.desk.case.pet
+
+    @property
+    def segmentation(self):
+        return self.desk.case.segmentation
+
+    @property
+    def contours(self):
+        """What is contoured, as :class:`~mmpl_slicer.contours.Contours`; None when it cannot be read."""
+        return self.desk.case.contours
+
+    @property
+    def model(self):
+        """What the model drew last; None before that."""
+        return self.desk.case.model
+
+    @property
+    def results(self) -> dict | None:
+        """``results.json`` of the contours that were measured last."""
+        return self.desk.case.results
+
+    @property
+    def model_results(self) -> dict | None:
+        return self.desk.case.model_results
+
+    @property
+    def record(self):
+        return self.desk.case.record
+
+    @property
+    def data(self):
+        """What is remembered of the case beside its nodes."""
+        return self.desk.case.data
+
+    @property
+    def case_id(self) -> str:
+        return self.desk.case.case_id
+
+    @property
+    def report(self):
+        return self.desk.case.report
+
+    @property
+    def running(self) -> str:
+        """ "segment", "save" or ""; measuring is no run: it never keeps the user from anything."""
+        return self.desk.case.running
+
+    @property
+    def is_current(self) -> bool:
+        return self.desk.is_current
+
+    @property
+    def auto_update(self) -> bool:
+        return self.desk.auto_update
+
+    @property
+    def message(self) -> str:
+        return self.desk.message
+
+    @property
+    def bundle_path(self) -> str:
+        return self.desk.bundle_path
+
+    @property
+    def device(self) -> str:
+        return self.desk.device
+
+    @property
+    def save_undo(self) -> Callable[[], None]:
+        return self.desk.save_undo
+
+    @save_undo.setter
+    def save_undo(self, save_undo: Callable[[], None]) -> None:
+        self.desk.save_undo = save_undo
+
+    # --- inputs ----------------------------------------------------------------------------------
+
+    def guess_inputs(self) -> None:
+        """Choose what the scene suggests, where nothing is chosen yet."""
+        self._inputs.guess()
+        self.publish()
+
+    def choose_inputs(self, ct, pet) -> None:
+        """Choose CT and PET (either may be None); the case that the scene remembers of them comes back."""
+        self._inputs.choose(ct, pet)
+        self.publish()
+
+    def swap_inputs(self) -> None:
+        self._inputs.swap()
+        self.publish()
+
+    def use_anyway(self) -> None:
+        """Overrule the input check's objection."""
+        self._inputs.use_anyway()
+        self.publish()
+
+    def set_suv_field(self, name: str, value: float | None) -> None:
+        """Type weight, dose or time of the PET; None takes it back."""
+        self._inputs.set_suv_field(name, value)
+        self.publish()
+
+    def choose_bundle(self, path: str) -> None:
+        """Choose a bundle's folder or zip, "" for the bundled demo model."""
+        self._inputs.choose_bundle(path)
+        self.publish()
+
+    def choose_device(self, device: str) -> None:
+        """Choose where the networks run, from the next request on."""
+        self._inputs.choose_device(device)
+        self.publish()
+
+    # --- segmentation ----------------------------------------------------------------------------
+
+    def segment(self) -> None:
+        """Draw contours; a preview comes first."""
+        self._inputs.check()
+        self._segmenting.start()
+        self.publish()
+
+    def cancel(self) -> None:
+        """Stop what runs; contours and results stay as they are."""
+        if self.running or self.engine.is_busy:
+            self.engine.cancel()
+        self.publish()
+
+    def restart_worker(self) -> None:
+        """Start anew after a crash; the next request opens bundle and case again."""
+        self._segmenting.abandon("")
+        self.engine.stop()
+        self.desk.message, self.desk.case.asked = "", None
+        self._contours.touched()  # measured again once the contours are read
+        self.publish()
+
+    # --- contours --------------------------------------------------------------------------------
+
+    def choose_segmentation(self, node) -> None:
+        """Choose the segmentation that is edited and measured; None for none."""
+        self._contours.choose(node)
+        self._measuring.if_out_of_date(only_if_running=True)
+        self.publish()
+
+    def name_segments(self, labels: dict[str, int]) -> None:
+        """Answer which segment is which class (label, 0 for unused); asked once a segmentation."""
+        self._contours.name_segments(labels)
+        self._measuring.if_out_of_date(only_if_running=True)
+        self.publish()
+
+    def jump_to(self, centre_lps) -> None:
+        """Centre all slice views on a point (LPS mm)."""
+        slicer.vtkMRMLSliceNode.JumpAllSlices(
+            self.scene, *ras_from_lps(centre_lps), slicer.vtkMRMLSliceNode.CenteredJumpSlice
+        )
+
+    def compare(self, shown: bool) -> None:
+        """Show or hide the model's contours beside the edited ones."""
+        self._contours.compare(shown)
+        self.publish()
+
+    def return_to_model(self, label: int) -> None:
+        """Take one class back to the model's contour; the editor's undo brings the other one back."""
+        self._contours.return_to_model(label)
+        self.publish()
+
+    # --- patient ---------------------------------------------------------------------------------
+
+    def set_clinical(self, name: str, value: object) -> None:
+        """Try a value, None for Unknown; the record keeps its own until :meth:`keep_clinical`."""
+        self._patient.set(name, value)
+        self.publish()
+
+    def reset_clinical(self) -> None:
+        """Take every tried value back."""
+        self._patient.reset()
+        self.publish()
+
+    def keep_clinical(self) -> None:
+        """Make the tried values the record."""
+        self._patient.keep()
+        self.publish()
+
+    def load_clinical(self, path: str) -> None:
+        """Take the record from a JSON file."""
+        self._patient.load(path)
+        self.publish()
+
+    def set_hpv_as_known(self, on: bool) -> None:
+        """Show RFS as if HPV were what the record says."""
+        self._patient.set_hpv_as_known(on)
+        self.publish()
+
+    # --- results ---------------------------------------------------------------------------------
+
+    def set_auto_update(self, on: bool) -> None:
+        self.desk.auto_update = on
+        self._measuring.follow(only_if_running=True)
+        self.publish()
+
+    def update_now(self) -> None:
+        """Measure the contours as they are."""
+        self._contours.read()
+        self._measuring.if_out_of_date(again=True)
+        self.publish()
+
+    @property
+    def can_save(self) -> bool:
+        return self._saving.is_possible
+
+    def save(self, folder: str, with_scene: bool = False) -> None:
+        """Write masks, results, features and report into a folder; numbers are measured anew with the networks."""
+        self._saving.start(folder, with_scene)
+        self.publish()
+
+    def dismiss_message(self) -> None:
+        self.say("")
+
+    def say(self, text: str) -> None:
+        """Show a sentence of the front end's own, such as what an installation ended with."""
+        self.desk.say(text)
+        self.publish()
+
+    # --- the scene -------------------------------------------------------------------------------
+
+    def restore(self) -> None:
+        """After a scene was opened: show the case that it was last left with."""
+        if self.ct is None and self.pet is None:
+            last = self._scene.last_case()
+            if last is not None:
+                self._inputs.choose(last.get(CT), last.get(PET))
+        self.publish()
+
+    def close_scene(self) -> None:
+        """Before the scene goes: stop the worker, let go of every node."""
+        self._scene.close()
+        self.publish()
+
+    def close(self) -> None:
+        """Before the panel goes."""
+        self.engine.stop()
+        self.watch.close()
+
+    def _on_contours(self) -> None:
+        self._contours.touched()
+        self.publish()
+
+    def _on_images(self) -> None:
+        case = self.desk.case
+        case.images_touched_at = self.desk.clock()
+        case.images += 1
+        case.kept = ""
+        self.publish()
+
+    def _on_gone(self, node) -> None:
+        """A node that is used was deleted."""
+        if node is self.segmentation:
+            self._scene.segmentation_deleted()
+        else:
+            self._inputs.deleted(node)
+        self.publish()

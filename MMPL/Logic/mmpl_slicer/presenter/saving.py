@@ -1,0 +1,67 @@
+"""Save: the files of ``assess``, measured anew with the networks, and the scene beside them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from mmpl.errors import MMPLError
+from mmpl_slicer.presenter.case_session import SAVE, CaseSession, Run
+from mmpl_slicer.presenter.contours import ContourWork
+from mmpl_slicer.presenter.desk import Desk
+from mmpl_slicer.presenter.measuring import Measuring
+from mmpl_slicer.presenter.segmenting import Segmenting
+from mmpl_slicer.scene_io import save_mrb
+
+SCENE_FILE = "scene.mrb"
+
+
+class Saving:
+    """Has the worker write the results, and writes the scene."""
+
+    def __init__(self, desk: Desk, contours: ContourWork, measuring: Measuring, segmenting: Segmenting):
+        self.desk, self.contours, self.measuring, self.segmenting = desk, contours, measuring, segmenting
+
+    @property
+    def is_possible(self) -> bool:
+        case = self.desk.case
+        return case.contours is not None and case.report.usable and case.run is None
+
+    def start(self, folder: str, with_scene: bool) -> None:
+        """Write masks, results, features and report into a folder."""
+        desk, case = self.desk, self.desk.case
+        if case.run is None:
+            self.contours.read()
+        if not self.is_possible:
+            desk.say("There is nothing to save yet: segment, or choose a segmentation.")
+            return
+        if not folder:
+            desk.say("Choose a folder to save to.")
+            return
+        case.saved_text, case.report_path, desk.message = "", "", ""
+        case.ensure_record()
+        run = case.run = Run(SAVE, replace(desk.basis, hpv_as_known=False))
+        arguments = {"label_map": case.contours, "clinical": case.data.clinical_in_force, "out": str(folder)}
+        if case.model is not None and not case.is_as_drawn:
+            arguments["model_label_map"] = case.model
+
+        def saved(case: CaseSession, run: Run, told: dict) -> None:
+            self._saved(case, run, told, with_scene)
+
+        self.segmenting.ask(run, self.segmenting.callbacks(case, run, saved), **arguments)
+
+    def _saved(self, case: CaseSession, run: Run, told: dict, with_scene: bool) -> None:
+        case.run = None
+        self.measuring.take(told, run.basis)
+        case.saved_text, case.report_path = f"Saved to {told['out']}", told["report"]
+        if with_scene:
+            self._save_scene(case, Path(told["out"]))
+        self.measuring.follow()  # a what-if that is not saved comes back, and what was edited meanwhile
+
+    def _save_scene(self, case: CaseSession, folder: Path) -> None:
+        try:
+            save_mrb(self.desk.scene, folder / SCENE_FILE)
+        except MMPLError as problem:
+            self.desk.say_problem(problem)
+        else:
+            case.saved_text += ", with the scene"

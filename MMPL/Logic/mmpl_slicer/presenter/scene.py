@@ -1,0 +1,61 @@
+"""Scenes come and go: a case comes back from its record, and all of it is let go before the scene closes."""
+
+from __future__ import annotations
+
+from mmpl.errors import MMPLError
+from mmpl_slicer import contour_nodes
+from mmpl_slicer.case_record import CT, PET, SEGMENTATION, CaseRecord, records
+from mmpl_slicer.patient_form import without_unusable
+from mmpl_slicer.presenter.case_session import CaseSession
+from mmpl_slicer.presenter.contours import ContourWork
+from mmpl_slicer.presenter.desk import Desk
+from mmpl_slicer.results_nodes import MODEL_RESULTS_ROLE, results_from_scene
+from mmpl_slicer.separate_cases import separate_cases
+
+
+class Scene:
+    """What a scene remembers, brought back; and what it forgets."""
+
+    def __init__(self, desk: Desk, contours: ContourWork):
+        self.desk, self.contours = desk, contours
+
+    def last_case(self) -> CaseRecord | None:
+        """The case that was chosen last, None where the scene holds none with both images."""
+        known = [record for record in records(self.desk.scene) if record.get(CT) and record.get(PET)]
+        return max(known, key=lambda record: record.data.turn, default=None)
+
+    def bring_back(self, record: CaseRecord) -> None:
+        """Everything that the scene knows of a case, but its results."""
+        desk, case = self.desk, self.desk.case
+        case.record = record
+        record.data.clinical, dropped = without_unusable(record.data.clinical)
+        record.data.what_if, more = without_unusable(record.data.what_if)
+        if dropped or more:
+            desk.say(f"Left out of the clinical record, since unknown here: {', '.join(sorted({*dropped, *more}))}.")
+        record.take_turn(desk.scene)
+        try:
+            case.model = contour_nodes.model_contours(case.model_node, case.ct)
+        except MMPLError as problem:
+            desk.say_problem(problem)
+        self.contours.use(record.get(SEGMENTATION))
+
+    def results_come_back(self) -> None:
+        """The case's results, where nobody has changed them; current if all that they are of is as it was."""
+        case = self.desk.case
+        case.results = results_from_scene(self.desk.scene, case.case_id)
+        case.model_results = results_from_scene(self.desk.scene, case.case_id, MODEL_RESULTS_ROLE)
+        case.kept = case.data.measured
+
+    def imported(self) -> None:
+        """Another scene was added to this one, perhaps with a case of the same name."""
+        separate_cases(self.desk.scene)
+
+    def close(self) -> None:
+        """The scene goes: stop the worker, let go of every node."""
+        self.desk.engine.stop()
+        self.desk.watch.stop()
+        self.desk.case, self.desk.message = CaseSession(), ""
+
+    def segmentation_deleted(self) -> None:
+        self.contours.use(None)
+        self.desk.say("The segmentation was deleted: choose another one, or press Segment.")

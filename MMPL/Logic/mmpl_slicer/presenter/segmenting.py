@@ -1,0 +1,158 @@
+"""Segment: a preview, then the model's contours where they are edited, and beside them a copy that nobody edits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mmpl.errors import MMPLError
+from mmpl_slicer import contour_nodes
+from mmpl_slicer.case_record import SEGMENTATION
+from mmpl_slicer.contours import Contours
+from mmpl_slicer.engine_session import read_contours_file
+from mmpl_slicer.presenter.case_session import SAVE, SEGMENT, CaseSession, Run
+from mmpl_slicer.presenter.contours import ContourWork
+from mmpl_slicer.presenter.desk import Desk, sentence
+from mmpl_slicer.presenter.measuring import Measuring
+from mmpl_slicer.results_nodes import MODEL_RESULTS_ROLE, keep_results
+from mmpl_slicer.volumes import geometry_of_node
+from mmpl_slicer.worker_client import Callbacks
+
+CANCELLED = "Cancelled; contours and results are as they were."
+
+
+class Segmenting:
+    """Starts a segmentation and places what comes of it."""
+
+    def __init__(self, desk: Desk, contours: ContourWork, measuring: Measuring):
+        self.desk, self.contours, self.measuring = desk, contours, measuring
+
+    @property
+    def why_not(self) -> str:
+        """What is missing before Segment can run, "" for nothing."""
+        desk, case = self.desk, self.desk.case
+        if desk.card is None:
+            return desk.card_problem
+        if not case.report.usable:
+            return "See the inputs above." if case.report.lines else "Choose PET and CT first."
+        return "Saving; one moment." if case.running == SAVE else ""
+
+    def start(self) -> None:
+        """Draw contours; a preview comes first."""
+        desk, case = self.desk, self.desk.case
+        if self.why_not or case.run is not None:
+            desk.say(self.why_not or "Segmentation is running already.")
+            return
+        desk.message = ""
+        case.ensure_record()
+        run = case.run = Run(SEGMENT, replace(desk.basis, hpv_as_known=False), case.contours, case.model)
+        callbacks = self.callbacks(case, run, self._segmented, self._previewed)
+        self.ask(run, callbacks, preview=True, clinical=case.data.clinical_in_force)
+
+    def ask(self, run: Run, callbacks: Callbacks, **arguments) -> None:
+        """Send what a run asks for."""
+        try:
+            self.desk.request(run.kind, callbacks, **arguments)
+        except MMPLError as problem:
+            self.end(self.desk.case, run, sentence(problem))
+
+    def callbacks(self, case: CaseSession, run: Run, result, partial=None) -> Callbacks:
+        """Hear of a run as long as it is the one that is waited for, and end it by any error."""
+
+        def heard(then):
+            def call(told: dict) -> None:
+                if case is not self.desk.case or case.run is not run:
+                    return
+                try:
+                    then(case, run, told)
+                except MMPLError as problem:
+                    self.end(case, run, sentence(problem))
+
+            return call
+
+        return Callbacks(
+            result=heard(result),
+            partial=heard(partial or (lambda *_: None)),
+            error=lambda _kind, text: self.end(case, run, text),
+            withdrawn=lambda: self.end(case, run, CANCELLED),
+        )
+
+    def abandon(self, text: str) -> None:
+        """End what runs without waiting for the worker to say so."""
+        case = self.desk.case
+        if case.run is not None:
+            self.desk.engine.cancel()
+            self.end(case, case.run, text)
+
+    def end(self, case: CaseSession, run: Run, text: str) -> None:
+        """A run came to nothing: all is as it was before it, and what was edited meanwhile is measured."""
+        if case.run is not run:
+            return
+        case.run = None
+        if run.kind == SEGMENT:
+            self._take_back_preview(case, run)
+        if case is self.desk.case:
+            if text:
+                self.desk.say(text)
+                self.measuring.follow(only_if_running=True)
+
+    def _take_back_preview(self, case: CaseSession, run: Run) -> None:
+        node = case.model_node
+        if node is None:
+            return
+        if run.model is None:
+            self.desk.scene.RemoveNode(node)
+            return
+        contour_nodes.show(node, False)
+        try:
+            contour_nodes.set_contours(node, run.model, geometry_of_node(case.ct))
+        except MMPLError:  # the CT cannot be used any more, which the input check says; nor can the preview
+            self.desk.scene.RemoveNode(node)
+
+    def _previewed(self, _case: CaseSession, _run: Run, told: dict) -> None:
+        self._draw_model(self._read(told))
+        contour_nodes.show(self.desk.case.model_node, True)
+
+    def _segmented(self, case: CaseSession, run: Run, told: dict) -> None:
+        drawn = self._read(told)
+        self._draw_model(drawn)
+        contour_nodes.show(case.model_node, False)
+        self._place(case, run, drawn)
+        case.run = None
+        case.model, case.model_results = drawn, told["results"]
+        case.data.model_digests = dict(drawn.digests)
+        case.data.model_name = self.desk.card.name if self.desk.card else ""
+        keep_results(self.desk.scene, told["results"], MODEL_RESULTS_ROLE)
+        self.measuring.take(told, replace(run.basis, contours=drawn.digest))
+        self.measuring.if_out_of_date()  # what was tried meanwhile
+
+    def _place(self, case: CaseSession, run: Run, drawn: Contours) -> None:
+        """The model's contours where they are edited: in place of untouched ones, else in a new segmentation."""
+        node, grid = case.segmentation, geometry_of_node(case.ct)
+        in_place = contour_nodes.is_ours(node) and self._is_untouched(node, run)
+        with self.desk.watch.paused():
+            if in_place:
+                self.desk.save_undo()
+            else:
+                node = contour_nodes.add_segmentation(self.desk.scene, case.ct, case.case_id)
+            contour_nodes.set_contours(node, drawn, grid)
+        case.record.set(SEGMENTATION, node)
+        self.contours.use(node)
+
+    def _is_untouched(self, node, run: Run) -> bool:
+        """Whether a segmentation holds nothing, or just what an earlier run drew there."""
+        try:
+            now = self.contours.read_from(node)
+        except MMPLError:  # under a transform that cannot be undone: someone has put it there
+            return False
+        if now is None or now.is_empty:
+            return now is not None
+        return run.model is not None and now.digest == run.model.digest
+
+    def _draw_model(self, drawn: Contours) -> None:
+        case = self.desk.case
+        node = contour_nodes.model_node(self.desk.scene, case.ct, case.case_id, case.model_node)
+        self.desk.set_model_node(node)
+        contour_nodes.set_contours(node, drawn, geometry_of_node(case.ct))
+
+    def _read(self, told: dict) -> Contours:
+        return read_contours_file(self.desk.engine.folder, told["label_map"], geometry_of_node(self.desk.case.ct))

@@ -1,0 +1,36 @@
+"""Cases of one name, kept apart: a scene that is added to another may bring a case whose name is taken there."""
+
+from __future__ import annotations
+
+import slicer
+from mmpl_slicer.case_record import CaseRecord, records, unique_case_id
+from mmpl_slicer.results_nodes import results_of_node, write_results
+from mmpl_slicer.table_nodes import CASE_ATTRIBUTE
+
+
+def separate_cases(scene) -> None:
+    """Give a case whose name an earlier one has a name of its own, and all of its nodes with it.
+
+    A case's record is made before its other nodes, and an added scene comes last: what stands after the second record
+    of a name belongs to that one.
+    """
+    taken: set[str] = set()
+    for record in records(scene):
+        case_id = record.case_id
+        if case_id in taken:
+            unique = unique_case_id(case_id, taken | {other.case_id for other in records(scene)})
+            _rename(scene, record, case_id, unique)
+            case_id = unique
+        taken.add(case_id)
+
+
+def _rename(scene, record: CaseRecord, old: str, new: str) -> None:
+    nodes = slicer.util.getNodesByClass("vtkMRMLNode", scene)
+    after = nodes[nodes.index(record.node) :]
+    for node in after:
+        if node.GetAttribute(CASE_ATTRIBUTE) != old:
+            continue
+        node.SetAttribute(CASE_ATTRIBUTE, new)
+        if node.IsA("vtkMRMLTextNode") and (results := results_of_node(node)) is not None:
+            write_results(node, {**results, "case_id": new})
+    record.rename(new)
