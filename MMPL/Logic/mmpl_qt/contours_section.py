@@ -40,7 +40,7 @@ class ContoursSection:
             ui.compareButton.setChecked(state.comparing)
         ui.compareButton.setEnabled(state.can_compare)
         show_text(ui.contourNotes, paragraphs(colored(note, ORANGE) for note in state.notes))
-        ui.editorBox.setVisible(bool(state.segmentation_id) and state.question is None)
+        ui.editorSection.setVisible(bool(state.segmentation_id) and state.question is None)
 
     def _render_classes(self, state: ContoursState) -> None:
         table, origins = self.ui.classTable, _origins()

@@ -45,19 +45,16 @@ class Editor:
         if not self.active:
             self.widget.installKeyboardShortcuts()
             self.active = True
+        if self.shown[0] is not None:
+            self.widget.updateWidgetFromMRML()
 
     def leave(self) -> None:
-        """Another module is in front."""
+        """Another module is in front. The views are listened to again with the next effect that is chosen."""
         self.widget.setActiveEffect(None)
         if self.active:
             self.widget.uninstallKeyboardShortcuts()
             self.active = False
         self.widget.removeViewObservations()
-
-    def come_back(self) -> None:
-        """After :meth:`leave`: the views are listened to again."""
-        self.widget.setupViewObservations()
-        self.enter()
 
     def let_go(self) -> None:
         """Before the scene goes."""

@@ -80,8 +80,7 @@ def segment_correct_undo_save(test) -> None:
     settle(test, widget)
     assert presenter.results["rfs"]["risk"] == first["rfs"]["risk"]
 
-    if presenter.state.contours.lesions:
-        widget.ui.lesionTable.cellClicked.emit(0, 0)
+    presenter.jump_to(presenter.state.contours.lesions[0].centre_lps)
     with tempfile.TemporaryDirectory(prefix="MMPL ü ") as folder:
         presenter.save(str(Path(folder, "out")))
         wait(test, widget, lambda: not presenter.running)
