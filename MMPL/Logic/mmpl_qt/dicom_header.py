@@ -44,12 +44,17 @@ def header_of(node) -> Mapping[str, object] | None:
 def _header(files: tuple[str, ...]) -> Mapping[str, object] | None:
     import pydicom
 
-    headers = [_values(pydicom.dcmread(file, stop_before_pixels=True)) for file in files]
+    return earliest_header([pydicom.dcmread(file, stop_before_pixels=True) for file in files])
+
+
+def earliest_header(datasets) -> Mapping[str, object] | None:
+    """The values of the image that was acquired first; objects of a series that are no images do not count."""
+    headers = [one for one in map(header_values, datasets) if "Units" in one]
     moments = ("AcquisitionDate", "AcquisitionTime")
     return min(headers, key=lambda one: tuple(str(one.get(key, "")) for key in moments)) if headers else None
 
 
-def _values(dataset) -> dict[str, object]:
+def header_values(dataset) -> dict[str, object]:
     found = {name: _plain(dataset.get(name)) for name in KEYWORDS}
     tracers = dataset.get("RadiopharmaceuticalInformationSequence")
     if tracers:
@@ -60,4 +65,4 @@ def _values(dataset) -> dict[str, object]:
 def _plain(value) -> object:
     if value is None or isinstance(value, int | float | str):
         return value
-    return [str(one) for one in value] if hasattr(value, "__iter__") else str(value)
+    return "\\".join(map(str, value)) if hasattr(value, "__iter__") else str(value)

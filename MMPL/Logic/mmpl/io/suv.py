@@ -335,7 +335,7 @@ def _corrections(header: Mapping) -> list[str]:
     if not listed:
         return []
     done = {str(v).strip().upper() for v in (listed.split("\\") if isinstance(listed, str) else listed)}
-    lacking = [words for code, words in (("ATTN", "attenuation"), ("DECAY", "decay")) if code not in done]
+    lacking = [words for code, words in (("ATTN", "attenuation"), ("DECY", "decay")) if code not in done]
     return [f"The header does not list a correction for {words}: SUV would be wrong without it." for words in lacking]
 
 

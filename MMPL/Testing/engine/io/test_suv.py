@@ -369,11 +369,11 @@ def test_counts_are_said_to_be_beyond_conversion():
     assert "cannot be made SUV" in note
 
 
-@pytest.mark.parametrize("listed", ["DECY\\RADL\\DECAY", ["DECAY", "RAN"]])
+@pytest.mark.parametrize("listed", ["DECY\\RADL\\DECY", ["DECY", "RAN"]])
 def test_a_lacking_correction_is_doubted(listed):
     _, (note,) = inputs_from_header(a_header(CorrectedImage=listed))
     assert "attenuation" in note
-    assert inputs_from_header(a_header(CorrectedImage=["ATTN", "DECAY"]))[1] == []
+    assert inputs_from_header(a_header(CorrectedImage=["ATTN", "DECY"]))[1] == []
 
 
 def test_an_empty_header_names_everything():
