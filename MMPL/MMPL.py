@@ -94,6 +94,7 @@ class MMPLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartImport)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self.initializeParameterNode()
 
@@ -125,6 +126,9 @@ class MMPLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneEndClose(self, caller, event):
         self.initializeParameterNode()
+
+    def onSceneStartImport(self, caller, event):
+        self.setParameterNode(None)  # nodes come one by one, and their voxels later: nothing is chosen meanwhile
 
     def onSceneEndImport(self, caller, event):
         self.initializeParameterNode()

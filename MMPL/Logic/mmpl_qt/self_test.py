@@ -25,7 +25,7 @@ def import_brings_no_networks(test) -> None:
     """Loading the module imports neither torch nor monai into Slicer."""
     widget_of_module()
     loaded = {name for name in ("torch", "monai", "numba") if name in sys.modules}
-    assert loaded == set(sys.modules["MMPL"].LOADED_BEFORE)
+    assert loaded == set(sys.modules[type(test).__module__].LOADED_BEFORE)
 
 
 def panel_guesses_and_checks_the_inputs(test) -> None:

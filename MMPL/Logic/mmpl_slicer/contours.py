@@ -23,7 +23,7 @@ from mmpl_slicer.volumes import LPS_TO_RAS, array_from_vtk_matrix
 Box = tuple[slice, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contours:
     """A label map as the box that holds it.
 

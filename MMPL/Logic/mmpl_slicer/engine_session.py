@@ -12,52 +12,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 import slicer
 from mmpl.errors import InputError
-from mmpl.geometry import Geometry
-from mmpl.io.suv import SuvInputs
-from mmpl_slicer.contours import Contours, contours_of_label_map
+from mmpl_slicer.contours import Contours
+from mmpl_slicer.handing_over import CaseSource, contours_name, write_contours_file, write_in_parts
 from mmpl_slicer.volumes import geometry_of_node
-from mmpl_slicer.worker_client import CRASHED, READY, STARTING, UNFIT, Callbacks, WorkerClient, ignore
+from mmpl_slicer.worker_client import CRASHED, READY, STARTING, UNFIT, Callbacks, Opened, WorkerClient, ignore
 
-PART_BYTES = 4 << 20
 TURN_S = 0.015  # how long one turn may write
 KEPT_FILES = 8  # contours that the worker may still be about to read
-
-
-@dataclass(frozen=True)
-class CaseSource:
-    """The images that a case is made of, as they are now.
-
-    Attributes
-    ----------
-    case_id : name of the case
-    ct, pet : vtkMRMLScalarVolumeNode
-    suv : what converts the PET, None where it is SUV
-    pet_units : units to state, None to let the engine judge
-    """
-
-    case_id: str
-    ct: object
-    pet: object
-    suv: SuvInputs | None = None
-    pet_units: str | None = None
-
-    @property
-    def fingerprint(self) -> tuple:
-        """Changes whenever the worker's copy would be out of date."""
-        images = tuple((n.GetID(), n.GetImageData().GetMTime(), repr(geometry_of_node(n))) for n in (self.ct, self.pet))
-        return (self.case_id, images, self.suv, self.pet_units)
-
-
-@dataclass
-class _Known:
-    """What the running worker was told, and has taken in."""
-
-    bundle: tuple[str, str] | None = None
-    case: tuple | None = None
 
 
 @dataclass(eq=False)
@@ -91,7 +54,6 @@ class EngineSession:
     client: WorkerClient | None = None
     step: str = ""
     fraction: float | None = None
-    _known: _Known = field(default_factory=_Known)
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _upload: Iterator | None = None
     _opening: bool = False
@@ -180,7 +142,6 @@ class EngineSession:
         self._upload, self._opening = None, False
         if self.client is not None:
             self.client.stop()
-        self._known = _Known()
         self.step, self.fraction = "", None
 
     def seconds_left(self, from_fraction: float) -> float | None:
@@ -218,7 +179,7 @@ class EngineSession:
         """Tell everybody concerned; others go on waiting."""
         self._opening = False
         if self.is_down:
-            self._upload, self._known = None, _Known()
+            self._upload, self.client.opened = None, Opened()
         self._waiting = deque(one for one in self._waiting if one not in waiting)
         self.on_failure(kind, text)
         for one in waiting:
@@ -230,20 +191,20 @@ class EngineSession:
         """Send what can be sent; open what the next request needs."""
         while self._waiting and self._upload is None and not self._opening:
             first = self._waiting[0]
-            if self._known.bundle != first.bundle:
+            if self.client.opened.bundle != first.bundle:
                 self._open_bundle(first)
-            elif self._known.case != first.fingerprint:
+            elif self.client.opened.case != first.fingerprint:
                 self.step, self.fraction = "handing over the images", None
                 self._upload = self._uploading(first)
             else:
                 self._send(self._waiting.popleft())
 
     def _open_bundle(self, one: _Waiting) -> None:
-        self._known = _Known()
+        self.client.opened = Opened()
         path, device = one.bundle
 
         def opened(_told: dict) -> None:
-            self._known.bundle = one.bundle
+            self.client.opened.bundle = one.bundle
 
         concerned = [other for other in self._waiting if other.bundle == one.bundle]
         self._open("open_bundle", opened, concerned, path=path or None, device=device or None)
@@ -257,13 +218,13 @@ class EngineSession:
             self._upload = None
         except (OSError, InputError) as error:
             self._upload = None
-            text = f"The images cannot be handed to the worker: {getattr(error, 'strerror', None) or error}."
+            text = f"The images cannot be handed to the worker: {getattr(error, 'strerror', None) or error}"
             self._fail("input", text, list(self._waiting))
 
     def _uploading(self, one: _Waiting) -> Iterator[None]:
         """Write both images, then ask the worker to open them."""
         told, case, folder = {}, one.case, self.client.folder
-        self._known.case = None
+        self.client.opened.case = None
         self._count += 1
         for name, node in (("ct", case.ct), ("pet", case.pet)):
             file = f"{name}-{self._count}.npy"  # the worker may still be reading the case before
@@ -271,7 +232,7 @@ class EngineSession:
             told[name] = {"file": file, "geometry": geometry_of_node(node).to_dict()}
 
         def opened(answer: dict) -> None:
-            self._known.case = one.fingerprint
+            self.client.opened.case = one.fingerprint
             self.on_case(answer)
 
         self._open(
@@ -319,52 +280,16 @@ class EngineSession:
             heard(step, fraction)
 
         try:
-            arguments = self._as_files(one.arguments)
+            arguments = {name: self._as_file(value) for name, value in one.arguments.items()}
         except OSError as error:
             one.callbacks.error("input", f"The contours cannot be handed to the worker: {error.strerror or error}.")
             return
         self.client.ask(one.do, replace(one.callbacks, progress=progress), **arguments)
 
-    def _as_files(self, arguments: dict) -> dict:
-        """Contours among the arguments become files of the exchange folder."""
-        sent = {}
-        for name, value in arguments.items():
-            sent[name] = self._write_contours(value) if isinstance(value, Contours) else value
-        return sent
-
-    def _write_contours(self, contours: Contours) -> dict:
+    def _as_file(self, value: object) -> object:
+        """Contours become a file of the exchange folder; anything else goes as it is."""
+        if not isinstance(value, Contours):
+            return value
         self._count += 1
-        name = f"contours-{self._count}.npy"
-        np.save(self.client.folder / name, contours.labels, allow_pickle=False)
-        (self.client.folder / f"contours-{self._count - KEPT_FILES}.npy").unlink(missing_ok=True)  # long read
-        return {"file": name, "start_zyx": list(contours.start_zyx)}
-
-
-def read_contours_file(folder: Path, told: dict, geometry: Geometry) -> Contours:
-    """The contours that a worker's answer names.
-
-    Raises
-    ------
-    InputError
-        If they are not on this grid or cannot be read.
-    """
-    try:
-        labels = np.load(folder / told["file"], allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"the worker's contours cannot be read: {error}") from error
-    ends = np.add(told["start_zyx"], labels.shape)
-    if np.any(np.greater(ends, geometry.shape)):
-        raise InputError("the worker's contours lie on another grid than the CT: segment again")
-    return contours_of_label_map(labels, told["start_zyx"])
-
-
-def write_in_parts(path: Path, array: np.ndarray, part_bytes: int = PART_BYTES) -> Iterator[None]:
-    """Write a ``.npy`` file a part at a time; the array is not copied as a whole."""
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(
-            file, {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
-        )
-        rows = max(1, part_bytes // max(1, array[:1].nbytes)) if array.ndim else 1
-        for first in range(0, len(array), rows):
-            file.write(memoryview(np.ascontiguousarray(array[first : first + rows])).cast("B"))
-            yield
+        (self.client.folder / contours_name(self._count - KEPT_FILES)).unlink(missing_ok=True)  # long read
+        return write_contours_file(self.client.folder, contours_name(self._count), value)

@@ -13,6 +13,7 @@ from mmpl.errors import GeometryError, InputError
 from mmpl.io.pet_units import why_not_suv
 from mmpl.io.suv import SuvInputs, inputs_from_header, missing_fields, pet_units_of_header
 from mmpl.preprocess.grid import common_grid
+from mmpl_slicer.sentences import sentence
 from mmpl_slicer.volume_guess import AIR_HU, has_voxels, modality_of, patient_of
 from mmpl_slicer.volumes import geometry_of_node, pet_units_of_node
 
@@ -79,7 +80,7 @@ def check_inputs(
         lines += _transform_lines(ct_node, pet_node)
         lines.append(_overlap_line(ct_node, pet_node))
     except InputError as problem:
-        return InputReport((Line(BAD, str(problem)),))
+        return InputReport((Line(BAD, sentence(problem)),))
     if _look_swapped(ct_node, pet_node):
         text = "CT and PET look exchanged: the CT holds no air, the PET does. Swap them."
         return InputReport((Line(BAD, text),), can_swap=True)
@@ -128,7 +129,7 @@ def _check_volume(what: str, node) -> None:
 def _sequence_of(node):
     """The sequence browser that a volume belongs to, None for a plain one."""
     for browser in slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode", node.GetScene()):
-        if browser.IsProxyNode(node):
+        if browser.IsProxyNode(node.GetID()):
             return browser
     return None
 
@@ -157,7 +158,7 @@ def _overlap_line(ct_node, pet_node) -> Line:
         shared = common_grid(geometry_of_node(ct_node), geometry_of_node(pet_node))
     except GeometryError as problem:
         text = str(problem).removeprefix("case: ")
-        raise InputError(text[0].upper() + text[1:] + ".") from problem
+        raise InputError(text) from problem
     extent = " x ".join(f"{n} mm" for n in shared.size)
     if min(shared.size) < SMALL_OVERLAP_MM:
         return Line(
@@ -215,7 +216,7 @@ def _conversion(fields: dict, doubts: list[str], stated: str, reason: str | None
     try:
         suv = SuvInputs(**fields)
     except InputError as problem:
-        return InputReport((Line(NOTE, str(problem)), *notes), asks_for_suv=True, pet_units=PET_UNKNOWN)
+        return InputReport((Line(NOTE, sentence(problem)), *notes), asks_for_suv=True, pet_units=PET_UNKNOWN)
     text = (
         f"{what}: converted to SUV with {suv.weight_kg:g} kg, {suv.injected_mbq:g} MBq, "
         f"{suv.decay_min:g} min of decay (half-life {suv.half_life_s / 60:.2f} min)."

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import vtk
 
 import slicer
+from mmpl_slicer.volumes import array_from_vtk_matrix
 
 CONTOUR_EVENTS = ("SegmentModified", "SourceRepresentationModified", "SegmentAdded", "SegmentRemoved")
 
@@ -38,6 +39,7 @@ class Watch:
         self._on_contours, self._on_images, self._on_gone = on_contours, on_images, on_gone
         self._followed: tuple = ()
         self._observed: list[tuple[object, int]] = []
+        self._seen: dict[str, tuple] = {}  # node ID -> what its image was like
         self._paused = 0
 
         @vtk.calldata_type(vtk.VTK_OBJECT)
@@ -58,8 +60,11 @@ class Watch:
         self._followed = tuple(node for node in (ct, pet, segmentation) if node is not None)
         for node in (ct, pet):
             if node is not None:
-                self._observe(node, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, self._images)
-                self._observe(node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._images)
+                self._seen[node.GetID()] = _image_state(node)
+                # whoever writes voxels in place says so by the node's own event only
+                for event in (node.ImageDataModifiedEvent, vtk.vtkCommand.ModifiedEvent):
+                    self._observe(node, event, self._image)
+                self._observe(node, node.TransformModifiedEvent, self._images)
         if segmentation is not None:
             for event in CONTOUR_EVENTS:
                 self._observe(segmentation, getattr(slicer.vtkSegmentation, event), self._contours)
@@ -78,7 +83,7 @@ class Watch:
         """Let go of the nodes."""
         for node, tag in self._observed:
             node.RemoveObserver(tag)
-        self._observed, self._followed = [], ()
+        self._observed, self._followed, self._seen = [], (), {}
 
     def close(self) -> None:
         """Let go of the scene too."""
@@ -94,6 +99,19 @@ class Watch:
         if not self._paused:
             self._on_contours()
 
+    def _image(self, node, _event) -> None:
+        state = _image_state(node)
+        if state != self._seen.get(node.GetID()):
+            self._seen[node.GetID()] = state
+            self._images()
+
     def _images(self, *_event) -> None:
         if not self._paused:
             self._on_images()
+
+
+def _image_state(node) -> tuple:
+    """Changes with the voxels and with their place; not with the node's name or display."""
+    image, matrix = node.GetImageData(), vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return (image, None if image is None else image.GetMTime(), tuple(array_from_vtk_matrix(matrix).ravel()))

@@ -50,6 +50,14 @@ class Callbacks:
     withdrawn: Callable[[], None] = ignore
 
 
+@dataclass
+class Opened:
+    """What the running worker has open: bundle and case as their owners tell them apart, None for nothing."""
+
+    bundle: tuple | None = None
+    case: tuple | None = None
+
+
 class WorkerClient:
     """Starts one worker and keeps track of what it was asked.
 
@@ -72,6 +80,7 @@ class WorkerClient:
         self._process: WorkerProcess | None = None
         self._waiting: dict[int, Callbacks] = {}
         self._count = 0
+        self.opened = Opened()
         self.state = STOPPED
         self.missing: tuple[str, ...] = ()
         self.problem_kind = self.problem = ""  # why it is CRASHED or UNFIT
@@ -108,6 +117,7 @@ class WorkerClient:
             self._process.kill()
             self._old_log = self._process.log
             self._process = None
+        self.opened = Opened()
         self._remove_folder()
         self.state = STOPPED
 
@@ -177,7 +187,10 @@ class WorkerClient:
 
     def _unfit(self, missing: list[str]) -> None:
         self.state, self.missing = UNFIT, tuple(missing)
-        self._fail_all(SETUP, f"{self._python} lacks {', '.join(missing)}: install them, or choose another Python.")
+        text = (
+            f"The worker's Python ({self._python}) lacks {', '.join(missing)}: install them, or choose another Python."
+        )
+        self._fail_all(SETUP, text)
 
     def _crashed(self) -> None:
         code = self._process.exit_code if self._process else None

@@ -196,6 +196,12 @@ def test_every_module_of_the_slicer_layer_has_its_place_in_the_architecture():
     assert [m for m in modules if f"`{m}`" not in text] == []
 
 
+def test_every_section_of_the_presenter_has_its_place_in_the_architecture():
+    text = section(text_of("architecture.md"), "The presenter")
+    modules = [p.name for p in (ENGINE.parent / "mmpl_slicer" / "presenter").glob("*.py") if p.stem != "__init__"]
+    assert [m for m in modules if f"`{m}`" not in text] == []
+
+
 # --- links --------------------------------------------------------------------------------------------
 
 

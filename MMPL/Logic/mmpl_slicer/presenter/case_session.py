@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mmpl.io.suv import SuvInputs
-from mmpl_slicer.case_record import CT, MODEL, PET, SEGMENTATION, CaseData, CaseRecord, add_record
+from mmpl_slicer.case_record import MODEL, SEGMENTATION, CaseData, CaseRecord, add_record
+from mmpl_slicer.contour_nodes import MODEL_ROLE
 from mmpl_slicer.contours import Contours
 from mmpl_slicer.input_check import InputReport
+from mmpl_slicer.table_nodes import find
 from mmpl_slicer.volume_guess import patient_of
 
 SEGMENT, SAVE = "segment", "save"
@@ -157,13 +159,10 @@ class CaseSession:
         case_id, data = self.case_id or patient_of(self.ct) or self.ct.GetName() or "case", self.data
         self.record = add_record(self.ct.GetScene(), self.ct, self.pet, case_id, data)
         self.record.set(SEGMENTATION, self.segmentation)
+        self.record.set(MODEL, find(self.ct.GetScene(), "vtkMRMLSegmentationNode", MODEL_ROLE, self.case_id))
         return self.record
 
     def mend_record(self) -> None:
         """Put a record that was deleted back into the scene."""
         if self.record is not None and self.has_both and self.record.node.GetScene() is None:
             self.ensure_record()
-
-    @classmethod
-    def of_record(cls, record: CaseRecord) -> CaseSession:
-        return cls(record.get(CT), record.get(PET), record=record)

@@ -60,7 +60,7 @@ class ContourWork:
             case.contours = read_contours(case.segmentation, case.classes, grid)
             case.overlap_ml = case.contours.overlap_voxels * grid.voxel_volume_ml
         except MMPLError as problem:
-            self.desk.say_problem(problem)
+            self.desk.say(problem)
 
     def read_from(self, node) -> Contours | None:
         """What a segmentation holds; None when its segments must be named first."""
@@ -80,7 +80,7 @@ class ContourWork:
         try:
             grid = geometry_of_node(case.ct)
         except MMPLError as problem:
-            self.desk.say_problem(problem)
+            self.desk.say(problem)
             return
         self.desk.save_undo()
         contour_nodes.return_class(case.segmentation, case.classes, case.model, grid, label)

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 from mmpl.bundle.peek import BundleCard
 from mmpl_slicer.case_record import MODEL
-from mmpl_slicer.engine_session import CaseSource, EngineSession
+from mmpl_slicer.engine_session import EngineSession
+from mmpl_slicer.handing_over import CaseSource
 from mmpl_slicer.input_check import Header
 from mmpl_slicer.live import Watch
 from mmpl_slicer.patient_form import normal_values
 from mmpl_slicer.presenter.case_session import Basis, CaseSession
+from mmpl_slicer.sentences import sentence
 
 
 @dataclass(eq=False)
@@ -43,11 +45,9 @@ class Desk:
     auto_update: bool = True
     message: str = ""
 
-    def say(self, text: str) -> None:
-        self.message = text
-
-    def say_problem(self, problem: Exception) -> None:
-        self.say(sentence(problem))
+    def say(self, text: str | Exception) -> None:
+        """Show one sentence."""
+        self.message = sentence(text)
 
     def watch_nodes(self) -> None:
         case = self.case
@@ -98,9 +98,3 @@ class Desk:
 
     def set_model_node(self, node) -> None:
         self.case.record.set(MODEL, node)
-
-
-def sentence(problem: Exception) -> str:
-    """An error's sentence with a capital and a full stop."""
-    text = " ".join(str(problem).split())
-    return text if not text else text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")

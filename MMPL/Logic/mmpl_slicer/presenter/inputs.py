@@ -11,10 +11,11 @@ from mmpl.io.suv import problem_with
 from mmpl_slicer.case_record import CT, PET, CaseData, find_orphan, find_record
 from mmpl_slicer.input_check import InputReport, check_inputs
 from mmpl_slicer.presenter.case_session import CaseSession
-from mmpl_slicer.presenter.desk import Desk, sentence
+from mmpl_slicer.presenter.desk import Desk
 from mmpl_slicer.presenter.measuring import Measuring
 from mmpl_slicer.presenter.scene import Scene
 from mmpl_slicer.presenter.segmenting import Segmenting
+from mmpl_slicer.sentences import sentence
 from mmpl_slicer.volume_guess import guess_inputs
 
 
@@ -60,7 +61,7 @@ class Inputs:
         """Type weight, dose or time of the PET; None takes it back."""
         problem = None if value is None else problem_with(name, value)
         if problem:
-            self.desk.say(problem[0].upper() + problem[1:] + ".")
+            self.desk.say(problem)
             return
         self.desk.case.change(lambda data: data.suv.__setitem__(name, value))
         self.check()
@@ -97,7 +98,7 @@ class Inputs:
                 case.ct, case.pet, typed=data.suv, used_anyway=data.used_anyway, header=self.desk.header
             )
         except MMPLError as problem:
-            self.desk.say_problem(problem)
+            self.desk.say(problem)
 
     def images_settled(self) -> None:
         """PET or CT have changed: they are checked, and contours are read on the CT's grid again."""

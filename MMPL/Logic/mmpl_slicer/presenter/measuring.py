@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmpl.errors import MMPLError
 from mmpl_slicer.presenter.case_session import Asked, Basis, CaseSession
-from mmpl_slicer.presenter.desk import Desk, sentence
+from mmpl_slicer.presenter.desk import Desk
 from mmpl_slicer.results_nodes import update_results_nodes
 from mmpl_slicer.worker_client import Callbacks
 
@@ -59,7 +59,7 @@ class Measuring:
                 deep=deep,
             )
         except MMPLError as problem:
-            self._failed(case, asked, sentence(problem))
+            self._failed(case, asked, problem)
 
     def _measured(self, case: CaseSession, asked: Asked, told: dict) -> None:
         if case is not self.desk.case:
@@ -70,7 +70,7 @@ class Measuring:
         if moved and self.desk.is_current and case.run is None:
             self._ask(asked.basis, deep="refresh")  # in the background; the next edit takes its place
 
-    def _failed(self, case: CaseSession, asked: Asked, text: str) -> None:
+    def _failed(self, case: CaseSession, asked: Asked, text: str | Exception) -> None:
         self._withdrawn(case, asked)
         if case is self.desk.case:
             self.desk.say(text)

@@ -16,6 +16,7 @@ from mmpl_slicer.presenter.desk import Desk
 from mmpl_slicer.presenter.inputs import Inputs
 from mmpl_slicer.presenter.measuring import Measuring
 from mmpl_slicer.presenter.patient import Patient
+from mmpl_slicer.presenter.readings import Readings
 from mmpl_slicer.presenter.saving import Saving
 from mmpl_slicer.presenter.scene import Scene
 from mmpl_slicer.presenter.segmenting import Segmenting
@@ -26,7 +27,7 @@ from mmpl_slicer.worker_client import WorkerClient, ignore
 SETTLE_S = 0.35  # an edit is read once nothing has happened for so long
 
 
-class Presenter:
+class Presenter(Readings):
     """One panel on one scene.
 
     Nothing here waits. A front end calls :meth:`tick` every few hundredths of a second from its own thread and shows
@@ -108,97 +109,6 @@ class Presenter:
                 self.listener(self.state)
         finally:
             self._telling = False
-
-    # --- what a front end may read ---------------------------------------------------------------
-
-    @property
-    def scene(self):
-        return self.desk.scene
-
-    @property
-    def watch(self) -> Watch:
-        return self.desk.watch
-
-    @property
-    def ct(self):
-        return self.desk.case.ct
-
-    @property
-    def pet(self):
-        return self.desk.case.pet
-
-    @property
-    def segmentation(self):
-        return self.desk.case.segmentation
-
-    @property
-    def contours(self):
-        """What is contoured, as :class:`~mmpl_slicer.contours.Contours`; None when it cannot be read."""
-        return self.desk.case.contours
-
-    @property
-    def model(self):
-        """What the model drew last; None before that."""
-        return self.desk.case.model
-
-    @property
-    def results(self) -> dict | None:
-        """``results.json`` of the contours that were measured last."""
-        return self.desk.case.results
-
-    @property
-    def model_results(self) -> dict | None:
-        return self.desk.case.model_results
-
-    @property
-    def record(self):
-        return self.desk.case.record
-
-    @property
-    def data(self):
-        """What is remembered of the case beside its nodes."""
-        return self.desk.case.data
-
-    @property
-    def case_id(self) -> str:
-        return self.desk.case.case_id
-
-    @property
-    def report(self):
-        return self.desk.case.report
-
-    @property
-    def running(self) -> str:
-        """ "segment", "save" or ""; measuring is no run: it never keeps the user from anything."""
-        return self.desk.case.running
-
-    @property
-    def is_current(self) -> bool:
-        return self.desk.is_current
-
-    @property
-    def auto_update(self) -> bool:
-        return self.desk.auto_update
-
-    @property
-    def message(self) -> str:
-        return self.desk.message
-
-    @property
-    def bundle_path(self) -> str:
-        return self.desk.bundle_path
-
-    @property
-    def device(self) -> str:
-        return self.desk.device
-
-    @property
-    def save_undo(self) -> Callable[[], None]:
-        return self.desk.save_undo
-
-    @save_undo.setter
-    def save_undo(self, save_undo: Callable[[], None]) -> None:
-        self.desk.save_undo = save_undo
 
     # --- inputs ----------------------------------------------------------------------------------
 

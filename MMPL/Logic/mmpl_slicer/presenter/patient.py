@@ -23,7 +23,7 @@ class Patient:
         try:
             value = checked_value(name, value)
         except MMPLError as problem:
-            self.desk.say_problem(problem)
+            self.desk.say(problem)
             return
 
         def change(data: CaseData) -> None:
@@ -54,7 +54,7 @@ class Patient:
         try:
             values = normal_values(read_ehr(path))
         except MMPLError as problem:
-            self.desk.say_problem(problem)
+            self.desk.say(problem)
             return
 
         def change(data: CaseData) -> None:

@@ -62,6 +62,6 @@ class Saving:
         try:
             save_mrb(self.desk.scene, folder / SCENE_FILE)
         except MMPLError as problem:
-            self.desk.say_problem(problem)
+            self.desk.say(problem)
         else:
             case.saved_text += ", with the scene"

@@ -36,7 +36,7 @@ class Scene:
         try:
             case.model = contour_nodes.model_contours(case.model_node, case.ct)
         except MMPLError as problem:
-            desk.say_problem(problem)
+            desk.say(problem)
         self.contours.use(record.get(SEGMENTATION))
 
     def results_come_back(self) -> None:

@@ -8,10 +8,10 @@ from mmpl.errors import MMPLError
 from mmpl_slicer import contour_nodes
 from mmpl_slicer.case_record import SEGMENTATION
 from mmpl_slicer.contours import Contours
-from mmpl_slicer.engine_session import read_contours_file
+from mmpl_slicer.handing_over import read_contours_file
 from mmpl_slicer.presenter.case_session import SAVE, SEGMENT, CaseSession, Run
 from mmpl_slicer.presenter.contours import ContourWork
-from mmpl_slicer.presenter.desk import Desk, sentence
+from mmpl_slicer.presenter.desk import Desk
 from mmpl_slicer.presenter.measuring import Measuring
 from mmpl_slicer.results_nodes import MODEL_RESULTS_ROLE, keep_results
 from mmpl_slicer.volumes import geometry_of_node
@@ -53,7 +53,7 @@ class Segmenting:
         try:
             self.desk.request(run.kind, callbacks, **arguments)
         except MMPLError as problem:
-            self.end(self.desk.case, run, sentence(problem))
+            self.end(self.desk.case, run, problem)
 
     def callbacks(self, case: CaseSession, run: Run, result, partial=None) -> Callbacks:
         """Hear of a run as long as it is the one that is waited for, and end it by any error."""
@@ -65,7 +65,7 @@ class Segmenting:
                 try:
                     then(case, run, told)
                 except MMPLError as problem:
-                    self.end(case, run, sentence(problem))
+                    self.end(case, run, problem)
 
             return call
 
@@ -83,17 +83,16 @@ class Segmenting:
             self.desk.engine.cancel()
             self.end(case, case.run, text)
 
-    def end(self, case: CaseSession, run: Run, text: str) -> None:
+    def end(self, case: CaseSession, run: Run, text: str | Exception) -> None:
         """A run came to nothing: all is as it was before it, and what was edited meanwhile is measured."""
         if case.run is not run:
             return
         case.run = None
         if run.kind == SEGMENT:
             self._take_back_preview(case, run)
-        if case is self.desk.case:
-            if text:
-                self.desk.say(text)
-                self.measuring.follow(only_if_running=True)
+        if case is self.desk.case and text:
+            self.desk.say(text)
+            self.measuring.follow(only_if_running=True)
 
     def _take_back_preview(self, case: CaseSession, run: Run) -> None:
         node = case.model_node

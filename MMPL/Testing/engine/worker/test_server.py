@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from mmpl.errors import InputError
+from mmpl.version import __version__
 from mmpl.worker.arrays import write_label_map, write_volume
 from mmpl.worker.server import described
 
@@ -75,9 +76,12 @@ def opened(worker, tiny_bundle_path, tiny_case):
     return worker
 
 
-def test_hello_warms_up_and_says_the_version(worker):
+def test_hello_says_versions_and_devices(worker):
     told = worker.told("hello")
-    assert (told["event"], set(told)) == ("result", {"id", "event", "version"})
+    assert told["event"] == "result"
+    assert told["version"] == __version__
+    assert told["torch"] == torch.__version__
+    assert told["devices"][0]["id"] == "cpu"
 
 
 def test_segments_and_tells_progress(opened):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -147,3 +148,88 @@ def test_another_bundle_keeps_the_case(session, tiny_bundle_path):
     session.open_bundle({"path": str(tiny_bundle_path)}, silent)
     assert session.prepared.case is case
     assert session.outcome is None
+
+
+def test_a_preview_is_what_one_member_draws_and_comes_before_the_result(session, tmp_path, tiny_case, tiny_ensemble):
+    told, steps = [], []
+    session.tell = lambda **part: told.append((dict(part), len(steps)))
+    answer = session.segment({"preview": True}, lambda step, fraction: steps.append(step))
+    ((part, when),) = told
+    assert 0 < when < len(steps)
+    shape = tiny_case.ct.geometry.shape
+    first = replace(tiny_ensemble, members=tiny_ensemble.members[:1])
+    np.testing.assert_array_equal(
+        read_label_map(tmp_path, part["label_map"], shape), predict(tiny_case, first).label_map.array
+    )
+    expected = predict(tiny_case, tiny_ensemble).label_map.array
+    np.testing.assert_array_equal(read_label_map(tmp_path, answer["label_map"], shape), expected)
+
+
+def test_without_preview_nothing_is_told_before_the_result(session):
+    told = []
+    session.tell = lambda **part: told.append(part)
+    session.segment({}, silent)
+    assert told == []
+
+
+def test_a_pet_in_bqml_is_converted_here(session, tmp_path, tiny_case, tiny_patient):
+    # 1 half-life of decay: half of 320 MBq is left for 80 kg, so that SUV 1 is 2000 Bq/mL
+    suv = {"weight_kg": 80.0, "injected_mbq": 320.0, "decay_min": 100.0, "half_life_s": 6000.0}
+    raw = tiny_case.pet.with_array(tiny_case.pet.array * 2000.0)
+    arguments = {
+        "case_id": "raw",
+        "ct": write_volume(tmp_path, "ct.npy", tiny_case.ct),
+        "pet": write_volume(tmp_path, "raw.npy", raw),
+        "suv": suv,
+    }
+    session.open_case(json.loads(json.dumps(arguments)), silent)
+    case = session.prepared.case
+    assert case.pet_units == "SUVbw"
+    np.testing.assert_allclose(case.pet.array, tiny_case.pet.array, rtol=1e-5)
+    assert case.provenance["suv"] == suv
+    label_map = write_label_map(tmp_path, "edit.npy", tiny_patient.label_map.array)
+    told = session.measure({"label_map": label_map}, silent)
+    assert told["results"]["inputs"]["pet"]["provenance"]["suv"] == suv
+
+
+def test_a_known_hpv_status_goes_to_rfs_only_when_asked_for(edit, session, tiny_patient):
+    label_map, clinical = tiny_patient.label_map.array, {**tiny_patient.clinical, "HPV Status": "negative"}
+    predicted = edit(label_map, clinical=clinical)["results"]
+    tried = edit(label_map, clinical=clinical, hpv_as_known=True)["results"]
+    assert tried["hpv"] == predicted["hpv"]
+    assert tried["rfs"]["risk"] != predicted["rfs"]["risk"]
+    assert "HPV_AS_KNOWN" in {warning["code"] for warning in tried["warnings"]}
+    assert edit(label_map, clinical=clinical)["results"]["rfs"] == predicted["rfs"]
+
+
+def test_a_what_if_of_hpv_is_never_saved(edit, session, tmp_path, tiny_patient):
+    clinical = {**tiny_patient.clinical, "HPV Status": "negative"}
+    edit(tiny_patient.label_map.array, clinical=clinical, hpv_as_known=True)
+    session.save({"out": str(tmp_path / "out"), "clinical": clinical, "hpv_as_known": True}, silent)
+    saved = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert "HPV_AS_KNOWN" not in {warning["code"] for warning in saved["warnings"]}
+
+
+@pytest.mark.parametrize("edited", [True, False])
+def test_the_models_contours_stand_in_the_report_where_they_differ(session, tmp_path, tiny_patient, edited):
+    model = tiny_patient.label_map.array
+    label_map = np.roll(model, 2, axis=0) if edited else model
+    told = session.save(
+        {
+            "out": str(tmp_path / "out"),
+            "label_map": write_label_map(tmp_path, "edit.npy", label_map),
+            "model_label_map": write_label_map(tmp_path, "model.npy", model),
+        },
+        silent,
+    )
+    saved = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert told["results"]["lesions"] == saved["lesions"]
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert ("before correction" in report.lower() or "model's contours" in report.lower()) == edited
+
+
+def test_nothing_is_out_of_date_where_no_scores_are_given(edit, session, tiny_patient):
+    edit(tiny_patient.label_map.array)
+    told = edit(np.zeros_like(tiny_patient.label_map.array))
+    assert told["deep_is_current"]
+    assert not told["deep_is_kept"]

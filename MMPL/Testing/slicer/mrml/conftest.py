@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import numpy as np
 import pytest
 
@@ -19,9 +22,15 @@ from mmpl.results import (
     SurvivalCurve,
 )
 from mmpl_slicer.bootstrap import start_scene
+from mmpl_slicer.editing import SegmentEditor
+from mmpl_slicer.presenter import Presenter
+from mmpl_slicer.volumes import node_from_volume
+from mmpl_slicer.worker_client import READY, WorkerClient
 
 GTVP_CENTRE_LPS = (10.0, 5.0, 60.0)
 GTVN_CENTRE_LPS = (-35.0, 15.0, 20.0)
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # the case is tiny
+HURRY = 5.0  # how much faster the tests' clock runs: an edit has settled the sooner
 BODY_CENTRE_LPS = (0.0, 10.0, 30.0)
 
 
@@ -75,6 +84,171 @@ def case(ct_volume, pet_volume) -> Case:
 @pytest.fixture(scope="session")
 def gtvp_centre() -> tuple[float, float, float]:
     return GTVP_CENTRE_LPS
+
+
+class FrontEnd:
+    """A front end without widgets: a timer that calls tick, and a memory of what was shown."""
+
+    def __init__(self, presenter: Presenter):
+        self.presenter = presenter
+        self.shown = []
+        presenter.listener = self.shown.append
+
+    @property
+    def state(self):
+        return self.presenter.state
+
+    def until(self, condition, seconds: float = 60):
+        """Tick until something holds."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, (self.state.message, self.state.work, self.presenter.engine.log[-2000:])
+            self.presenter.tick()
+            time.sleep(0.005)
+
+    def ticks(self, seconds: float):
+        """Tick for a while."""
+        end = time.monotonic() + seconds
+        self.until(lambda: time.monotonic() > end)
+
+    def settle(self):
+        """Until the numbers are those of the contours, and nothing is under way."""
+        self.until(lambda: self.state.results.current and not self.presenter.engine.is_busy)
+
+    def rest(self):
+        """Until all has been read and nothing is under way."""
+        case = self.presenter.desk.case
+        self.presenter.tick()
+        self.until(lambda: case.touched_at is None and case.images_touched_at is None)
+        self.until(lambda: not self.presenter.engine.is_busy)
+
+    def segment(self):
+        """Press Segment, and wait for what comes of it."""
+        self.presenter.segment()
+        self.until(lambda: not self.presenter.running)
+        assert self.state.message == ""
+
+    def segment_until_preview(self):
+        """Press Segment, and wait for the preview only."""
+        self.presenter.segment()
+        self.until(lambda: any("Preview" in note for note in self.state.contours.notes))
+
+    def editor(self) -> SegmentEditor:
+        """What paints in the chosen segmentation, as the Segment Editor does; Segment saves its undo from now on."""
+        editor = SegmentEditor(self.presenter.scene, self.presenter.segmentation, self.presenter.ct)
+        self.presenter.save_undo = editor.logic.SaveStateForUndo
+        return editor
+
+    @property
+    def origins(self) -> list[str]:
+        return [row.origin for row in self.state.contours.classes]
+
+    @property
+    def volume(self) -> float:
+        """Of GTVp, mL."""
+        return self.presenter.results["lesions"]["GTVp"]["volume_ml"]
+
+
+class Clock:
+    """Runs faster than time does, and can be put forward."""
+
+    def __init__(self):
+        self._ahead = 0.0
+
+    def __call__(self) -> float:
+        return HURRY * time.monotonic() + self._ahead
+
+    def put_forward(self, seconds: float) -> None:
+        self._ahead += seconds
+
+
+class SharedClient(WorkerClient):
+    """A real worker that lives on from one presenter to the next: nobody who has stopped it hears from it again.
+
+    Unless it is ``mortal``: then it is stopped in earnest.
+    """
+
+    mortal = False
+
+    def start(self):
+        if self._process is None or self._process.exit_code is not None:
+            super().start()
+        else:
+            self.state = READY
+
+    def stop(self):
+        if self.mortal or self._process is None or self._process.exit_code is not None:
+            super().stop()
+            return
+        self.ask("cancel")
+        self._waiting.clear()
+
+
+@pytest.fixture(scope="session")
+def shared_client():
+    client = SharedClient(environment=ONE_THREAD)
+    yield client
+    client.mortal = True
+    client.stop()
+
+
+@pytest.fixture
+def make_front(scene, tiny_bundle_path):
+    """A function that makes front ends; what it is given goes to the presenter."""
+    made = []
+
+    def make(**arguments) -> FrontEnd:
+        presenter = Presenter(scene, **arguments)
+        presenter.choose_bundle(str(tiny_bundle_path))
+        made.append(presenter)
+        return FrontEnd(presenter)
+
+    yield make
+    for presenter in made:
+        presenter.close()
+
+
+@pytest.fixture
+def front(make_front, shared_client) -> FrontEnd:
+    """A front end on the tests' common worker."""
+    return make_front(make_client=lambda: shared_client, clock=Clock())
+
+
+@pytest.fixture
+def own_front(front, shared_client) -> FrontEnd:
+    """A front end whose worker can be killed, by it or from outside; the next test starts another one."""
+    shared_client.mortal = True
+    yield front
+    shared_client.mortal = False
+
+
+@pytest.fixture
+def nodes(scene, tiny_patient):
+    """CT and PET of the tiny patient."""
+    return (
+        node_from_volume(tiny_patient.ct, scene, "CT head neck"),
+        node_from_volume(tiny_patient.pet, scene, "PET FDG"),
+    )
+
+
+@pytest.fixture
+def chosen(front, nodes) -> FrontEnd:
+    """A front end that shows the tiny patient."""
+    front.presenter.choose_inputs(*nodes)
+    return front
+
+
+@pytest.fixture
+def segmented(chosen) -> FrontEnd:
+    """The tiny patient after Segment."""
+    chosen.segment()
+    return chosen
+
+
+@pytest.fixture
+def without_timings():
+    """A function that leaves out of results what is another one each time."""
+    return lambda results: {k: v for k, v in results.items() if k not in ("timings_s", "inputs")}
 
 
 @pytest.fixture

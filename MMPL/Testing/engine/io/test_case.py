@@ -1,0 +1,64 @@
+"""A case of images in memory: checked, and its PET's unit judged or stated."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mmpl.errors import InputError
+from mmpl.geometry import Geometry, Volume
+from mmpl.io.case import case_from_volumes
+
+GRID = Geometry((12, 12, 12), (4.0, 4.0, 4.0), (0.0, 0.0, 0.0))
+
+
+@pytest.fixture
+def ct():
+    return Volume(np.linspace(-1000, 1000, 12**3, dtype=np.float32).reshape(GRID.shape), GRID)
+
+
+@pytest.fixture
+def pet():
+    return Volume(np.linspace(0, 9, 12**3, dtype=np.float32).reshape(GRID.shape), GRID)
+
+
+def test_a_stated_unit_is_taken_without_judging(ct, pet):
+    case = case_from_volumes("A", ct, pet.with_array(pet.array * 5000), pet_units="SUVbw")
+    assert case.pet_units == "SUVbw"
+    assert case.provenance == {"pet_units": "SUVbw", "rule": "stated with the image"}
+    assert case.notices == ()
+
+
+def test_a_unit_is_judged_by_the_voxels_where_none_is_stated(ct, pet):
+    assert case_from_volumes("A", ct, pet).pet_units == "SUVbw"
+    raw = case_from_volumes("A", ct, pet.with_array(pet.array * 5000))
+    assert raw.pet_units == "unknown"
+    assert "judged" in raw.provenance["rule"]
+    assert [notice.code for notice in raw.notices] == ["PET_NOT_SUV"]
+
+
+def test_provenance_and_record_are_kept_and_copied(ct, pet):
+    record = {"Age": 61}
+    case = case_from_volumes("A", ct, pet, clinical=record, pet_units="SUVbw", provenance={"rule": "converted"})
+    assert case.provenance == {"pet_units": "SUVbw", "rule": "converted"}
+    record["Age"] = 90
+    assert case.clinical == {"Age": 61}
+
+
+@pytest.mark.parametrize("which", ["ct", "pet"])
+def test_an_image_that_is_the_same_everywhere_is_refused(ct, pet, which):
+    images = {"ct": ct, "pet": pet}
+    images[which] = images[which].with_array(np.ones_like(images[which].array))
+    with pytest.raises(InputError, match=which.upper()):
+        case_from_volumes("A", images["ct"], images["pet"])
+
+
+def test_a_few_voxels_that_are_no_numbers_become_air_and_many_are_refused(ct, pet):
+    few, many = ct.array.copy(), ct.array.copy()
+    few[0, 0, 0] = np.nan
+    many[:6] = np.nan
+    case = case_from_volumes("A", ct.with_array(few), pet)
+    assert [notice.code for notice in case.notices] == ["VOXELS_NOT_FINITE"]
+    assert np.isfinite(case.ct.array).all()
+    with pytest.raises(InputError, match="CT"):
+        case_from_volumes("A", ct.with_array(many), pet)

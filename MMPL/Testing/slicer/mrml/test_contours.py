@@ -1,0 +1,148 @@
+"""Contours as a box with fingerprints: hand-worked, and against reading whole label maps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mmpl.geometry import Geometry
+from mmpl_slicer.contours import contours_of_label_map, read_contours
+from mmpl_slicer.oriented_images import oriented_image
+from mmpl_slicer.segment_mapping import segment_names
+from mmpl_slicer.segmentation import create_segmentation, label_map_from_segmentation
+from mmpl_slicer.volumes import node_from_volume
+
+GRID = Geometry((8, 7, 6), (1.0, 2.0, 3.0), (10.0, -20.0, 30.0))
+BY_NAME = {"GTVp": 1, "GTVn": 2}
+
+
+@pytest.fixture
+def labels():
+    array = np.zeros(GRID.shape, np.uint8)
+    array[1:3, 2:4, 3:6] = 1
+    array[4, 5, 6] = 2
+    return array
+
+
+@pytest.fixture
+def node(scene):
+    """A segmentation with a function that adds segments of masks."""
+    return scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "segmentation")
+
+
+def add(node, name, mask, grid=GRID):
+    node.AddSegmentFromBinaryLabelmapRepresentation(oriented_image(mask, grid), name)
+
+
+def read(node, labels, grid=GRID):
+    """Contours of segments by name."""
+    names = {name: segment_id for segment_id, name in segment_names(node).items()}
+    return read_contours(node, {names.get(name, name): label for name, label in labels.items()}, grid)
+
+
+def test_the_box_holds_what_is_labelled(labels):
+    contours = contours_of_label_map(labels)
+    assert contours.start_zyx == (1, 2, 3)
+    assert contours.labels.shape == (4, 4, 4)
+    np.testing.assert_array_equal(contours.on_grid(GRID).array, labels)
+
+
+def test_the_same_contour_has_the_same_fingerprint_wherever_the_box_begins(labels):
+    whole, part = contours_of_label_map(labels), contours_of_label_map(labels[1:, 1:, 2:], (1, 1, 2))
+    assert whole.digests == part.digests
+    alone = contours_of_label_map(np.where(labels == 1, 1, 0).astype(np.uint8))
+    assert alone.digests[1] == whole.digests[1]
+    assert alone.digests[2] == ""
+
+
+def test_a_voxel_a_place_or_a_class_makes_another_fingerprint(labels):
+    digests = {contours_of_label_map(labels).digest}
+    more = labels.copy()
+    more[0, 0, 0] = 1
+    for other in (more, np.roll(labels, 1, axis=2), 3 - labels - 3 * (labels == 0), np.zeros_like(labels)):
+        digests.add(contours_of_label_map(other.astype(np.uint8)).digest)
+    assert len(digests) == 5
+
+
+def test_nothing_is_empty():
+    contours = contours_of_label_map(np.zeros(GRID.shape, np.uint8))
+    assert contours.is_empty
+    assert not contours.on_grid(GRID).array.any()
+
+
+def test_segments_are_read_where_they_lie(node, labels):
+    add(node, "GTVp", labels == 1)
+    add(node, "GTVn", labels == 2)
+    contours = read(node, BY_NAME)
+    assert contours.digests == contours_of_label_map(labels).digests
+    np.testing.assert_array_equal(contours.on_grid(GRID).array, labels)
+    assert not contours.on_other_grid
+    assert contours.overlap_voxels == 0
+
+
+def test_it_is_the_slow_readers_label_map(scene, label_map, ct_volume):
+    ct = node_from_volume(ct_volume, scene, "CT")
+    segmentation = create_segmentation(label_map, ct, scene)
+    contours = read_contours(segmentation, BY_NAME, label_map.geometry)
+    slow = label_map_from_segmentation(segmentation, ct)
+    np.testing.assert_array_equal(contours.on_grid(label_map.geometry).array, slow.array)
+
+
+def test_where_classes_overlap_gtvp_wins_and_the_voxels_are_counted(node):
+    primary, nodal = np.zeros((2, *GRID.shape), bool)
+    primary[1, 1, 1:5] = True
+    nodal[1, 1, 3:7] = True
+    add(node, "GTVn", nodal)
+    add(node, "GTVp", primary)
+    contours = read(node, BY_NAME)
+    np.testing.assert_array_equal(contours.on_grid(GRID).array[1, 1], [0, 1, 1, 1, 1, 2, 2, 0])
+    assert contours.overlap_voxels == 2
+
+
+def test_segments_of_one_class_do_not_overlap_with_each_other(node):
+    one, two = np.zeros((2, *GRID.shape), bool)
+    one[1, 1, 1:5] = True
+    two[1, 1, 3:7] = True
+    add(node, "a", one)
+    add(node, "b", two)
+    contours = read(node, {"a": 2, "b": 2})
+    assert contours.overlap_voxels == 0
+    assert int((contours.labels == 2).sum()) == 6
+
+
+def test_segments_that_share_a_layer_are_told_apart(node, labels):
+    add(node, "GTVp", labels == 1)
+    add(node, "other", labels == 2)
+    node.GetSegmentation().CollapseBinaryLabelmaps()
+    assert node.GetSegmentation().GetNumberOfLayers() == 1
+    contours = read(node, {"GTVp": 1})
+    np.testing.assert_array_equal(contours.on_grid(GRID).array, labels == 1)
+
+
+def test_another_grid_is_said(node):
+    fine = Geometry((16, 14, 12), (0.5, 1.0, 1.5), (9.75, -20.5, 29.25))
+    mask = np.zeros(fine.shape, bool)
+    mask[4:8, 4:8, 4:8] = True
+    add(node, "GTVp", mask, fine)
+    contours = read(node, BY_NAME)
+    assert contours.on_other_grid
+    assert int((contours.labels == 1).sum()) == 8
+
+
+def test_a_grid_that_only_begins_elsewhere_is_the_same(node):
+    part = GRID.cropped((2, 1, 1), (4, 4, 4))
+    add(node, "GTVp", np.ones(part.shape, bool), part)
+    contours = read(node, BY_NAME)
+    assert not contours.on_other_grid
+    assert contours.start_zyx == (1, 1, 2)
+
+
+def test_what_lies_outside_the_ct_is_left_out(node):
+    beside = Geometry((4, 4, 4), GRID.spacing_mm, (100.0, 100.0, 100.0))
+    add(node, "GTVp", np.ones(beside.shape, bool), beside)
+    assert read(node, BY_NAME).is_empty
+
+
+def test_segments_that_are_gone_are_ignored(node, labels):
+    add(node, "GTVp", labels == 1)
+    assert read(node, {"GTVp": 1, "absent": 2}).digests[2] == ""

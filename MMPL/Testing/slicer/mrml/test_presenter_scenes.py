@@ -1,0 +1,309 @@
+"""Cases in scenes: saved and opened again, several in one, closed in the middle, imported into another."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+import slicer
+from mmpl.geometry import Volume
+from mmpl_slicer.case_record import CaseRecord, records
+from mmpl_slicer.panel_state import EDITED, STOPPED
+from mmpl_slicer.panel_state import MODEL as FROM_MODEL
+from mmpl_slicer.scene_io import load_mrb, save_mrb
+from mmpl_slicer.table_nodes import CASE_ATTRIBUTE
+from mmpl_slicer.volumes import node_from_volume
+
+GTVP_LPS = (12.0, -6.0, -25.0)
+
+
+def runs(pid: int) -> bool:
+    done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return bool(done.stdout.strip()) and not done.stdout.startswith("Z")
+
+
+def model_nodes(scene) -> list:
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode", scene)
+    return [node for node in nodes if node.GetAttribute("MMPL.Role") == "model contours"]
+
+
+@pytest.fixture
+def edited(segmented):
+    """GTVp edited, a value tried, HPV known and taken as such, a SUV field typed."""
+    presenter = segmented.presenter
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    presenter.set_clinical("HPV Status", "positive")
+    presenter.set_clinical("Primary Site", "oropharynx")
+    presenter.keep_clinical()
+    presenter.set_hpv_as_known(True)
+    presenter.set_clinical("Age", 77)
+    presenter.set_suv_field("weight_kg", 81.5)
+    segmented.settle()
+    return segmented
+
+
+@pytest.fixture
+def reopened(edited, make_front, scene, tmp_path):
+    """The scene saved, closed and opened again by a presenter that has no worker."""
+    save_mrb(scene, tmp_path / "case.mrb")
+    edited.presenter.close()
+    scene.Clear(False)
+    load_mrb(scene, tmp_path / "case.mrb")
+    front = make_front()
+    front.presenter.restore()
+    return front
+
+
+def test_a_scene_comes_back_as_it_was_without_a_worker(edited, reopened):
+    before, after = edited.shown[-1], reopened.state
+    assert after.work.worker == STOPPED
+    assert after.results.current
+    assert after.results.available
+    for part in ("hpv_text", "rfs_text", "survival", "hpv_drivers", "rfs_drivers", "warnings", "deep_note"):
+        assert getattr(after.results, part) == getattr(before.results, part), part
+    assert after.contours.classes == before.contours.classes
+    assert [row.origin for row in after.contours.classes] == [EDITED, FROM_MODEL]
+    assert after.contours.lesions == before.contours.lesions
+    assert after.patient == before.patient
+    assert after.patient.hpv_as_known
+    assert reopened.presenter.data.suv == {"weight_kg": 81.5}
+    assert after.inputs.lines == before.inputs.lines
+    chart = reopened.presenter.scene.GetNodeByID(after.results.chart_id)
+    assert chart.GetNumberOfPlotSeriesNodes() >= 4  # curve, minimum, maximum, the model's
+
+
+def test_edits_after_opening_are_measured(reopened):
+    before = reopened.volume
+    reopened.editor().add_ball("GTVp", (12.0, -6.0, -5.0), 20.0)
+    reopened.settle()
+    assert reopened.volume > before
+    reopened.presenter.return_to_model(1)
+    reopened.settle()
+    assert reopened.origins == [FROM_MODEL, FROM_MODEL]
+
+
+def test_results_of_other_values_do_not_come_back_as_current(segmented, make_front, scene, tmp_path):
+    segmented.presenter.set_auto_update(False)
+    segmented.presenter.set_clinical("Age", 85)  # tried, not measured
+    save_mrb(scene, tmp_path / "case.mrb")
+    segmented.presenter.close()
+    load_mrb(scene, tmp_path / "case.mrb")
+    front = make_front()
+    front.presenter.restore()
+    assert front.state.patient.tried.startswith("Age 85")
+    assert front.state.results.available
+    assert not front.state.results.current
+
+
+def test_contours_edited_elsewhere_make_results_stale(segmented, make_front, scene, tmp_path):
+    segmented.presenter.close()
+    editor = segmented.editor()
+    editor.add_ball("GTVp", GTVP_LPS, 20.0)  # nobody looks
+    front = make_front()
+    front.presenter.restore()
+    assert front.origins == [EDITED, FROM_MODEL]
+    assert not front.state.results.current
+
+
+def test_a_results_text_that_someone_has_edited_is_not_shown(segmented, make_front, scene):
+    presenter = segmented.presenter
+    (document,) = [
+        n
+        for n in slicer.util.getNodesByClass("vtkMRMLTextNode", scene)
+        if n.GetAttribute("MMPL.Role") == "results.json"
+    ]
+    presenter.close()
+    whole = document.GetText()
+    for text in ("nonsense", "5", "{}", whole.replace('"volume_ml": ', '"volume_ml": 9'), ""):
+        document.SetText(text)
+        front = make_front()
+        front.presenter.restore()
+        assert not front.state.results.available, text
+        assert front.origins == [FROM_MODEL, FROM_MODEL]
+        front.presenter.close()
+
+
+@pytest.fixture
+def second_pair(scene, tiny_patient):
+    """Another patient: the same head with half the uptake in the lesions, mirrored."""
+    ct, pet = tiny_patient.ct, tiny_patient.pet
+    return (
+        node_from_volume(Volume(ct.array[:, :, ::-1].copy(), ct.geometry), scene, "CT of another"),
+        node_from_volume(Volume(pet.array[:, :, ::-1].copy(), pet.geometry), scene, "PET of another"),
+    )
+
+
+def test_each_patient_keeps_its_own(segmented, nodes, second_pair, without_timings):
+    presenter = segmented.presenter
+    presenter.set_clinical("Age", 61)
+    presenter.keep_clinical()
+    segmented.settle()
+    first, digest = presenter.results, presenter.contours.digest
+    presenter.choose_inputs(*second_pair)
+    assert not segmented.state.results.available
+    assert segmented.state.contours.segmentation_id == ""
+    assert presenter.data.clinical == {}
+    segmented.segment()
+    second = presenter.results
+    assert second["case_id"] == "CT of another"
+    assert second["lesions"]["GTVp"]["components"][0]["centroid_lps_mm"][0] < 0
+    presenter.choose_inputs(*nodes)
+    assert presenter.results == first
+    assert segmented.state.results.current
+    assert presenter.contours.digest == digest
+    assert presenter.data.clinical["Age"] == 61
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)  # the worker is given this case again
+    segmented.settle()
+    assert presenter.results["case_id"] == "CT head neck"
+    assert presenter.results["lesions"]["GTVp"]["components"][0]["centroid_lps_mm"][0] > 0
+    presenter.choose_inputs(*second_pair)
+    assert without_timings(presenter.results) == without_timings(second)
+
+
+def test_what_comes_late_for_one_patient_never_lands_in_another(chosen, second_pair, nodes, scene):
+    presenter = chosen.presenter
+    presenter.segment()
+    heard = chosen.presenter.engine.client
+    chosen.until(lambda: chosen.state.work.step.startswith("Segmenting"))
+    callbacks = dict(heard._waiting)
+    presenter.choose_inputs(*second_pair)
+    assert presenter.running == ""
+    assert model_nodes(scene) == []
+    for one in callbacks.values():  # the worker had answered already, say
+        one.partial({"label_map": {"file": "preview.npy", "start_zyx": [0, 0, 0]}})
+        one.result({"label_map": {"file": "x.npy", "start_zyx": [0, 0, 0]}, "results": {"case_id": "wrong"}})
+        one.error("input", "of the other one")
+        one.withdrawn()
+    assert presenter.results is None
+    assert presenter.message == ""
+    assert presenter.running == ""
+    chosen.segment()
+    assert presenter.results["case_id"] == "CT of another"
+
+
+def test_a_late_measurement_does_not_land_in_another_patient_either(segmented, second_pair):
+    presenter = segmented.presenter
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    segmented.until(lambda: presenter.engine.client.is_busy)
+    late = list(presenter.engine.client._waiting.values())
+    told = {"results": presenter.results, "deep_is_current": True, "deep_is_kept": False}
+    presenter.choose_inputs(*second_pair)
+    for one in late:
+        one.result(told)
+    assert presenter.results is None
+
+
+def test_the_patient_chosen_last_is_shown_first(segmented, nodes, second_pair, make_front, scene, tmp_path):
+    presenter = segmented.presenter
+    presenter.choose_inputs(*second_pair)
+    presenter.set_clinical("Age", 50)
+    presenter.choose_inputs(*nodes)
+    save_mrb(scene, tmp_path / "two.mrb")
+    presenter.close()
+    load_mrb(scene, tmp_path / "two.mrb")
+    front = make_front()
+    front.presenter.restore()
+    assert front.presenter.ct.GetName() == "CT head neck"
+    assert len(records(scene)) == 2
+
+
+def test_a_scene_that_is_added_brings_a_case_of_its_own(segmented, scene, tmp_path):
+    presenter = segmented.presenter
+    first = presenter.results
+    save_mrb(scene, tmp_path / "case.mrb")
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    segmented.settle()
+    here = presenter.results
+    load_mrb(scene, tmp_path / "case.mrb", clear=False)
+    assert [record.case_id for record in records(scene)] == ["CT head neck", "CT head neck (2)"]
+    assert presenter.results == here
+    own, added = records(scene)
+    presenter.choose_inputs(added.get("MMPL.CT"), added.get("MMPL.PET"))
+    assert presenter.results["lesions"] == first["lesions"]
+    assert segmented.state.results.current
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+    presenter.choose_inputs(own.get("MMPL.CT"), own.get("MMPL.PET"))
+    assert presenter.results == here
+    assert segmented.origins == [EDITED, FROM_MODEL]
+    ids = [n.GetAttribute(CASE_ATTRIBUTE) for n in slicer.util.getNodesByClass("vtkMRMLTextNode", scene)]
+    assert sorted(ids) == ["CT head neck", "CT head neck", "CT head neck (2)", "CT head neck (2)"]
+
+
+def test_closing_the_scene_in_the_middle_of_a_run(own_front, nodes, scene):
+    presenter = own_front.presenter
+    presenter.choose_inputs(*nodes)
+    own_front.segment_until_preview()
+    pid, folder = presenter.engine.client._process.pid, presenter.engine.folder
+    late = list(presenter.engine.client._waiting.values())
+    presenter.close_scene()
+    scene.Clear(False)
+    own_front.ticks(0.1)
+    assert not runs(pid)
+    assert not folder.exists()
+    for one in late:
+        one.progress("segmenting", 0.5)
+        one.error("crash", "too late")
+    state = own_front.state
+    assert (state.inputs.ct_id, state.message, state.work.worker, state.work.segmenting) == ("", "", STOPPED, False)
+
+
+def test_a_scene_that_is_cleared_without_a_word(segmented, scene, nodes, tiny_patient):
+    scene.Clear(False)
+    segmented.ticks(0.2)
+    assert segmented.state.inputs.ct_id == segmented.state.message == ""
+    assert records(scene) == []
+    ct = node_from_volume(tiny_patient.ct, scene, "CT")
+    segmented.presenter.choose_inputs(ct, node_from_volume(tiny_patient.pet, scene, "PET"))
+    segmented.segment()
+    assert segmented.presenter.results["case_id"] == "CT"
+
+
+def test_a_panel_that_goes_in_the_middle_of_a_run(own_front, nodes, scene):
+    presenter = own_front.presenter
+    presenter.choose_inputs(*nodes)
+    own_front.segment_until_preview()
+    pid = presenter.engine.client._process.pid
+    presenter.close()
+    assert not runs(pid)
+    scene.RemoveNode(nodes[0])  # nobody listens any more
+    presenter.tick()
+    presenter.close()
+
+
+def test_a_record_that_was_deleted_is_made_again(segmented, make_front, scene, nodes):
+    presenter = segmented.presenter
+    presenter.set_clinical("Age", 61)
+    segmented.settle()
+    scene.RemoveNode(presenter.record.node)
+    segmented.ticks(0.05)
+    (record,) = records(scene)
+    assert record.data.what_if == {"Age": 61}
+    presenter.close()
+    front = make_front()
+    front.presenter.restore()
+    assert front.state.results.current
+    assert front.origins == [FROM_MODEL, FROM_MODEL]
+
+
+def test_a_damaged_record_counts_as_absent(segmented, make_front, scene):
+    node = segmented.presenter.record.node
+    segmented.presenter.close()
+    for text in ("nonsense", "[]", '{"clinical": 5, "suv": [], "model_digests": "x", "turn": "late"}'):
+        node.SetParameter("record", text)
+        assert CaseRecord(node).data.clinical == {}
+        front = make_front()
+        front.presenter.restore()
+        assert front.origins == [FROM_MODEL, FROM_MODEL]
+        front.presenter.close()
+
+
+def test_fields_of_a_later_version_are_left_out_and_named(segmented, make_front):
+    record = segmented.presenter.record
+    record.data.clinical = {"Age": 61, "Shoe size": 43}
+    record.save()
+    segmented.presenter.close()
+    front = make_front()
+    front.presenter.restore()
+    assert front.presenter.data.clinical == {"Age": 61}
+    assert "Shoe size" in front.state.message

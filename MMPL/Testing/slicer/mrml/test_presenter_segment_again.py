@@ -1,0 +1,184 @@
+"""Segment pressed again, cancelled or failing: nothing that the user made is overwritten or renamed."""
+
+from __future__ import annotations
+
+import pytest
+
+import slicer
+from mmpl.geometry import Volume
+from mmpl_slicer.case_record import MODEL
+from mmpl_slicer.panel_state import EDITED, EMPTY
+from mmpl_slicer.panel_state import MODEL as FROM_MODEL
+from mmpl_slicer.segmentation import create_segmentation, segment_mask
+from mmpl_slicer.volumes import geometry_of_node
+
+GTVP_LPS = (12.0, -6.0, -25.0)
+CANCELLED = "Cancelled; contours and results are as they were."
+
+
+def segmentations(scene) -> list[str]:
+    return sorted(node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode", scene))
+
+
+def volume_of(node, segment_id: str, ct) -> int:
+    return int(segment_mask(node, segment_id, geometry_of_node(ct)).sum())
+
+
+def test_untouched_contours_are_replaced_in_place_with_undo(segmented, scene):
+    node, names = segmented.presenter.segmentation, segmentations(scene)
+    editor = segmented.editor()
+    segmented.segment()
+    assert segmented.presenter.segmentation is node
+    assert segmentations(scene) == names
+    assert editor.logic.CanUndo()
+    assert segmented.state.results.current
+
+
+def test_edited_contours_are_kept_and_a_new_segmentation_is_made(segmented, scene):
+    presenter = segmented.presenter
+    node, ct = presenter.segmentation, presenter.ct
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    segmented.settle()
+    edited = volume_of(node, "GTVp", ct)
+    segmented.segment()
+    assert presenter.segmentation is not node
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+    assert volume_of(node, "GTVp", ct) == edited
+    assert presenter.segmentation.GetName() != node.GetName()
+    presenter.choose_segmentation(node)
+    segmented.settle()
+    assert segmented.origins == [EDITED, FROM_MODEL]
+
+
+def test_a_stroke_during_the_run_is_kept(segmented):
+    presenter, editor = segmented.presenter, segmented.editor()
+    node, ct = presenter.segmentation, presenter.ct
+    segmented.segment_until_preview()
+    editor.add_ball("GTVp", GTVP_LPS, 20.0)
+    edited = volume_of(node, "GTVp", ct)
+    segmented.until(lambda: not presenter.running)
+    assert volume_of(node, "GTVp", ct) == edited
+    assert presenter.segmentation is not node
+    segmented.settle()
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+
+
+def test_what_the_user_brought_is_never_drawn_into(chosen, scene, tiny_patient):
+    presenter = chosen.presenter
+    nothing = Volume(tiny_patient.label_map.array * 0, tiny_patient.label_map.geometry)
+    mine = create_segmentation(nothing, presenter.ct, scene, "mine, empty yet")
+    presenter.choose_segmentation(mine)
+    chosen.segment()
+    assert presenter.segmentation is not mine
+    assert mine.GetName() == "mine, empty yet"
+    assert volume_of(mine, "GTVp", presenter.ct) == 0
+
+
+def test_a_segment_of_the_users_own_stays_in_ours(segmented):
+    node = segmented.presenter.segmentation
+    node.GetSegmentation().AddEmptySegment("Parotid", "Parotid")
+    segmented.rest()
+    assert "Not used: Parotid." in segmented.state.contours.notes
+    segmented.segment()
+    assert segmented.presenter.segmentation is node
+    assert list(node.GetSegmentation().GetSegmentIDs()) == ["GTVp", "GTVn", "Parotid"]
+
+
+def test_a_first_run_that_is_cancelled_leaves_nothing(chosen, scene):
+    presenter = chosen.presenter
+    chosen.segment_until_preview()
+    presenter.cancel()
+    chosen.until(lambda: not presenter.running)
+    assert chosen.state.message == CANCELLED
+    assert segmentations(scene) == []
+    assert chosen.origins == [EMPTY, EMPTY]
+    assert not chosen.state.results.available
+    chosen.segment()
+
+
+def test_cancel_while_the_images_are_handed_over(chosen, scene):
+    presenter = chosen.presenter
+    presenter.segment()
+    presenter.cancel()
+    chosen.until(lambda: not presenter.running)
+    assert chosen.state.message == CANCELLED
+    chosen.segment()
+    assert presenter.results["case_id"] == "CT head neck"
+
+
+def test_a_later_run_that_is_cancelled_leaves_all_as_it_was(segmented, scene, without_timings):
+    presenter = segmented.presenter
+    names, before = segmentations(scene), presenter.results
+    digest = presenter.contours.digest
+    segmented.segment_until_preview()
+    presenter.cancel()
+    segmented.until(lambda: not presenter.running)
+    assert segmentations(scene) == names
+    assert presenter.contours.digest == digest
+    assert presenter.results is before
+    assert segmented.state.results.current
+    assert not presenter.record.get(MODEL).GetDisplayNode().GetVisibility()
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+
+
+def test_a_stroke_during_a_run_that_is_cancelled_is_measured(segmented):
+    presenter, before = segmented.presenter, segmented.volume
+    segmented.segment_until_preview()
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    presenter.desk.clock.put_forward(1.0)
+    presenter.tick()  # read, but not measured while the run lasts
+    assert segmented.origins == [EDITED, FROM_MODEL]
+    assert presenter.running
+    presenter.cancel()
+    segmented.until(lambda: not presenter.running)
+    segmented.settle()
+    assert segmented.volume > before
+
+
+def test_a_cancel_during_a_measurement_does_not_keep_the_next_from_being_made(segmented):
+    presenter, before = segmented.presenter, segmented.volume
+    editor = segmented.editor()
+    editor.add_ball("GTVp", GTVP_LPS, 20.0)
+    segmented.until(lambda: presenter.engine.client.is_busy)
+    presenter.cancel()
+    segmented.rest()
+    presenter.update_now()
+    segmented.settle()
+    assert segmented.volume > before
+
+
+def test_segmenting_twice_at_once_is_refused(chosen):
+    chosen.presenter.segment()
+    chosen.presenter.segment()
+    assert chosen.state.message == "Segmentation is running already."
+    chosen.until(lambda: not chosen.presenter.running)
+    assert chosen.state.results.current
+
+
+def test_a_value_tried_during_the_run_is_measured_after_it(chosen):
+    presenter = chosen.presenter
+    chosen.segment_until_preview()
+    presenter.set_clinical("Age", 85)
+    chosen.until(lambda: not presenter.running)
+    without = presenter.results["rfs"]["risk"]
+    chosen.settle()
+    assert presenter.results["rfs"]["risk"] != without
+
+
+@pytest.mark.parametrize("part", ["segmentation", "model"])
+def test_a_deleted_segmentation_is_said_or_made_again(segmented, scene, part):
+    presenter = segmented.presenter
+    if part == "model":
+        scene.RemoveNode(presenter.record.get(MODEL))
+        segmented.rest()
+        assert not segmented.state.contours.can_compare
+        assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+    else:
+        scene.RemoveNode(presenter.segmentation)
+        assert segmented.state.message == "The segmentation was deleted: choose another one, or press Segment."
+        assert segmented.state.contours.segmentation_id == ""
+        assert not segmented.state.results.current
+    presenter.dismiss_message()
+    segmented.segment()
+    assert segmented.state.results.current
+    assert segmented.state.contours.can_compare

@@ -1,0 +1,212 @@
+"""Segmentations that others made: other names, surfaces, overlaps, other grids, segments that come and go."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import slicer
+from mmpl.geometry import Geometry, Volume
+from mmpl_slicer.oriented_images import oriented_image
+from mmpl_slicer.panel_state import EDITED, EMPTY, MANUAL
+from mmpl_slicer.panel_state import MODEL as FROM_MODEL
+from mmpl_slicer.scene_io import load_mrb, save_mrb
+from mmpl_slicer.segmentation import create_segmentation
+
+
+@pytest.fixture
+def brought(scene, nodes):
+    """A function that makes a segmentation of (segment name, mask, grid), as another program would."""
+
+    def make(*segments):
+        node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "from the clinic")
+        node.CreateDefaultDisplayNodes()
+        node.SetReferenceImageGeometryParameterFromVolumeNode(nodes[0])
+        for name, mask, grid in segments:
+            node.AddSegmentFromBinaryLabelmapRepresentation(oriented_image(mask, grid), name)
+        return node
+
+    return make
+
+
+@pytest.fixture
+def primary(tiny_patient):
+    return tiny_patient.label_map.array == 1
+
+
+@pytest.fixture
+def nodal(tiny_patient):
+    return tiny_patient.label_map.array == 2
+
+
+@pytest.fixture
+def grid(tiny_patient):
+    return tiny_patient.label_map.geometry
+
+
+def measured(front) -> dict:
+    front.presenter.update_now()
+    front.settle()
+    return front.presenter.results["lesions"]
+
+
+def ml(mask, grid) -> float:
+    return np.count_nonzero(mask) * grid.voxel_volume_ml
+
+
+def test_other_names_are_asked_for_once(chosen, brought, primary, nodal, grid, make_front, scene, tmp_path):
+    presenter = chosen.presenter
+    left = nodal.copy()
+    left[:, :, : left.shape[2] // 2] = False
+    node = brought(("Tumour", primary, grid), ("LN II", nodal & ~left, grid), ("Cord", ~primary & ~nodal, grid))
+    presenter.choose_segmentation(node)
+    question = chosen.state.contours.question
+    assert [(row.name, row.label) for row in question] == [("Tumour", 1), ("LN II", 2), ("Cord", 0)]
+    assert not chosen.state.save.can_save
+    presenter.name_segments({question[0].segment_id: 1, question[1].segment_id: 2})
+    assert chosen.state.contours.question is None
+    assert chosen.origins == [MANUAL, MANUAL]
+    assert "Not used: Cord." in chosen.state.contours.notes
+    figures = measured(chosen)
+    assert figures["GTVp"]["volume_ml"] == pytest.approx(ml(primary, grid))
+    save_mrb(scene, tmp_path / "case.mrb")
+    presenter.close()
+    load_mrb(scene, tmp_path / "case.mrb")
+    again = make_front()
+    again.presenter.restore()
+    assert again.state.contours.question is None
+    assert again.state.results.current
+    assert again.origins == [MANUAL, MANUAL]
+
+
+def test_several_segments_are_one_class(chosen, brought, nodal, grid):
+    half = nodal.copy()
+    half[: np.argwhere(nodal)[:, 0].min() + 3] = False
+    node = brought(("LN left", half, grid), ("LN right", nodal & ~half, grid))
+    chosen.presenter.choose_segmentation(node)
+    chosen.presenter.name_segments({})  # as proposed
+    assert measured(chosen)["GTVn"]["volume_ml"] == pytest.approx(ml(nodal, grid))
+    assert measured(chosen)["GTVp"]["volume_ml"] == 0
+
+
+def test_an_answer_that_was_damaged_is_asked_for_again(chosen, brought, primary, grid):
+    node = brought(("Tumour", primary, grid))
+    for text in ("nonsense", "[1]", '{"Tumour": "x"}'):
+        node.SetAttribute("MMPL.Segments", text)
+        chosen.presenter.choose_segmentation(node)
+        assert chosen.state.contours.question is not None
+        chosen.presenter.choose_segmentation(None)
+
+
+def test_segments_that_overlap_count_as_gtvp_and_that_is_said(chosen, brought, primary, nodal, grid):
+    both = np.roll(primary, 2, axis=0)
+    node = brought(("GTVp", primary, grid), ("GTVn", both, grid))
+    assert node.GetSegmentation().GetNumberOfLayers() == 2
+    chosen.presenter.choose_segmentation(node)
+    shared = ml(primary & both, grid)
+    assert f"GTVp and GTVn overlap by {shared:.2f} mL, which count as GTVp." in chosen.state.contours.notes
+    figures = measured(chosen)
+    assert figures["GTVp"]["volume_ml"] == pytest.approx(ml(primary, grid))
+    assert figures["GTVn"]["volume_ml"] == pytest.approx(ml(both & ~primary, grid))
+
+
+def test_segments_on_another_grid_are_read_on_the_cts(chosen, brought, grid):
+    coarse = Geometry((30, 28, 25), (4.0, 4.0, 6.0), (-58.0, -54.0, -72.5))
+    mask = np.zeros(coarse.shape, bool)
+    mask[7:10, 12:15, 16:19] = True
+    chosen.presenter.choose_segmentation(brought(("GTVp", mask, coarse)))
+    assert any("another grid" in note for note in chosen.state.contours.notes)
+    # a voxel of the coarse grid is eight of the CT's
+    assert measured(chosen)["GTVp"]["volume_ml"] == pytest.approx(27 * coarse.voxel_volume_ml)
+
+
+def test_surfaces_alone_are_read_like_an_rtstruct(chosen, brought, primary, nodal, grid):
+    node = brought(("GTVp", primary, grid), ("GTVn", nodal, grid))
+    names = slicer.vtkSegmentationConverter
+    segmentation = node.GetSegmentation()
+    segmentation.CreateRepresentation(names.GetClosedSurfaceRepresentationName())
+    segmentation.SetSourceRepresentationName(names.GetClosedSurfaceRepresentationName())
+    segmentation.RemoveRepresentation(names.GetBinaryLabelmapRepresentationName())
+    chosen.presenter.choose_segmentation(node)
+    assert not segmentation.ContainsRepresentation(names.GetBinaryLabelmapRepresentationName())
+    figures = measured(chosen)
+    assert figures["GTVp"]["volume_ml"] == pytest.approx(ml(primary, grid), rel=0.1)
+    assert figures["GTVn"]["volume_ml"] == pytest.approx(ml(nodal, grid), rel=0.1)
+
+
+def test_a_contour_of_surfaces_returns_to_the_model(segmented, brought, primary, nodal, grid):
+    node = brought(("GTVp", np.roll(primary, 3, axis=0), grid), ("GTVn", nodal, grid))
+    names = slicer.vtkSegmentationConverter
+    segmentation = node.GetSegmentation()
+    segmentation.CreateRepresentation(names.GetClosedSurfaceRepresentationName())
+    segmentation.SetSourceRepresentationName(names.GetClosedSurfaceRepresentationName())
+    segmentation.RemoveRepresentation(names.GetBinaryLabelmapRepresentationName())
+    segmented.presenter.choose_segmentation(node)
+    segmented.settle()
+    segmented.presenter.return_to_model(1)
+    segmented.settle()
+    assert segmented.origins[0] == FROM_MODEL
+
+
+def test_empty_segments_are_nothing(chosen, scene, tiny_patient, grid):
+    nothing = Volume(np.zeros(grid.shape, np.uint8), grid)
+    chosen.presenter.choose_segmentation(create_segmentation(nothing, chosen.presenter.ct, scene))
+    assert chosen.origins == [EMPTY, EMPTY]
+    chosen.presenter.update_now()
+    chosen.rest()
+    assert not chosen.state.results.available
+
+
+def test_no_segments_at_all(chosen, scene):
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "bare")
+    chosen.presenter.choose_segmentation(node)
+    assert chosen.origins == [EMPTY, EMPTY]
+    assert chosen.state.contours.question is None
+
+
+def test_a_deleted_segment_counts_as_empty_and_is_made_again_by_return(segmented):
+    presenter = segmented.presenter
+    presenter.segmentation.GetSegmentation().RemoveSegment("GTVn")
+    assert not segmented.state.results.current
+    segmented.settle()
+    assert segmented.origins == [FROM_MODEL, EDITED]
+    assert presenter.results["lesions"]["GTVn"]["volume_ml"] == 0
+    presenter.return_to_model(2)
+    segmented.settle()
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+    assert presenter.segmentation.GetSegmentation().GetSegment("GTVn").GetName() == "GTVn"
+
+
+def test_several_segments_of_a_class_return_to_the_model_as_one(segmented):
+    presenter = segmented.presenter
+    node = presenter.segmentation
+    extra = node.GetSegmentation().AddEmptySegment("extra", "extra node")
+    presenter.name_segments({"GTVp": 1, "GTVn": 2, extra: 2})
+    segmented.editor().add_ball(extra, (-30.0, 20.0, 20.0), 8.0)
+    segmented.settle()
+    assert segmented.origins == [FROM_MODEL, EDITED]
+    presenter.return_to_model(2)
+    segmented.settle()
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+    assert node.GetSegmentation().GetNumberOfSegments() == 3
+
+
+def test_a_segmentation_needs_images_first(front, scene):
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "bare")
+    front.presenter.choose_segmentation(node)
+    assert front.state.message == "Choose PET and CT first: contours are measured on them."
+    assert front.state.contours.segmentation_id == ""
+
+
+def test_there_is_nothing_to_return_to_before_segment(chosen):
+    chosen.presenter.return_to_model(1)
+    assert chosen.state.message == "There is no contour of the model to return to: press Segment first."
+
+
+def test_a_lesion_is_jumped_to(segmented, scene):
+    slice_node = scene.AddNode(slicer.vtkMRMLSliceNode())
+    slice_node.SetOrientationToAxial()
+    left, posterior, superior = segmented.state.contours.lesions[0].centre_lps
+    segmented.presenter.jump_to((left, posterior, superior))
+    matrix = slice_node.GetSliceToRAS()
+    assert [matrix.GetElement(row, 3) for row in range(3)] == pytest.approx([-left, -posterior, superior])
