@@ -114,11 +114,10 @@ class MMPLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self):
         if self._parameterNode is None:
             self.initializeParameterNode()
-        self.presenter.guess_inputs()
-        self.panel.editor.enter()
+        self.panel.enter()
 
     def exit(self):
-        self.panel.editor.leave()
+        self.panel.exit()
 
     def onSceneStartClose(self, caller, event):
         self.setParameterNode(None)

@@ -57,7 +57,7 @@ class Panel:
         slicer.app.processEvents()
         if time.perf_counter() >= self.next_tick:
             with self.timed():
-                self.presenter.tick()
+                self.widget.panel.tick()
             self.next_tick = time.perf_counter() + 0.03
         time.sleep(0.001)
 
@@ -75,7 +75,9 @@ class Panel:
             self.tick()
 
     def settle(self) -> None:
-        self.until(lambda: self.presenter.state.results.current and not self.presenter.engine.is_busy)
+        presenter = self.presenter
+        self.until(lambda: presenter.state.results.current and not presenter.engine.is_busy)
+        self.until(lambda: not presenter.desk.chores and not self.widget.panel.due)
 
     def worst_ms(self) -> float:
         """The longest that the thread was kept since the last call, in ms."""

@@ -28,6 +28,7 @@ class InputsSection:
         self.ui, self.presenter = ui, presenter
         self.spins = {"weight_kg": ui.weightSpin, "injected_mbq": ui.activitySpin, "decay_min": ui.decaySpin}
         ui.swapButton.clicked.connect(lambda *_: presenter.swap_inputs())
+        ui.fusedButton.clicked.connect(lambda *_: presenter.show_fused())
         ui.useAnywayButton.clicked.connect(lambda *_: presenter.use_anyway())
         ui.bundlePath.currentPathChanged.connect(lambda *_: self._bundle_chosen())
         ui.deviceSelector.currentIndexChanged.connect(lambda *_: self._device_chosen())
@@ -39,7 +40,8 @@ class InputsSection:
         show_text(ui.checkLabel, paragraphs(_marked(line) for line in state.lines))
         ui.swapButton.setVisible(state.can_swap)
         ui.useAnywayButton.setVisible(state.can_use_anyway)
-        ui.checkButtons.setVisible(state.can_swap or state.can_use_anyway)
+        ui.fusedButton.setVisible(state.usable)
+        ui.checkButtons.setVisible(state.can_swap or state.can_use_anyway or state.usable)
         ui.suvFrame.setVisible(bool(state.suv_fields))
         for field in state.suv_fields:
             with silent(self.spins[field.name]):

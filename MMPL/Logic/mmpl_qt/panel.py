@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from mmpl_slicer.panel_state import PanelState
 from mmpl_slicer.presenter import Presenter
 
 TICK_MS = 30
+KEPT_S = 0.02  # what takes longer to show is shown at the next tick
 
 
 class Panel:
@@ -54,44 +56,77 @@ class Panel:
         self.results = ResultsSection(ui, presenter)
         self.save = SaveSection(ui, presenter)
         self.shown: PanelState | None = None
+        self.due: dict[str, None] = {}  # sections that are still to be shown, in order
+        self.sections = self._sections()
         presenter.listener = self.render
         self.timer = qt.QTimer()
         self.timer.setInterval(TICK_MS)
-        self.timer.timeout.connect(presenter.tick)
+        self.timer.timeout.connect(self.tick)
+        self.is_open = False  # the module is in front: images that come are looked at
         self.timer.start()
         self.render(presenter.state)
 
+    def _sections(self) -> dict[str, tuple[tuple[str, ...], Callable[[PanelState], None]]]:
+        """Section -> the parts of the state that it shows, and how."""
+        return {
+            "message": (("message", "work"), self.message.render),
+            "segment": (("work",), lambda state: self.segment.render(state.work)),
+            "results": (("results", "contours"), self.results.render),
+            "inputs": (("inputs",), lambda state: self.inputs.render(state.inputs)),
+            "contours": (("contours",), lambda state: self.contours.render(state.contours)),
+            "editor": (("contours", "inputs"), self._show_editor),
+            "patient": (("patient",), lambda state: self.patient.render(state.patient)),
+            "save": (("save",), lambda state: self.save.render(state.save)),
+        }
+
+    def _show_editor(self, state: PanelState) -> None:
+        self.editor.show(node_of(state.contours.segmentation_id), node_of(state.inputs.ct_id))
+
+    def tick(self) -> None:
+        """The timer's beat."""
+        if self.due:
+            self._show_some()
+            return
+        self.presenter.tick()
+        if self.is_open:
+            self.presenter.guess_new_inputs()
+
+    def enter(self) -> None:
+        """The module comes to the front."""
+        self.is_open = True
+        self.presenter.guess_inputs()
+        self.editor.enter()
+
+    def exit(self) -> None:
+        """Another module comes to the front; what runs goes on."""
+        self.is_open = False
+        self.editor.leave()
+
     def render(self, state: PanelState) -> None:
-        """Show a state; sections whose part is as it was are left alone."""
+        """Show a state: the sections whose part has changed, a few now and the rest at the next ticks."""
         before, self.shown = self.shown, state
-
-        def changed(*names: str) -> bool:
-            return before is None or any(getattr(before, name) != getattr(state, name) for name in names)
-
         if before is None:
             self.ui.noticeLabel.setText(f"<i>{state.notice}</i>")
-        if changed("message", "work"):
-            self.message.render(state)
-        if changed("inputs"):
-            self.inputs.render(state.inputs)
-        if changed("work"):
-            self.segment.render(state.work)
-        if changed("contours"):
-            self.contours.render(state.contours)
-        if changed("contours", "inputs"):
-            self.editor.show(node_of(state.contours.segmentation_id), node_of(state.inputs.ct_id))
-        if changed("patient"):
-            self.patient.render(state.patient)
-        if changed("results", "contours"):
-            self.results.render(state)
-        if changed("save"):
-            self.save.render(state.save)
+        for section, (parts, _show) in self.sections.items():
+            if before is None or any(getattr(before, part) != getattr(state, part) for part in parts):
+                self.due[section] = None
+        self._show_some()
         self.on_state(state)
 
+    def _show_some(self) -> None:
+        """Show sections that are due, as they are now, until the thread has been kept long enough."""
+        began = time.perf_counter()
+        while self.due and time.perf_counter() - began < KEPT_S:
+            section = next(iter(self.due))
+            del self.due[section]
+            self.sections[section][1](self.shown)
+
     def redraw(self) -> None:
-        """Show everything anew, in the colours of a theme that has changed."""
+        """Show everything anew and at once, in the colours of a theme that has changed."""
         state, self.shown = self.presenter.state, None
         self.render(state)
+        while self.due:
+            self._show_some()
 
     def close_scene(self) -> None:
         """Before the scene goes: nothing of it may be held."""

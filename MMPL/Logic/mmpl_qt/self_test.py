@@ -182,6 +182,7 @@ def settle(test, widget) -> None:
     """Wait until the numbers are those of the contours."""
     presenter = widget.presenter
     wait(test, widget, lambda: presenter.state.results.current and not presenter.engine.is_busy)
+    wait(test, widget, lambda: not presenter.desk.chores and not widget.panel.due)
 
 
 def wait(test, widget, condition) -> None:
@@ -198,7 +199,7 @@ def wait(test, widget, condition) -> None:
 def pump(widget) -> None:
     """One round of events; in testing mode timers may stand still."""
     slicer.app.processEvents()
-    widget.presenter.tick()
+    widget.panel.tick()
 
 
 def picture(widget, name: str) -> None:

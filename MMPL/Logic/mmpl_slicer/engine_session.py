@@ -20,6 +20,7 @@ from mmpl_slicer.volumes import geometry_of_node
 from mmpl_slicer.worker_client import CRASHED, READY, STARTING, UNFIT, Callbacks, Opened, WorkerClient, ignore
 
 TURN_S = 0.015  # how long one turn may write
+CANCEL_S = 3.0  # how long a worker may go on with what was cancelled
 KEPT_FILES = 8  # contours that the worker may still be about to read
 
 
@@ -60,6 +61,7 @@ class EngineSession:
     _mourned: WorkerClient | None = None
     _count: int = 0
     _step_began: float = 0.0
+    _cancelled_at: float | None = None
 
     @property
     def is_running(self) -> bool:
@@ -122,6 +124,7 @@ class EngineSession:
             self._write_on()
         if self.client is not None:
             self.client.poll()
+        self._end_what_will_not_stop()
         if self.is_down and self._mourned is not self.client:
             self._mourned = self.client
             self._fail(self.client.problem_kind, self.client.problem, list(self._waiting))
@@ -129,12 +132,24 @@ class EngineSession:
             self.step, self.fraction = "", None
 
     def cancel(self) -> None:
-        """Withdraw what was asked; the worker keeps its bundle and case."""
+        """Withdraw what was asked; the worker keeps its bundle and case, if it stops soon."""
         waiting, self._waiting, self._upload = self._waiting, deque(), None
         if self.client is not None:
             self.client.cancel()
+            self._cancelled_at = time.monotonic()
         for one in waiting:
             one.callbacks.withdrawn()
+
+    def _end_what_will_not_stop(self) -> None:
+        """Kill a worker that goes on with what was cancelled: it listens only between two passes of its networks."""
+        if self._cancelled_at is None:
+            return
+        if self.client is None or not self.client.is_cancelling:
+            self._cancelled_at = None
+        elif time.monotonic() - self._cancelled_at > CANCEL_S:
+            client, self.client, self._cancelled_at = self.client, None, None
+            self._upload, self._opening = None, False
+            client.abort()
 
     def stop(self) -> None:
         """Kill the worker; nobody who waits is told."""
@@ -163,6 +178,8 @@ class EngineSession:
         self._greet()
 
     def _greet(self) -> None:
+        if self.client is None:
+            return
         # a cancel may come before the answer: then it is asked again
         callbacks = Callbacks(result=self._heard_hello, progress=self._heard_step, withdrawn=self._greet)
         self.client.ask("hello", callbacks)
@@ -207,7 +224,9 @@ class EngineSession:
             self.client.opened.bundle = one.bundle
 
         concerned = [other for other in self._waiting if other.bundle == one.bundle]
-        self._open("open_bundle", opened, concerned, path=path or None, device=device or None)
+        self._open(
+            "open_bundle", opened, concerned, path=str(Path(path).absolute()) if path else None, device=device or None
+        )
 
     def _write_on(self) -> None:
         deadline = time.perf_counter() + TURN_S

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import vtk
 
 import slicer
 from mmpl.bundle.parts import CohortSurvival
-from mmpl_slicer.rfs_chart import CHART_ROLE, update_rfs_chart
+from mmpl_slicer.rfs_chart import CHART_ROLE, update_rfs_chart, update_rfs_table
 from mmpl_slicer.table_nodes import NOT_GIVEN, find, find_or_add, number_column, set_columns, text_column
 
 RESULTS_ROLE = "results.json"
@@ -59,17 +60,27 @@ def update_results_nodes(
     -------
     ResultsNodes
     """
-    curve, chart = update_rfs_chart(scene, results, before, cohort)
-    nodes = ResultsNodes(
-        lesions=_update_lesions(scene, results),
-        predictions=_update_predictions(scene, results),
-        curve=curve,
-        chart=chart,
-        document=keep_results(scene, results),
-    )
-    for node in nodes.all():
+    nodes = []
+    for part in results_in_parts(scene, results, before, cohort):
+        nodes += part
+    return ResultsNodes(**dict(nodes))
+
+
+def results_in_parts(
+    scene, results: dict, before: dict | None = None, cohort: CohortSurvival | None = None
+) -> Iterator[list[tuple[str, object]]]:
+    """:func:`update_results_nodes` in parts that a front end is not kept long by; gives the nodes by name."""
+    yield _with_provenance(results, document=keep_results(scene, results))
+    lesions, predictions = _update_lesions(scene, results), _update_predictions(scene, results)
+    yield _with_provenance(results, lesions=lesions, predictions=predictions)
+    yield _with_provenance(results, curve=update_rfs_table(scene, results))
+    yield _with_provenance(results, chart=update_rfs_chart(scene, results, before, cohort))
+
+
+def _with_provenance(results: dict, **nodes) -> list[tuple[str, object]]:
+    for node in nodes.values():
         _set_provenance(node, results)
-    return nodes
+    return list(nodes.items())
 
 
 def results_from_scene(scene, case_id: str, role: str = RESULTS_ROLE) -> dict | None:

@@ -11,6 +11,7 @@ from mmpl_slicer.panel_state import ClassRow, Driver, LesionRow, ResultsState
 MOST_DRIVERS = 6
 YEARS = {"1y": "1 year", "2y": "2 years", "3y": "3 years", "5y": "5 years"}
 UNKNOWN = "not given"
+PERCENT = "\N{NO-BREAK SPACE}%"  # a line never breaks before it
 
 
 def results_state(results: Mapping, *, current: bool, stale_text: str, chart_id: str, deep_note: str) -> ResultsState:
@@ -30,7 +31,7 @@ def results_state(results: Mapping, *, current: bool, stale_text: str, chart_id:
         rfs_text=_rfs_text(rfs),
         risk_group=rfs["risk_group"] or "",
         survival=tuple((YEARS.get(key, key), _percent(value)) for key, value in rfs["survival_at"].items()),
-        hpv_drivers=_drivers(drivers["hpv"], lambda effect: f"{100 * effect:+.1f} %"),
+        hpv_drivers=_drivers(drivers["hpv"], lambda effect: f"{100 * effect:+.1f}{PERCENT}"),
         rfs_drivers=_drivers(drivers["rfs"], lambda effect: f"{effect:+.2f}"),
         warnings=tuple(warning["text"] for warning in results["warnings"]),
         chart_id=chart_id,
@@ -82,7 +83,7 @@ def _drivers(terms, effect_text) -> tuple[Driver, ...]:
         Driver(
             feature=label_of(term["feature"]),
             column=term["feature"],
-            value="" if term["value"] is None else f"{term['value']:.4g}",
+            value=_value(term["value"]),
             effect=effect_text(term["effect"]),
             share=term["effect"] / largest,
         )
@@ -91,4 +92,11 @@ def _drivers(terms, effect_text) -> tuple[Driver, ...]:
 
 
 def _percent(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{100 * value:.0f} %"
+    return UNKNOWN if value is None else f"{100 * value:.0f}{PERCENT}"
+
+
+def _value(value: float | None) -> str:
+    """Four digits, without powers of ten where they can be avoided."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.4g}"

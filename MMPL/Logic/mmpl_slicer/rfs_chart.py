@@ -18,8 +18,15 @@ LIGHT_GREY = (0.66, 0.66, 0.66)
 LINE_STYLE_SOLID, LINE_STYLE_DASH = 1, 2  # vtkMRMLPlotSeriesNode.LineStyle*
 
 
-def update_rfs_chart(scene, results: dict, before: dict | None = None, cohort: CohortSurvival | None = None) -> tuple:
-    """Write the RFS curve of a case, and that of the model's contours, to its nodes.
+def update_rfs_table(scene, results: dict):
+    """Write the RFS curve of a case by day to its vtkMRMLTableNode, which is returned."""
+    node = find_or_add(scene, "vtkMRMLTableNode", CURVE_ROLE, results["case_id"], "MMPL RFS curve")
+    set_columns(node, _table_columns(curve_rows(results["rfs"])))
+    return node
+
+
+def update_rfs_chart(scene, results: dict, before: dict | None = None, cohort: CohortSurvival | None = None):
+    """Draw the RFS curve of a case, and that of the model's contours, in its chart.
 
     Parameters
     ----------
@@ -29,11 +36,9 @@ def update_rfs_chart(scene, results: dict, before: dict | None = None, cohort: C
 
     Returns
     -------
-    vtkMRMLTableNode with the curve by day, vtkMRMLPlotChartNode
+    vtkMRMLPlotChartNode
     """
     case_id = results["case_id"]
-    curve = find_or_add(scene, "vtkMRMLTableNode", CURVE_ROLE, case_id, "MMPL RFS curve")
-    set_columns(curve, _table_columns(curve_rows(results["rfs"])))
     chart = find_or_add(scene, "vtkMRMLPlotChartNode", CHART_ROLE, case_id, "RFS")
     was_modifying = chart.StartModify()
     chart.RemoveAllPlotSeriesNodeIDs()
@@ -44,7 +49,7 @@ def update_rfs_chart(scene, results: dict, before: dict | None = None, cohort: C
         chart.AddAndObservePlotSeriesNodeID(series.GetID())
     _label(chart, results["rfs"])
     chart.EndModify(was_modifying)
-    return curve, chart
+    return chart
 
 
 def curve_rows(rfs: dict) -> list[tuple[float, float, float, float, float]]:

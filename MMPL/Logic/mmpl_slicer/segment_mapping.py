@@ -13,7 +13,7 @@ UNUSED = 0
 MAPPING_ATTRIBUTE = "MMPL.Segments"
 # what clinics call them; the nodes come first, since "GTV LN" holds "GTV" too
 _NODE = re.compile(r"gtv[\s_-]*(n|ln)|\bnod(e|al|us)|lymph|\bln\b|\bln\d|metasta", re.IGNORECASE)
-_PRIMARY = re.compile(r"gtv[\s_-]*(p|t)\b|gtv[\s_-]*p|primary|primarius|tumou?r|\bgtv\b", re.IGNORECASE)
+_PRIMARY = re.compile(r"gtv[\s_-]*(p|t)\b|gtv[\s_-]*p|\bprim|tumou?r|\btu\b|\bgtv\b", re.IGNORECASE)
 
 
 def segment_names(segmentation_node) -> dict[str, str]:

@@ -63,7 +63,7 @@ class WorkerClient:
 
     Parameters
     ----------
-    start : command, environment and log file -> WorkerProcess; another one in tests
+    start : command, environment, log file and folder -> WorkerProcess; another one in tests
     python : interpreter that runs the worker; this one unless a site keeps torch elsewhere
     environment : of the worker; None for this process' own
     """
@@ -71,7 +71,7 @@ class WorkerClient:
     def __init__(
         self,
         *,
-        start: Callable[[list[str], Mapping[str, str], Path], WorkerProcess] = WorkerProcess,
+        start: Callable[[list[str], Mapping[str, str], Path, str], WorkerProcess] = WorkerProcess,
         python: str = sys.executable,
         environment: Mapping[str, str] | None = None,
     ):
@@ -85,6 +85,7 @@ class WorkerClient:
         self.missing: tuple[str, ...] = ()
         self.problem_kind = self.problem = ""  # why it is CRASHED or UNFIT
         self._old_log = ""
+        self._cancelled = 0  # number of the last cancel
         self.folder: Path | None = None
 
     def start(self) -> None:
@@ -102,7 +103,8 @@ class WorkerClient:
         try:
             self.folder = Path(tempfile.mkdtemp(prefix="mmpl-worker-"))
             command = [self._python, "-m", "mmpl.worker", str(self.folder)]
-            self._process = self._start(command, environment, self.folder / LOG_NAME)
+            # ``-m`` finds the engine by the folder too, should a launcher set PYTHONPATH anew
+            self._process = self._start(command, environment, self.folder / LOG_NAME, logic)
         except OSError as error:
             self._remove_folder()
             text = f"the worker cannot be started with {self._python} ({error.strerror}): choose another Python"
@@ -132,12 +134,24 @@ class WorkerClient:
     def cancel(self) -> None:
         """Withdraw everything that was asked; the worker keeps its model and case."""
         if self._waiting:
-            self.ask("cancel")
+            self._cancelled = self.ask("cancel")
+
+    def abort(self) -> None:
+        """Kill the worker, and tell everybody who waits that it was withdrawn."""
+        waiting, self._waiting = self._waiting, {}
+        self.stop()
+        for callbacks in waiting.values():
+            callbacks.withdrawn()
 
     @property
     def pid(self) -> int | None:
         """Of the worker; None where none runs."""
         return None if self._process is None else self._process.pid
+
+    @property
+    def is_cancelling(self) -> bool:
+        """Whether something that was withdrawn still runs."""
+        return any(number < self._cancelled for number in self._waiting)
 
     @property
     def is_busy(self) -> bool:

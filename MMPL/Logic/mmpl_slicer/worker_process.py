@@ -16,7 +16,10 @@ from pathlib import Path
 
 LOG_BYTES = 20_000  # of the end of the log, for people
 CHUNK_BYTES = 1 << 16
+PATIENCE_S = 2.0 if sys.platform == "win32" else 0.02  # Windows removes no file that a process still holds
 IS_WINDOWS = sys.platform == "win32"
+
+_dying: list[subprocess.Popen] = []  # killed, and not yet gone
 
 
 class WorkerProcess:
@@ -28,10 +31,15 @@ class WorkerProcess:
     environment : of the process; None for this process' own. Inside Slicer give ``slicer.util.startupEnvironment()``
         with ``PYTHONPATH`` set: another Python dies silently in Slicer's own environment
     log : file that takes what it writes to standard error; a temporary one by default
+    folder : where it runs; where this process runs by default
     """
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str] | None = None, log: str | Path | None = None
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        log: str | Path | None = None,
+        folder: str | Path | None = None,
     ):
         self._text = b""
         self._log = Path(log) if log is not None else _temporary_log()
@@ -42,6 +50,7 @@ class WorkerProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
+                cwd=folder,
                 # its own group: killed as a whole, and untouched by Ctrl-C in the parent's terminal
                 start_new_session=not IS_WINDOWS,
                 creationflags=subprocess.CREATE_NO_WINDOW if IS_WINDOWS else 0,
@@ -87,7 +96,7 @@ class WorkerProcess:
         """End it and all its children, now; harmless where it has ended."""
         if self.exit_code is None:
             _kill_tree(self.pid)
-        self._process.wait()
+        _see_off(self._process)
         for stream in (self._process.stdin, self._process.stdout):
             try:
                 stream.close()
@@ -123,6 +132,15 @@ def _read_now(pipe: int) -> bytes:
         return os.read(pipe, CHUNK_BYTES)
     except (BlockingIOError, BrokenPipeError):
         return b""
+
+
+def _see_off(process: subprocess.Popen) -> None:
+    """Wait a moment for a killed process; one with gigabytes takes longer to go, and is looked after later."""
+    _dying[:] = [one for one in _dying if one.poll() is None]
+    try:
+        process.wait(timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        _dying.append(process)
 
 
 def _kill_tree(pid: int) -> None:

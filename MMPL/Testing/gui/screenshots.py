@@ -61,7 +61,9 @@ class Studio:
             time.sleep(0.005)
 
     def settle(self) -> None:
-        self.until(lambda: self.presenter.state.results.current and not self.presenter.engine.is_busy)
+        presenter = self.presenter
+        self.until(lambda: presenter.state.results.current and not presenter.engine.is_busy)
+        self.until(lambda: not presenter.desk.chores and not self.widget.panel.due)
 
     def load(self) -> None:
         from mmpl_slicer.sample_data import load_phantom
@@ -70,9 +72,9 @@ class Studio:
 
 
 def _shrink(path: Path) -> None:
-    """128 colours are plenty for a panel, and a quarter of the bytes."""
+    """255 colours are plenty for a panel, and a quarter of the bytes."""
     with Image.open(path) as picture:
-        small = picture.convert("RGB").quantize(128)
+        small = picture.convert("RGB").quantize(255)
     small.save(path, optimize=True)
 
 
@@ -142,7 +144,7 @@ def shoot_corrections(studio: Studio) -> None:
     studio.shoot("08_corrected_and_what_if", NARROW, WIDE)
     presenter.reset_clinical()
     studio.settle()
-    folder = Path(tempfile.mkdtemp(prefix="mmpl-"), "PHA-0024")
+    folder = Path(tempfile.gettempdir(), "PHA-0024")
     presenter.save(str(folder))
     studio.until(lambda: not presenter.running)
     studio.shoot("09_saved")

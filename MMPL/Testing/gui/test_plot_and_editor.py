@@ -13,7 +13,7 @@ from mmpl_slicer.editing import ball_mask, segment_editor_node
 from mmpl_slicer.oriented_images import oriented_image
 
 
-def test_the_plot_view_draws_its_chart(scene, chart_view):
+def test_the_plot_view_draws_its_chart(scene, chart_view, process_events):
     view, table = chart_view
     picture = pixels(view)
     assert picture.shape[:2] == (200, 300)
@@ -21,6 +21,7 @@ def test_the_plot_view_draws_its_chart(scene, chart_view):
     table.GetTable().GetColumnByName("y").SetTuple1(1, 0.1)
     table.GetTable().Modified()
     table.Modified()
+    process_events()  # the view looks at its nodes once for many changes
     assert (pixels(view) != picture).any()
 
 

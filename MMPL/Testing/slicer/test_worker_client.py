@@ -136,6 +136,21 @@ def test_a_killed_worker_is_one_sentence_and_can_be_started_again(opened):
     assert opened.state == READY
 
 
+def test_aborting_kills_and_tells_everybody(opened):
+    running, pid = Heard(), opened.pid
+    opened.ask("segment", running.callbacks)
+    until(opened, lambda: running.steps)
+    opened.cancel()
+    assert opened.is_cancelling
+    opened.abort()
+    assert running.withdrawn == 1
+    assert (opened.state, opened.is_busy) == (STOPPED, False)
+    deadline = time.monotonic() + 10
+    while _runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _runs(pid)
+
+
 def test_asking_without_a_worker_is_told_at_the_next_poll(client):
     heard = Heard()
     client.ask("segment", heard.callbacks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -29,6 +30,7 @@ class Desk:
     bundle_path, device : as chosen, "" for the default
     card : what the bundle says of itself, None where ``card_problem`` says why
     message : one sentence that something went wrong, "" for none
+    chores : what is done at the next ticks, one at each
     """
 
     scene: object
@@ -44,10 +46,16 @@ class Desk:
     card_problem: str = ""
     auto_update: bool = True
     message: str = ""
+    chores: deque[Callable[[], None]] = field(default_factory=deque)
 
     def say(self, text: str | Exception) -> None:
         """Show one sentence."""
         self.message = sentence(text)
+
+    def do_chores(self) -> None:
+        """Do at once what was left for the next ticks."""
+        while self.chores:
+            self.chores.popleft()()
 
     def watch_nodes(self) -> None:
         case = self.case

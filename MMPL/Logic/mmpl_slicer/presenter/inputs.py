@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from copy import deepcopy
 
+import numpy as np
+
+import slicer
 from mmpl.bundle.peek import peek
 from mmpl.bundle.store import default_bundle_path
+from mmpl.case import PET_SUV
 from mmpl.errors import MMPLError
 from mmpl.io.suv import problem_with
 from mmpl_slicer.case_record import CT, PET, CaseData, find_orphan, find_record
-from mmpl_slicer.input_check import InputReport, check_inputs
+from mmpl_slicer.demo_scene import show_fused
+from mmpl_slicer.input_check import InputReport, check_inputs, fair_sample
 from mmpl_slicer.presenter.case_session import CaseSession
 from mmpl_slicer.presenter.desk import Desk
 from mmpl_slicer.presenter.measuring import Measuring
 from mmpl_slicer.presenter.scene import Scene
 from mmpl_slicer.presenter.segmenting import Segmenting
 from mmpl_slicer.sentences import sentence
-from mmpl_slicer.volume_guess import guess_inputs
+from mmpl_slicer.volume_guess import guess_inputs, has_voxels
+from mmpl_slicer.volumes import PET_DISPLAY_SUV_MAX, show_ct, show_pet
 
 
 class Inputs:
@@ -24,11 +30,38 @@ class Inputs:
 
     def __init__(self, desk: Desk, segmenting: Segmenting, measuring: Measuring, scene: Scene):
         self.desk, self.segmenting, self.measuring, self.scene = desk, segmenting, measuring, scene
+        self._volumes = 0
 
     def guess(self) -> None:
         """Choose what the scene suggests, where nothing is chosen yet."""
         if self.desk.case.ct is None and self.desk.case.pet is None:
             self.choose(*guess_inputs(self.desk.scene))
+
+    def has_new_volumes(self) -> bool:
+        """Whether volumes have come, all with their voxels, since this was asked last; never while any is chosen."""
+        case, scene = self.desk.case, self.desk.scene
+        count = scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
+        if count == self._volumes or scene.IsBatchProcessing():
+            return False
+        if not all(map(has_voxels, slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode", scene))):
+            return False  # one is being read
+        more, self._volumes = count > self._volumes, count
+        return more and case.ct is None and case.pet is None
+
+    def show_fused(self) -> None:
+        """PET over CT in all slice views: soft tissue, and uptake up to SUV 10 or what comes near it."""
+        case = self.desk.case
+        if not case.has_both or not case.report.usable:
+            self.desk.say("Choose PET and CT first.")
+            return
+        is_suv = case.report.pet_units == PET_SUV or not case.report.asks_for_suv
+        for node in (case.ct, case.pet):
+            if node.GetDisplayNode() is None:
+                node.CreateDefaultDisplayNodes()
+        show_ct(case.ct)
+        top = float(np.percentile(fair_sample(slicer.util.arrayFromVolume(case.pet)), 99.9))
+        show_pet(case.pet, PET_DISPLAY_SUV_MAX if is_suv else max(top, 1e-6))
+        show_fused(self.desk.scene, case.ct, case.pet)
 
     def choose(self, ct, pet) -> None:
         """Choose CT and PET, either of which may be None; the case that the scene remembers of them comes back."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mmpl.errors import MMPLError
 from mmpl_slicer.presenter.case_session import Asked, Basis, CaseSession
 from mmpl_slicer.presenter.desk import Desk
-from mmpl_slicer.results_nodes import update_results_nodes
+from mmpl_slicer.results_nodes import results_in_parts
 from mmpl_slicer.worker_client import Callbacks
 
 
@@ -89,10 +91,17 @@ class Measuring:
         record.data.measured, record.data.deep_is_current = basis.fingerprint, told["deep_is_current"]
         record.save()
         changed = case.model_results is not None and not case.is_as_drawn
-        with desk.watch.paused():
-            update_results_nodes(
-                desk.scene,
-                case.results,
-                case.model_results if changed else None,
-                cohort=desk.card.cohort_survival if desk.card else None,
-            )
+        cohort = desk.card.cohort_survival if desk.card else None
+        self._write(results_in_parts(desk.scene, case.results, case.model_results if changed else None, cohort))
+
+    def _write(self, parts: Iterator) -> None:
+        """Results into the scene: the document that they come back from at once, the rest at the next ticks."""
+
+        def write_one() -> None:
+            with self.desk.watch.paused():
+                if next(parts, None) is not None:
+                    self.desk.chores.appendleft(write_one)
+
+        with self.desk.watch.paused():
+            next(parts)
+        self.desk.chores.append(write_one)

@@ -24,6 +24,8 @@ from mmpl_slicer.presenter.view import PanelView
 from mmpl_slicer.volumes import ras_from_lps
 from mmpl_slicer.worker_client import WorkerClient, ignore
 
+BUSY_S = 0.015  # a tick that has worked so long leaves the showing to the next one
+MOST_LATE = 4
 SETTLE_S = 0.35  # an edit is read once nothing has happened for so long
 
 
@@ -74,7 +76,7 @@ class Presenter(Readings):
             on_import=self._scene.imported,
         )
         self.state = self._told = PanelState()
-        self._telling = False
+        self._telling, self._late = False, 0
         self._inputs.open_card()
         self.publish()
 
@@ -82,6 +84,16 @@ class Presenter(Readings):
 
     def tick(self) -> None:
         """Hand over, listen, and read contours that have come to rest. Called often; never waits."""
+        began = time.perf_counter()
+        self._work()
+        self._late = self._late + 1 if time.perf_counter() - began > BUSY_S else 0
+        if self._late % MOST_LATE == 0:  # else what is shown follows at one of the next ticks: short waits are none
+            self.publish()
+
+    def _work(self) -> None:
+        if self.desk.chores:
+            self.desk.chores.popleft()()
+            return
         self.engine.turn()
         case = self.desk.case
         case.mend_record()
@@ -92,7 +104,6 @@ class Presenter(Readings):
         elif self._is_over(case.touched_at):
             self._contours.read()
             self._measuring.follow()
-        self.publish()
 
     def _is_over(self, touched_at: float | None) -> bool:
         return touched_at is not None and self.desk.clock() - touched_at >= SETTLE_S
@@ -115,6 +126,16 @@ class Presenter(Readings):
     def guess_inputs(self) -> None:
         """Choose what the scene suggests, where nothing is chosen yet."""
         self._inputs.guess()
+        self.publish()
+
+    def guess_new_inputs(self) -> None:
+        """Guess again when volumes were added and nothing is chosen; called often."""
+        if self._inputs.has_new_volumes():
+            self.guess_inputs()
+
+    def show_fused(self) -> None:
+        """Show the PET over the CT in all slice views, with windows that suit them."""
+        self._inputs.show_fused()
         self.publish()
 
     def choose_inputs(self, ct, pet) -> None:

@@ -41,7 +41,11 @@ class Saving:
         case.saved_text, case.report_path, desk.message = "", "", ""
         case.ensure_record()
         run = case.run = Run(SAVE, replace(desk.basis, hpv_as_known=False))
-        arguments = {"label_map": case.contours, "clinical": case.data.clinical_in_force, "out": str(folder)}
+        arguments = {
+            "label_map": case.contours,
+            "clinical": case.data.clinical_in_force,
+            "out": str(Path(folder).absolute()),
+        }
         if case.model is not None and not case.is_as_drawn:
             arguments["model_label_map"] = case.model
 
@@ -59,6 +63,7 @@ class Saving:
         self.measuring.follow()  # a what-if that is not saved comes back, and what was edited meanwhile
 
     def _save_scene(self, case: CaseSession, folder: Path) -> None:
+        self.desk.do_chores()
         try:
             save_mrb(self.desk.scene, folder / SCENE_FILE)
         except MMPLError as problem:

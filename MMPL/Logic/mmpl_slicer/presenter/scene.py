@@ -53,6 +53,7 @@ class Scene:
     def close(self) -> None:
         """The scene goes: stop the worker, let go of every node."""
         self.desk.engine.stop()
+        self.desk.chores.clear()
         self.desk.watch.stop()
         self.desk.case, self.desk.message = CaseSession(), ""
 

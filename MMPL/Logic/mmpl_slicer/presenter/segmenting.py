@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from mmpl.errors import MMPLError
@@ -112,10 +113,27 @@ class Segmenting:
         contour_nodes.show(self.desk.case.model_node, True)
 
     def _segmented(self, case: CaseSession, run: Run, told: dict) -> None:
+        """Place what was drawn, in parts: the front end gets its turn between them."""
         drawn = self._read(told)
         self._draw_model(drawn)
         contour_nodes.show(case.model_node, False)
-        self._place(case, run, drawn)
+        self._later(case, run, lambda: self._place(case, run, drawn))
+        self._later(case, run, lambda: self._conclude(case, run, drawn, told))
+
+    def _later(self, case: CaseSession, run: Run, part: Callable[[], None]) -> None:
+        """Do a part of a run's end at a tick of its own, if the run is still the one that is waited for."""
+
+        def do() -> None:
+            if case is not self.desk.case or case.run is not run:
+                return
+            try:
+                part()
+            except MMPLError as problem:
+                self.end(case, run, problem)
+
+        self.desk.chores.append(do)
+
+    def _conclude(self, case: CaseSession, run: Run, drawn: Contours, told: dict) -> None:
         case.run = None
         case.model, case.model_results = drawn, told["results"]
         case.data.model_digests = dict(drawn.digests)

@@ -132,14 +132,15 @@ class PanelView:
 
     def _contours(self) -> ContoursState:
         case = self.case
-        figures = {} if case.results is None else case.results["lesions"]
+        shown = case.results if case.contours is not None else None  # figures of other contours are none of these
+        figures = {} if shown is None else shown["lesions"]
         return ContoursState(
             segmentation_id=_id(case.segmentation),
             classes=tuple(
                 class_row(label, figures.get(spec.name), self._origin(label), self._can_return(label))
                 for label, spec in SEGMENTS.items()
             ),
-            lesions=() if case.results is None else lesion_rows(case.results),
+            lesions=() if shown is None else lesion_rows(shown),
             question=self._question(),
             notes=self._notes(),
             can_compare=case.model_node is not None and case.model is not None,

@@ -16,7 +16,7 @@ class MRMLPlotView(SceneWidget):
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self._view_node, self._pixels = None, None
+        self._view_node, self._pixels, self._is_due = None, None, False
         self._observations = Observations(self)
         self.setMinimumSize(50, 50)
         policy = QtWidgets.QSizePolicy.Policy
@@ -36,9 +36,15 @@ class MRMLPlotView(SceneWidget):
         """A node changed: observe what is shown now and draw it when next asked to."""
         self._observations.clear()
         for node in self._nodes():
-            self._observations.add(node, vtk.vtkCommand.ModifiedEvent, "_forget_picture")
-        self._pixels = None
+            self._observations.add(node, vtk.vtkCommand.ModifiedEvent, "_node_changed")
+        self._pixels, self._is_due = None, False
         self.update()
+
+    def _node_changed(self) -> None:
+        """Nodes change many times in one update: they are looked at once, when the event loop comes round."""
+        if not self._is_due:
+            self._is_due = True
+            QtCore.QTimer.singleShot(0, self._forget_picture)
 
     def _nodes(self) -> list:
         chart = self._chart_node()

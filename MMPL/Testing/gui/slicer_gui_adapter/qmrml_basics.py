@@ -82,11 +82,11 @@ class MRMLNodeComboBox(QtWidgets.QWidget):
         self._refresh()
 
     def _nodes(self) -> list:
-        """Nodes on offer, in scene order."""
+        """Nodes on offer, in scene order within a type."""
         if self._scene is None:
             return []
-        every = [self._scene.GetNthNode(i) for i in range(self._scene.GetNumberOfNodes())]
-        return [node for node in every if self._offers(node)]
+        every = [n for t in self.property("nodeTypes") or [] for n in slicer.util.getNodesByClass(t, self._scene)]
+        return [node for node in dict.fromkeys(every) if self._offers(node)]
 
     def _offers(self, node) -> bool:
         types, hidden = self.property("nodeTypes") or [], self.property("hideChildNodeTypes") or []

@@ -105,6 +105,7 @@ class FrontEnd:
             assert time.monotonic() < deadline, (self.state.message, self.state.work, self.presenter.engine.log[-2000:])
             self.presenter.tick()
             time.sleep(0.005)
+        self.presenter.publish()  # after a tick that took long, what is shown follows at the next ones
 
     def ticks(self, seconds: float):
         """Tick for a while."""
@@ -114,18 +115,19 @@ class FrontEnd:
     def settle(self):
         """Until the numbers are those of the contours, and nothing is under way."""
         self.until(lambda: self.state.results.current and not self.presenter.engine.is_busy)
+        self.until(lambda: not self.presenter.desk.chores)
 
     def rest(self):
         """Until all has been read and nothing is under way."""
         case = self.presenter.desk.case
         self.presenter.tick()
         self.until(lambda: case.touched_at is None and case.images_touched_at is None)
-        self.until(lambda: not self.presenter.engine.is_busy)
+        self.until(lambda: not self.presenter.engine.is_busy and not self.presenter.desk.chores)
 
     def segment(self):
         """Press Segment, and wait for what comes of it."""
         self.presenter.segment()
-        self.until(lambda: not self.presenter.running)
+        self.until(lambda: not self.presenter.running and not self.presenter.desk.chores)
         assert self.state.message == ""
 
     def segment_until_preview(self):

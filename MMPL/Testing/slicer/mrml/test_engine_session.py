@@ -28,7 +28,7 @@ class Client:
         self.opened = Opened()
         self.asked: list[tuple[str, Callbacks, dict]] = []
         self.open: list[Callbacks] = []
-        self.cancels = 0
+        self.cancels, self.is_cancelling = 0, False
 
     def start(self):
         self.state = READY
@@ -42,6 +42,13 @@ class Client:
 
     def cancel(self):
         self.cancels += 1
+        self.is_cancelling = bool(self.open)
+
+    def abort(self):
+        waiting, self.open = self.open, []
+        self.state, self.is_cancelling = STOPPED, False
+        for callbacks in waiting:
+            callbacks.withdrawn()
 
     @property
     def is_busy(self):
@@ -291,3 +298,30 @@ def test_contours_of_another_grid_or_no_file_are_refused(tmp_path):
         read_contours_file(tmp_path, {"file": "a.npy", "start_zyx": [5, 3, 2]}, grid)
     with pytest.raises(InputError, match="cannot be read"):
         read_contours_file(tmp_path, {"file": "absent.npy", "start_zyx": [0, 0, 0]}, grid)
+
+
+def test_a_worker_that_goes_on_with_what_was_cancelled_is_killed(session, client, source, monkeypatch):
+    heard = Heard()
+    opened(session, client, source, heard)
+    session.cancel()
+    session.turn()
+    assert heard.told == []  # it may still stop by itself
+    monkeypatch.setattr("mmpl_slicer.engine_session.CANCEL_S", 0.0)
+    session.turn()
+    assert heard.told == ["withdrawn"]
+    assert not session.is_running
+    assert not session.is_busy
+    session.request("segment", heard.callbacks, BUNDLE, source)  # the next one starts it anew
+    assert session.is_running
+
+
+def test_a_worker_that_stops_in_time_is_kept(session, client, source, monkeypatch):
+    heard = Heard()
+    opened(session, client, source, heard)
+    session.cancel()
+    client.end("segment", "withdrawn")
+    client.is_cancelling = False
+    session.turn()
+    monkeypatch.setattr("mmpl_slicer.engine_session.CANCEL_S", 0.0)
+    session.turn()
+    assert session.is_running

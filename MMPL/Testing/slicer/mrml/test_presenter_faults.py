@@ -126,10 +126,10 @@ def test_what_is_missing_is_named(make_front, nodes):
         def __init__(self):
             super().__init__(start=self._without_site, environment=isolated)
 
-        def _without_site(self, command, environment, log):
+        def _without_site(self, command, environment, log, folder):
             from mmpl_slicer.worker_process import WorkerProcess
 
-            return WorkerProcess([command[0], "-S", *command[1:]], environment, log)
+            return WorkerProcess([command[0], "-S", *command[1:]], environment, log, folder)
 
     front = make_front(make_client=Bare)
     front.presenter.choose_inputs(*nodes)

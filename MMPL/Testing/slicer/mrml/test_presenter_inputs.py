@@ -343,3 +343,38 @@ def test_a_ct_that_is_deleted_during_a_later_run_keeps_the_models_contours(segme
     assert node.GetScene() is scene
     assert not node.GetDisplayNode().GetVisibility()
     assert digest
+
+
+def test_images_that_come_while_the_panel_is_open_are_looked_at(make_front, scene, tiny_patient):
+    front = make_front()
+    front.presenter.guess_new_inputs()
+    ct = node_from_volume(tiny_patient.ct, scene, "CT")
+    empty = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "PET that is being read")
+    front.presenter.guess_new_inputs()
+    assert front.presenter.ct is None  # not before all voxels are there
+    scene.RemoveNode(empty)
+    pet = node_from_volume(tiny_patient.pet, scene, "PET")
+    front.presenter.guess_new_inputs()
+    assert (front.presenter.ct, front.presenter.pet) == (ct, pet)
+
+
+def test_what_the_user_chose_is_not_guessed_over(make_front, scene, tiny_patient):
+    front = make_front()
+    pet = node_from_volume(tiny_patient.pet, scene, "PET")
+    front.presenter.choose_inputs(None, pet)
+    node_from_volume(tiny_patient.ct, scene, "CT")
+    front.presenter.guess_new_inputs()
+    assert (front.presenter.ct, front.presenter.pet) == (None, pet)
+
+
+def test_pet_over_ct_is_shown_when_asked_for(make_front, scene, tiny_patient):
+    front = make_front()
+    front.presenter.show_fused()
+    assert "Choose PET and CT" in front.state.message
+    ct, pet = (node_from_volume(getattr(tiny_patient, name), scene, name) for name in ("ct", "pet"))
+    front.presenter.choose_inputs(ct, pet)
+    front.presenter.show_fused()
+    red = scene.GetSingletonNode("Red", "vtkMRMLSliceCompositeNode")
+    assert (red.GetBackgroundVolumeID(), red.GetForegroundVolumeID()) == (ct.GetID(), pet.GetID())
+    display = pet.GetDisplayNode()
+    assert (display.GetWindow(), display.GetLevel()) == (10.0, 5.0)

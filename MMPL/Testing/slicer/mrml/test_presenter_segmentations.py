@@ -210,3 +210,15 @@ def test_a_lesion_is_jumped_to(segmented, scene):
     segmented.presenter.jump_to((left, posterior, superior))
     matrix = slice_node.GetSliceToRAS()
     assert [matrix.GetElement(row, 3) for row in range(3)] == pytest.approx([-left, -posterior, superior])
+
+
+def test_figures_of_other_contours_are_not_shown_while_segments_are_asked_for(chosen, brought, primary, grid):
+    front = chosen
+    front.presenter.choose_segmentation(brought(("GTVp", primary, grid)))
+    measured(front)
+    assert front.state.contours.classes[0].volume != ""
+    front.presenter.choose_segmentation(brought(("something", primary, grid)))
+    assert front.state.contours.question is not None
+    assert [row.volume for row in front.state.contours.classes] == ["", ""]
+    assert front.state.contours.lesions == ()
+    assert not front.state.results.current

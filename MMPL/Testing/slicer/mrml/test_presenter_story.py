@@ -293,3 +293,10 @@ def test_a_listener_that_calls_back_is_told_in_order(segmented):
     segmented.presenter.listener = listener
     segmented.presenter.say("one")
     assert told == ["One.", "Two."]
+
+
+def test_relative_paths_are_the_front_ends_and_not_the_workers(segmented, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    segmented.presenter.save("here")
+    segmented.until(lambda: not segmented.presenter.running)
+    assert (tmp_path / "here" / "results.json").is_file(), segmented.state.message

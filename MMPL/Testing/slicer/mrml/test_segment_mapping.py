@@ -29,6 +29,7 @@ def named(scene):
         ("GTV", 1),
         ("Primary tumor", 1),
         ("Tumour left", 1),
+        ("Tu prim", 1),
         ("GTVn", 2),
         ("GTV LN", 2),
         ("GTV-N2", 2),
