@@ -22,8 +22,6 @@ from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 _LOGIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Logic")
 if _LOGIC not in sys.path:
     sys.path.insert(0, _LOGIC)
-# what others had loaded: the module itself must load none of these, which a self-test checks
-LOADED_BEFORE = tuple(name for name in ("torch", "monai", "numba") if name in sys.modules)
 
 
 class MMPL(ScriptedLoadableModule):
@@ -46,7 +44,7 @@ class MMPL(ScriptedLoadableModule):
 def _register_sample_data():
     """Offer the synthetic patient in Slicer's Sample Data module, where there is one."""
     if hasattr(slicer.modules, "sampledata"):
-        from mmpl_slicer.sample_data import register_sample_data
+        from mmpl_slicer.sample_registration import register_sample_data
 
         register_sample_data(__file__)
 
@@ -112,12 +110,15 @@ class MMPLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.panel = None
 
     def enter(self):
+        if self.panel is None:
+            return
         if self._parameterNode is None:
             self.initializeParameterNode()
         self.panel.enter()
 
     def exit(self):
-        self.panel.exit()
+        if self.panel is not None:
+            self.panel.exit()
 
     def onSceneStartClose(self, caller, event):
         self.setParameterNode(None)
@@ -134,7 +135,13 @@ class MMPLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.presenter.restore()
 
     def initializeParameterNode(self):
-        self.setParameterNode(self.logic.getParameterNode())
+        from mmpl_qt import preferences
+
+        isNew = not self.logic.hasParameters()
+        parameterNode = self.logic.getParameterNode()
+        if isNew:  # a scene that was closed has emptied it
+            preferences.bring_back(parameterNode)
+        self.setParameterNode(parameterNode)
 
     def setParameterNode(self, parameterNode):
         """Follow another parameter node, None for none."""
@@ -151,13 +158,17 @@ class MMPLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Something else was chosen, in the panel or by a script."""
         if self._choosing or self._parameterNode is None:
             return
+        from mmpl_qt import preferences
+
         self._choosing = True
         try:
             chosen, presenter = self._parameterNode, self.presenter
             inputs, segmentation = (chosen.ct, chosen.pet), chosen.segmentation
             presenter.choose_bundle(chosen.bundlePath)
             presenter.choose_device(chosen.device)
-            presenter.set_auto_update(chosen.autoUpdate)
+            if chosen.autoUpdate != presenter.auto_update:
+                preferences.keep("autoUpdate", chosen.autoUpdate)
+                presenter.set_auto_update(chosen.autoUpdate)
             if inputs != (presenter.ct, presenter.pet):
                 presenter.choose_inputs(*inputs)  # another case comes with its own segmentation
             else:
@@ -170,6 +181,7 @@ class MMPLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """What the presenter has chosen goes into the parameter node, and by it into the selectors."""
         if self._parameterNode is None or self._choosing:
             return
+        from mmpl_qt import preferences
         from mmpl_qt.inputs_section import node_of
 
         chosen = {
@@ -185,6 +197,7 @@ class MMPLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             for name, value in chosen.items():
                 if getattr(self._parameterNode, name) != value:
                     setattr(self._parameterNode, name, value)
+                    preferences.keep(name, value)
         finally:
             self._choosing = False
 
@@ -194,6 +207,10 @@ class MMPLLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self):
         return MMPLParameterNode(super().getParameterNode())
+
+    def hasParameters(self):
+        """Whether anything was ever chosen in this scene."""
+        return super().getParameterNode().HasParameter("autoUpdate")
 
 
 class MMPLTest(ScriptedLoadableModuleTest):

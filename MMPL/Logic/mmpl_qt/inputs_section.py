@@ -7,7 +7,7 @@ from pathlib import Path
 
 import slicer
 from mmpl_qt.text import GREEN, ORANGE, RED, bold, colored, paragraphs
-from mmpl_qt.widgets import set_path, show_text, silent
+from mmpl_qt.widgets import on_path, set_path, show_text, silent
 from mmpl_slicer.input_check import BAD, GOOD, NOTE
 from mmpl_slicer.panel_state import InputsState
 
@@ -30,7 +30,7 @@ class InputsSection:
         ui.swapButton.clicked.connect(lambda *_: presenter.swap_inputs())
         ui.fusedButton.clicked.connect(lambda *_: presenter.show_fused())
         ui.useAnywayButton.clicked.connect(lambda *_: presenter.use_anyway())
-        ui.bundlePath.currentPathChanged.connect(lambda *_: self._bundle_chosen())
+        on_path(ui.bundlePath, Path.exists, self._bundle_chosen)
         ui.deviceSelector.currentIndexChanged.connect(lambda *_: self._device_chosen())
         for name, spin in self.spins.items():
             spin.valueChanged.connect(lambda *_, name=name: self._suv_typed(name))
@@ -60,11 +60,12 @@ class InputsSection:
                 selector.addItem(choice.label, choice.id)
             selector.setCurrentIndex(max(0, selector.findData(state.device)))
 
-    def _bundle_chosen(self) -> None:
+    def _bundle_chosen(self, text: str) -> None:
         """A folder is chosen by the bundle.json in it: a file dialog shows no folders to choose."""
-        path = Path(self.ui.bundlePath.property("currentPath"))
-        text = str(path.parent if path.name == "bundle.json" else path)
-        self.presenter.choose_bundle("" if text == "." else text)
+        path = Path(text)
+        if text:
+            text = str(path.parent if path.name == "bundle.json" else path)
+        self.presenter.choose_bundle(text)
 
     def _device_chosen(self) -> None:
         selector = self.ui.deviceSelector

@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 
 from mmpl_qt import packages, worker_python
 from mmpl_qt.text import RED, colored
-from mmpl_qt.widgets import set_path
+from mmpl_qt.widgets import on_path, set_path
 from mmpl_slicer.panel_state import FAILED, NEEDS_SETUP, PanelState
 
 
@@ -22,13 +22,13 @@ class MessageBar:
 
     def __init__(self, ui, presenter, requirements_file: Path):
         self.ui, self.presenter, self.requirements_file = ui, presenter, requirements_file
-        set_path(ui.pythonPath, worker_python.chosen_python())
+        set_path(ui.pythonPath, worker_python.python_setting())
         ui.dismissButton.clicked.connect(lambda *_: presenter.dismiss_message())
         ui.restartButton.clicked.connect(lambda *_: presenter.restart_worker())
         for button in (ui.installButton, ui.setupButton):
             button.clicked.connect(lambda *_: self.set_up())
         ui.removeButton.clicked.connect(lambda *_: self.remove())
-        ui.pythonPath.currentPathChanged.connect(lambda *_: self._python_chosen())
+        on_path(ui.pythonPath, Path.is_file, self._python_chosen)
 
     def render(self, state: PanelState) -> None:
         ui, worker = self.ui, state.work.worker
@@ -59,6 +59,7 @@ class MessageBar:
         else:
             self.presenter.restart_worker()
 
-    def _python_chosen(self) -> None:
-        worker_python.choose_python(self.ui.pythonPath.property("currentPath"))
-        self.presenter.restart_worker()
+    def _python_chosen(self, path: str) -> None:
+        if path != worker_python.python_setting():
+            worker_python.choose_python(path)
+            self.presenter.restart_worker()

@@ -36,6 +36,8 @@ def install(requirements_file: Path, wheel_folder: str = "") -> None:
     SetupError
         If the user declines, the PyTorch extension is missing or an installation fails.
     """
+    import slicer.packaging  # not loaded when Slicer starts
+
     requirements = slicer.packaging.load_requirements(requirements_file)
     missing = [one for one in (*map(str, requirements), TORCH) if not slicer.packaging.pip_check(one)]
     constraints = _constraints()
@@ -50,6 +52,9 @@ def install(requirements_file: Path, wheel_folder: str = "") -> None:
     except CalledProcessError as error:
         text = _("The installation failed (pip ended with {code}): see the Python console, then set up again.")
         raise SetupError(text.format(code=error.returncode)) from error
+    except (ImportError, OSError) as error:  # a package that is there and cannot be loaded
+        text = _("The installation failed ({reason}): restart Slicer and set up again.")
+        raise SetupError(text.format(reason=error)) from error
     finally:
         constraints.unlink(missing_ok=True)
     _remember(missing)
@@ -63,13 +68,16 @@ def remove() -> tuple[str, ...]:
     SetupError
         If nothing was installed by MMPL, or uninstalling fails.
     """
+    import slicer.packaging
+
     names = remembered()
     if not names:
         raise SetupError(_("MMPL has installed nothing into this Slicer."))
     try:
         slicer.packaging.pip_uninstall(list(names))
     except CalledProcessError as error:
-        raise SetupError(_("Not all could be removed: see the Python console.")) from error
+        text = _("Not all could be removed: restart Slicer, and remove before anything else uses them.")
+        raise SetupError(text) from error
     qt.QSettings().setValue(INSTALLED_SETTING, "")
     return names
 

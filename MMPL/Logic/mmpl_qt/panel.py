@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import qt
+from slicer.i18n import tr as _
 
 import slicer
 from mmpl_qt.contours_section import ContoursSection
@@ -22,7 +24,7 @@ from mmpl_qt.worker_python import make_client
 from mmpl_slicer.panel_state import PanelState
 from mmpl_slicer.presenter import Presenter
 
-TICK_MS = 30
+TICK_MS, SLOW_TICK_MS = 30, 300  # in front or at work, and otherwise
 KEPT_S = 0.02  # what takes longer to show is shown at the next tick
 
 
@@ -62,6 +64,7 @@ class Panel:
         self.timer = qt.QTimer()
         self.timer.setInterval(TICK_MS)
         self.timer.timeout.connect(self.tick)
+        self.is_ticking, self.faults = False, set()
         self.is_open = False  # the module is in front: images that come are looked at
         self.timer.start()
         self.render(presenter.state)
@@ -83,13 +86,35 @@ class Panel:
         self.editor.show(node_of(state.contours.segmentation_id), node_of(state.inputs.ct_id))
 
     def tick(self) -> None:
-        """The timer's beat."""
+        """The timer's beat: one at a time, though a dialog within it lets events through."""
+        if self.is_ticking:
+            return
+        self.is_ticking = True
+        try:
+            self._beat()
+        except Exception as fault:  # the edge: said once, and in full to the console; the panel goes on
+            self._say_fault(fault)
+        finally:
+            self.is_ticking = False
+
+    def _beat(self) -> None:
         if self.due:
             self._show_some()
             return
         self.presenter.tick()
         if self.is_open:
             self.presenter.guess_new_inputs()
+        self.timer.setInterval(TICK_MS if self.is_open or self.presenter.engine.is_busy else SLOW_TICK_MS)
+
+    def _say_fault(self, fault: Exception) -> None:
+        text = f"{type(fault).__name__}: {fault}"
+        if text in self.faults:
+            return
+        self.faults.add(text)
+        logging.exception("MMPL: a fault of the panel")
+        self.presenter.say(
+            _("Something went wrong in the panel ({text}); the Python console says more.").format(text=text)
+        )
 
     def enter(self) -> None:
         """The module comes to the front."""

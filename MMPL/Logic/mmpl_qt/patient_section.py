@@ -11,6 +11,20 @@ from mmpl_qt.widgets import show_text, silent
 from mmpl_slicer.panel_state import FieldState, PatientState
 
 
+class StillComboBox(qt.QComboBox):
+    """A list that the wheel scrolls past: no value changes while the panel is scrolled."""
+
+    def wheelEvent(self, event):
+        event.ignore()
+
+
+class StillSpinBox(qt.QSpinBox):
+    """A number that the wheel scrolls past."""
+
+    def wheelEvent(self, event):
+        event.ignore()
+
+
 class PatientSection:
     """One row a field: a list for categories, a number box whose lowest value says Unknown."""
 
@@ -47,7 +61,7 @@ class PatientSection:
             rows.addRow(f"{field.label}:", self.boxes[field.name])
 
     def _choices(self, field: FieldState):
-        box = qt.QComboBox()
+        box = StillComboBox()
         box.setSizeAdjustPolicy(qt.QComboBox.AdjustToMinimumContentsLengthWithIcon)
         box.setMinimumContentsLength(10)
         for _value, label in field.options:
@@ -59,7 +73,7 @@ class PatientSection:
         return box
 
     def _number(self, field: FieldState):
-        box = qt.QSpinBox()
+        box = StillSpinBox()
         box.setRange(int(field.low) - 1, int(field.high))
         box.setSpecialValueText(_("Unknown"))
         box.setSuffix(f" {field.unit}")

@@ -25,14 +25,11 @@ class RfsPlot:
     def show(self, chart_id: str) -> None:
         """Show a chart, "" for none."""
         view_node = self._view_node() if chart_id else None
-        if (chart_id, view_node) == self.shown:
-            return
-        self.shown = (chart_id, view_node)
-        if view_node is not None:
+        if view_node is not None and view_node.GetPlotChartNodeID() != chart_id:
             view_node.SetPlotChartNodeID(chart_id)
-        self.view.setMRMLPlotViewNode(view_node)
-        if view_node is not None:
-            self.view.fitToContent()
+        if view_node is not self.shown:
+            self.shown = view_node
+            self.view.setMRMLPlotViewNode(view_node)
 
     def let_go(self) -> None:
         """Before the scene goes."""
@@ -48,4 +45,6 @@ class RfsPlot:
             node.SetName("MMPL RFS")
             node.SetHideFromEditors(True)
             node = slicer.mrmlScene.AddNode(node)
+        # Slicer shows whatever chart was made last in every plot view, unless told not to
+        node.SetDoPropagatePlotChartSelection(False)
         return node

@@ -49,7 +49,8 @@ class ResultsSection:
         label = self.ui.hpvBar
         label.setVisible(results.hpv_probability is not None)
         if results.hpv_probability is not None:
-            ink = label.property("palette").color(qt.QPalette.WindowText)
+            palette = label.property("palette")
+            ink = qt.QColor(palette.color(qt.QPalette.WindowText))
             label.setPixmap(hpv_picture(results, BAR_WIDTH, ink))
 
     def _render_drivers(self, table, drivers) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 
 import qt
 
@@ -25,10 +26,26 @@ def show_text(label, text: str) -> None:
 
 
 def set_path(path_edit, path: str) -> None:
-    """Show a path, unless it is shown already: the user may be typing it."""
-    if path_edit.property("currentPath") != path:
+    """Show a path, unless it is shown already, perhaps with other slashes: the user may be typing it."""
+    shown = path_edit.property("currentPath")
+    if bool(shown) != bool(path) or Path(shown) != Path(path):
         with silent(path_edit):
             path_edit.setCurrentPath(path)
+
+
+def on_path(path_edit, exists, chosen) -> None:
+    """Call ``chosen`` with a path once it names something that ``exists``, and with "" once it is empty.
+
+    The box signals every keystroke, and that it has become empty by its validity only.
+    """
+
+    def changed(*_args):
+        text = path_edit.property("currentPath").strip()
+        if not text or exists(Path(text)):
+            chosen(text)
+
+    path_edit.currentPathChanged.connect(changed)
+    path_edit.validInputChanged.connect(changed)
 
 
 def table_cell(text: str, *, right: bool = False, color=None, tip: str = ""):

@@ -16,9 +16,14 @@ SETTING = "MMPL/Python"
 VARIABLE = "MMPL_PYTHON"  # for self-tests and managed computers; the setting comes first
 
 
+def python_setting() -> str:
+    """The interpreter of the settings, "" for none."""
+    return str(qt.QSettings().value(SETTING, "") or "")
+
+
 def chosen_python() -> str:
     """The interpreter that a site has chosen, "" for Slicer's own."""
-    return str(qt.QSettings().value(SETTING, "") or "") or os.environ.get(VARIABLE, "")
+    return python_setting() or os.environ.get(VARIABLE, "")
 
 
 def choose_python(path: str) -> None:

@@ -43,6 +43,11 @@ def is_ours(node) -> bool:
     return node is not None and node.GetAttribute(ROLE_ATTRIBUTE) == EDITED_ROLE
 
 
+def is_models(node) -> bool:
+    """Whether a segmentation holds what the model drew, which nobody edits."""
+    return node is not None and node.GetAttribute(ROLE_ATTRIBUTE) == MODEL_ROLE
+
+
 def set_contours(node, contours: Contours, ct: Geometry, labels: Iterable[int] = tuple(SEGMENTS)) -> None:
     """Replace the voxels of MMPL's own segments of some classes; one that was deleted is made again."""
     for label in labels:

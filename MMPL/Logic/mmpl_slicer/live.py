@@ -21,7 +21,7 @@ class Watch:
     scene : vtkMRMLScene
     on_contours : called when segments may have changed
     on_images : called when voxels or place of CT or PET have changed
-    on_gone : called with a followed node that has left the scene
+    on_gone : called with a followed node that is about to leave the scene
     on_close : called before all nodes leave it
     on_import : called when another scene was added to it
     """
@@ -48,7 +48,8 @@ class Watch:
                 self._on_gone(node)
 
         told = (
-            (scene.NodeRemovedEvent, removed),
+            # before it goes: selectors then let go of it first, else they jump to its neighbour
+            (scene.NodeAboutToBeRemovedEvent, removed),
             (scene.StartCloseEvent, lambda *_: on_close()),
             (scene.EndImportEvent, lambda *_: on_import()),
         )

@@ -5,19 +5,12 @@ It can be loaded before anything is installed: neither the networks' libraries n
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import slicer
 from mmpl.case import PET_SUV
 from mmpl.phantom import generate_patient
-from mmpl_slicer.bootstrap import application_logic
 from mmpl_slicer.demo_scene import STUDY_NAME, show_fused
 from mmpl_slicer.subject_hierarchy import place_in_study
 from mmpl_slicer.volumes import node_from_volume, pet_display_max, set_pet_units, show_ct, show_pet
 
-CATEGORY = "MMPL"
-SAMPLE_NAME = "Synthetic head-and-neck PET/CT"
-THUMBNAIL = Path("Resources", "Icons", "MMPLPhantom.png")
 SAMPLE_SEED, SAMPLE_INDEX = 4242, 24  # the patient of the demo, whom no bundle is trained or scored on
 
 
@@ -50,35 +43,3 @@ def load_phantom(scene, seed: int = SAMPLE_SEED, index: int = SAMPLE_INDEX):
     place_in_study(scene, (ct, pet), patient.patient_id, STUDY_NAME)
     show_fused(scene, ct, pet)
     return ct, pet
-
-
-def register_sample_data(module_file: str | Path) -> None:
-    """Offer the synthetic patient in Slicer's Sample Data module.
-
-    Call it once the application has started, when that module can be imported. Registering twice is harmless.
-
-    Parameters
-    ----------
-    module_file : path of the module's Python file; the thumbnail lies beside it in ``Resources/Icons``
-    """
-    from SampleData import SampleDataLogic  # a module of the application; absent outside it
-
-    SampleDataLogic.registerCustomSampleDataSource(
-        category=CATEGORY,
-        sampleName=SAMPLE_NAME,
-        thumbnailFileName=str(Path(module_file).parent / THUMBNAIL),
-        customDownloader=_load_on_click,
-        # Nothing to fetch. The fields must be lists of one length: without them Slicer refuses the entry.
-        uris=[],
-        fileNames=[],
-        nodeNames=[],
-        loadFileType=[],
-        loadFiles=[],
-        checksums=[],
-    )
-
-
-def _load_on_click(_source) -> None:
-    """What a click on the thumbnail does; Slicer passes the entry that was registered."""
-    load_phantom(slicer.mrmlScene)
-    application_logic().FitSliceToAll()

@@ -72,6 +72,7 @@ def scene(gui_scene, slicer_session):
     QtWidgets.QApplication.processEvents()
     waiting.delete_windows_but(before)
     gui_scene.RemoveObserver(tag)
+    QtCore.QSettings().clear()
     if added:
         _empty(gui_scene)
 

@@ -22,6 +22,9 @@ class ContourWork:
         case = self.desk.case
         if node is case.segmentation:
             return
+        if contour_nodes.is_models(node):
+            self.desk.say("These are the model's own contours: they are compared with, not edited. Choose another.")
+            return
         if node is not None and not case.has_both:
             self.desk.say("Choose PET and CT first: contours are measured on them.")
             return

@@ -43,9 +43,12 @@ class PathLineEdit(QtWidgets.QWidget):
     def setCurrentPath(self, path: str) -> None:
         if path == self._path:
             return
-        self._path = path
+        was_valid, self._path = bool(self._path), path
         self._combo.setEditText(path)
-        self.currentPathChanged.emit(path)
+        if bool(path) != was_valid:
+            self.validInputChanged.emit(bool(path))
+        if path:  # the real one says nothing of a path that is no valid input
+            self.currentPathChanged.emit(path)
 
     def browse(self) -> None:
         wants_file = int(self.property("filters")) & self.Files

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 
 import shiboken6
+import vtk
 
 
 class Observations:
@@ -17,20 +18,32 @@ class Observations:
         self._widget = weakref.ref(widget)
         self._held: list[tuple[object, int]] = []
 
-    def add(self, caller, event, method_name: str) -> None:
-        """Call a method of the widget, without arguments, whenever an object fires an event."""
+    def add(self, caller, event, method_name: str, priority: float | None = None) -> None:
+        """Call a method of the widget whenever an object fires an event.
 
-        def call(*_):
+        Parameters
+        ----------
+        priority : below 0 for after the others; the method is then given the event's node, else nothing
+        """
+
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def with_node(_caller, _event, node):
+            call(node)
+
+        def call(*arguments):
             widget = self._widget()
             if widget is None or not shiboken6.isValid(widget):
                 self.clear()
                 return
             # Held for the call: a parent collected as garbage meanwhile would delete the widget under its own feet.
             window = widget.window()
-            getattr(widget, method_name)()
+            getattr(widget, method_name)(*(arguments if priority is not None else ()))
             del window
 
-        self._held.append((caller, caller.AddObserver(event, call)))
+        if priority is None:
+            self._held.append((caller, caller.AddObserver(event, call)))
+        else:
+            self._held.append((caller, caller.AddObserver(event, with_node, priority)))
 
     def clear(self) -> None:
         for caller, tag in self._held:

@@ -122,10 +122,20 @@ class MRMLNodeComboBox(QtWidgets.QWidget):
         if self._scene is None:
             return
         events = ("NodeAddedEvent", "NodeRemovedEvent", "EndCloseEvent", "EndImportEvent", "EndBatchProcessEvent")
+        # before a node goes, after those who listen with normal priority: Qt then chooses the row that takes its place
+        self._observations.add(self._scene, slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, "_row_goes", -10.0)
         for event in events:
             self._observations.add(self._scene, getattr(slicer.vtkMRMLScene, event), "_refresh")
         for node in self._nodes():
             self._observations.add(node, vtk.vtkCommand.ModifiedEvent, "_refresh_names")
+
+    def _row_goes(self, node) -> None:
+        ids = [one.GetID() for one in self._nodes()]
+        if node is None or node.GetID() != self._node_id or self._node_id not in ids:
+            return
+        at = ids.index(self._node_id)
+        left = ids[at + 1 : at + 2] or ids[:at][-1:]
+        self._choose(left[0] if left else "")
 
     def _refresh_names(self) -> None:
         for node in self._nodes():

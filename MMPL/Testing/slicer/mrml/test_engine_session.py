@@ -150,7 +150,7 @@ def test_images_that_have_changed_are_handed_over_again(session, client, source)
 def test_another_bundle_opens_bundle_and_case_anew(session, client, source):
     opened(session, client, source, Heard())
     session.request("measure", Callbacks(), ("other", "cpu"), source)
-    assert client.last("open_bundle")[1]["path"] == "other"
+    assert client.last("open_bundle")[1]["path"] == str(Path("other").absolute())
     client.end("open_bundle")
     hand_over(session)
     assert client.order[-1] == "open_case"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import slicer
-from mmpl_slicer import sample_data
+from mmpl_slicer import sample_data, sample_registration
 from mmpl_slicer.demo import DEMO_INDEX, DEMO_SEED
 from mmpl_slicer.subject_hierarchy import hierarchy_of
 from mmpl_slicer.volumes import pet_units_of_node, volume_from_node
@@ -49,7 +49,7 @@ def sample_data_module(monkeypatch) -> list[dict]:
 
 
 def test_a_click_on_the_thumbnail_loads_the_patient_without_a_download(scene, sample_data_module):
-    sample_data.register_sample_data(MODULE_FILE)
+    sample_registration.register_sample_data(MODULE_FILE)
     (entry,) = sample_data_module
     assert (entry["category"], entry["uris"]) == ("MMPL", [])
     assert Path(entry["thumbnail"]) == MODULE_FILE.parent / "Resources" / "Icons" / "MMPLPhantom.png"
@@ -86,8 +86,8 @@ def test_the_sample_is_the_demos_patient():
 
 
 def test_registering_twice_gives_slicer_the_same_loader(sample_data_module):
-    sample_data.register_sample_data(MODULE_FILE)
-    sample_data.register_sample_data(str(MODULE_FILE))
+    sample_registration.register_sample_data(MODULE_FILE)
+    sample_registration.register_sample_data(str(MODULE_FILE))
     first, second = sample_data_module
     assert first == second  # Slicer drops an entry that equals an earlier one
 
