@@ -182,7 +182,7 @@ class MMPLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode is None or self._choosing:
             return
         from mmpl_qt import preferences
-        from mmpl_qt.inputs_section import node_of
+        from mmpl_qt.widgets import node_of
 
         chosen = {
             "ct": node_of(state.inputs.ct_id),

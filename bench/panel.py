@@ -10,7 +10,6 @@ import argparse
 import os
 import statistics
 import sys
-import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,16 +20,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "MMPL" / "Testing" 
 import numpy as np
 import psutil
 from module_widget import load_module
-from PySide6 import QtCore, QtWidgets
 from slicer_gui_adapter.peek import peek
-from slicer_gui_adapter.session import Session, install
+from slicer_gui_adapter.session import install
+from slicer_gui_adapter.standalone import standalone
 
 import slicer
 from mmpl.case import PET_SUV
 from mmpl.geometry import Geometry
 from mmpl.phantom import generate_patient
 from mmpl.resample import resample
-from mmpl_slicer.bootstrap import start_scene
 from mmpl_slicer.editing import ADD, REMOVE, ball_mask
 from mmpl_slicer.oriented_images import oriented_image
 from mmpl_slicer.volumes import geometry_of_node, node_from_volume, set_pet_units
@@ -111,8 +109,7 @@ def stroke(panel: Panel, number: int) -> None:
         peek(editor, "_logic").ModifySegmentByLabelmap(node, "GTVp", image, mode, False, False)
 
 
-def run(edits: int) -> None:
-    scene = start_scene()
+def run(scene, edits: int) -> None:
     nodes = load_patient(scene)
     panel = Panel(scene)
     presenter = panel.presenter
@@ -164,18 +161,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--edits", type=int, default=50)
     arguments = parser.parse_args()
-    application = QtWidgets.QApplication(["bench"])
-    application.setOrganizationName("MMPL bench")
-    with tempfile.TemporaryDirectory() as folder:
-        ini = QtCore.QSettings.Format.IniFormat
-        QtCore.QSettings.setDefaultFormat(ini)
-        QtCore.QSettings.setPath(ini, QtCore.QSettings.Scope.UserScope, folder)
-        start_scene()
-        session = Session(application, Path(folder))
-        try:
-            run(arguments.edits)
-        finally:
-            session.close()
+    with standalone("bench") as scene:
+        run(scene, arguments.edits)
 
 
 if __name__ == "__main__":

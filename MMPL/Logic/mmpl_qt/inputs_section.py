@@ -5,7 +5,6 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-import slicer
 from mmpl_qt.text import GREEN, ORANGE, RED, bold, colored, paragraphs
 from mmpl_qt.widgets import on_path, set_path, show_text, silent
 from mmpl_slicer.input_check import BAD, GOOD, NOTE
@@ -79,8 +78,3 @@ class InputsSection:
 def _marked(line) -> str:
     mark, color = MARKS[line.level]
     return f"{colored(mark, color)} {escape(line.text)}"
-
-
-def node_of(node_id: str):
-    """A scene's node by its ID, None for none."""
-    return slicer.mrmlScene.GetNodeByID(node_id) if node_id else None

@@ -14,12 +14,13 @@ import slicer
 from mmpl_qt.contours_section import ContoursSection
 from mmpl_qt.dicom_header import header_of
 from mmpl_qt.editor import Editor
-from mmpl_qt.inputs_section import InputsSection, node_of
+from mmpl_qt.inputs_section import InputsSection
 from mmpl_qt.message_bar import MessageBar
 from mmpl_qt.patient_section import PatientSection
 from mmpl_qt.results_section import ResultsSection
 from mmpl_qt.save_section import SaveSection
 from mmpl_qt.segment_section import SegmentSection
+from mmpl_qt.widgets import node_of
 from mmpl_qt.worker_python import make_client
 from mmpl_slicer.panel_state import PanelState
 from mmpl_slicer.presenter import Presenter

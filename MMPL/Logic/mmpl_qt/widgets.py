@@ -7,6 +7,8 @@ from pathlib import Path
 
 import qt
 
+import slicer
+
 
 @contextmanager
 def silent(*widgets):
@@ -81,3 +83,8 @@ def stretch_first_column(table, titles) -> None:
     header.setMinimumSectionSize(20)
     header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
     header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
+
+
+def node_of(node_id: str):
+    """A scene's node by its ID, None for none."""
+    return slicer.mrmlScene.GetNodeByID(node_id) if node_id else None

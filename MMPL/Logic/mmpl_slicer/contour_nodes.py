@@ -9,8 +9,7 @@ from mmpl.geometry import Geometry
 from mmpl.segments import SEGMENTS
 from mmpl_slicer.contours import Contours, read_contours
 from mmpl_slicer.oriented_images import oriented_image
-from mmpl_slicer.segmentation import add_segment, find_segment, style_outlines
-from mmpl_slicer.subject_hierarchy import place_beside
+from mmpl_slicer.segmentation import add_segment, empty_segmentation, find_segment
 from mmpl_slicer.table_nodes import CASE_ATTRIBUTE, ROLE_ATTRIBUTE
 from mmpl_slicer.volumes import geometry_of_node
 
@@ -22,17 +21,9 @@ MODEL_FADE = 0.55  # how far the model's colours go to white: seen beside the co
 def add_segmentation(scene, ct_node, case_id: str, role: str = EDITED_ROLE):
     """A new segmentation with empty GTVp and GTVn on the CT's grid; its name is new to the scene."""
     title = "MMPL model contours" if role == MODEL_ROLE else "MMPL segmentation"
-    name = scene.GenerateUniqueName(f"{case_id} {title}")
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
-    node.CreateDefaultDisplayNodes()
-    node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
-    node.SetSourceRepresentationToBinaryLabelmap()
+    node = empty_segmentation(ct_node, scene, scene.GenerateUniqueName(f"{case_id} {title}"))
     node.SetAttribute(ROLE_ATTRIBUTE, role)
     node.SetAttribute(CASE_ATTRIBUTE, case_id)
-    for spec in SEGMENTS.values():
-        add_segment(node, spec)
-    style_outlines(node.GetDisplayNode())
-    place_beside(scene, node, ct_node)
     if role == MODEL_ROLE:
         _fade(node)
     return node

@@ -53,11 +53,7 @@ def build_case_scene(scene, case: Case, label_map: Volume, results: dict) -> Cas
     GeometryError, InputError
         As ``create_segmentation``.
     """
-    ct = node_from_volume(case.ct, scene, f"{case.case_id} CT")
-    show_ct(ct)
-    pet = node_from_volume(case.pet, scene, f"{case.case_id} PET")
-    set_pet_units(pet, case.pet_units)
-    show_pet(pet, pet_display_max(case.pet, case.pet_units))
+    ct, pet = add_images(scene, case.case_id, case.ct, case.pet, case.pet_units)
     segmentation = create_segmentation(label_map, ct, scene, f"{case.case_id} segmentation")
     nodes = CaseNodes(ct, pet, segmentation, update_results_nodes(scene, results))
     chart = nodes.results.chart
@@ -65,6 +61,16 @@ def build_case_scene(scene, case: Case, label_map: Volume, results: dict) -> Cas
     place_in_study(scene, (ct, pet, segmentation, *nodes.results.all(), *series), case.case_id, STUDY_NAME)
     show_fused(scene, ct, pet)
     return nodes
+
+
+def add_images(scene, case_id: str, ct: Volume, pet: Volume, pet_units: str) -> tuple:
+    """Add CT and PET with the windows that suit them; gives their vtkMRMLScalarVolumeNodes."""
+    ct_node = node_from_volume(ct, scene, f"{case_id} CT")
+    show_ct(ct_node)
+    pet_node = node_from_volume(pet, scene, f"{case_id} PET")
+    set_pet_units(pet_node, pet_units)
+    show_pet(pet_node, pet_display_max(pet, pet_units))
+    return ct_node, pet_node
 
 
 def show_fused(scene, ct_node, pet_node, opacity: float = PET_OPACITY) -> None:

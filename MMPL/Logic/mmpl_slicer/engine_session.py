@@ -14,8 +14,9 @@ from pathlib import Path
 
 import slicer
 from mmpl.errors import InputError
+from mmpl.worker.arrays import write_box
 from mmpl_slicer.contours import Contours
-from mmpl_slicer.handing_over import CaseSource, contours_name, write_contours_file, write_in_parts
+from mmpl_slicer.handing_over import CaseSource, contours_name, write_in_parts
 from mmpl_slicer.volumes import geometry_of_node
 from mmpl_slicer.worker_client import CRASHED, READY, STARTING, UNFIT, Callbacks, Opened, WorkerClient, ignore
 
@@ -311,4 +312,4 @@ class EngineSession:
             return value
         self._count += 1
         (self.client.folder / contours_name(self._count - KEPT_FILES)).unlink(missing_ok=True)  # long read
-        return write_contours_file(self.client.folder, contours_name(self._count), value)
+        return write_box(self.client.folder, contours_name(self._count), value.labels, value.start_zyx)

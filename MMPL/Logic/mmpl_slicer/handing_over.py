@@ -46,12 +46,6 @@ def contours_name(number: int) -> str:
     return f"contours-{number}.npy"
 
 
-def write_contours_file(folder: Path, name: str, contours: Contours) -> dict:
-    """Write contours and return the part of a request that names them."""
-    np.save(folder / name, contours.labels, allow_pickle=False)
-    return {"file": name, "start_zyx": list(contours.start_zyx)}
-
-
 def read_contours_file(folder: Path, told: dict, geometry: Geometry) -> Contours:
     """The contours that a worker's answer names.
 

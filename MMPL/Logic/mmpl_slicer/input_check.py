@@ -13,7 +13,7 @@ from mmpl.errors import GeometryError, InputError
 from mmpl.io.pet_units import why_not_suv
 from mmpl.io.suv import SuvInputs, inputs_from_header, missing_fields, pet_units_of_header
 from mmpl.preprocess.grid import common_grid
-from mmpl_slicer.sentences import sentence
+from mmpl.report.text import sentence
 from mmpl_slicer.volume_guess import AIR_HU, has_voxels, modality_of, patient_of
 from mmpl_slicer.volumes import geometry_of_node, pet_units_of_node
 

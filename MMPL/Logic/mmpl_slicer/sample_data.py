@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from mmpl.case import PET_SUV
 from mmpl.phantom import generate_patient
-from mmpl_slicer.demo_scene import STUDY_NAME, show_fused
+from mmpl_slicer.demo_scene import STUDY_NAME, add_images, show_fused
 from mmpl_slicer.subject_hierarchy import place_in_study
-from mmpl_slicer.volumes import node_from_volume, pet_display_max, set_pet_units, show_ct, show_pet
 
 SAMPLE_SEED, SAMPLE_INDEX = 4242, 24  # the patient of the demo, whom no bundle is trained or scored on
 
@@ -35,11 +34,7 @@ def load_phantom(scene, seed: int = SAMPLE_SEED, index: int = SAMPLE_INDEX):
         If seed or index is negative.
     """
     patient = generate_patient(seed, index)
-    ct = node_from_volume(patient.ct, scene, f"{patient.patient_id} CT")
-    show_ct(ct)
-    pet = node_from_volume(patient.pet, scene, f"{patient.patient_id} PET")
-    set_pet_units(pet, PET_SUV)
-    show_pet(pet, pet_display_max(patient.pet, PET_SUV))
+    ct, pet = add_images(scene, patient.patient_id, patient.ct, patient.pet, PET_SUV)
     place_in_study(scene, (ct, pet), patient.patient_id, STUDY_NAME)
     show_fused(scene, ct, pet)
     return ct, pet

@@ -39,14 +39,20 @@ def create_segmentation(label_map: Volume, ct_node, scene, name: str = "MMPL seg
         If the label map holds a value that is not 0, 1 or 2.
     """
     _check_label_map(label_map, ct_node)
+    node = empty_segmentation(ct_node, scene, name)
+    _fill(node, label_map)
+    return node
+
+
+def empty_segmentation(ct_node, scene, name: str):
+    """Add a segmentation on the CT's grid and beside it, whose GTVp and GTVn are ready to be painted."""
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
     node.SetSourceRepresentationToBinaryLabelmap()
     for spec in SEGMENTS.values():
         add_segment(node, spec)
-    _fill(node, label_map)
-    style_outlines(node.GetDisplayNode())
+    _style(node.GetDisplayNode())
     place_beside(scene, node, ct_node)
     return node
 
@@ -153,7 +159,7 @@ def move_to_world(image, segmentation_node) -> None:
     image.SetGeometryFromImageToWorldMatrix(vtk_matrix(to_world(segmentation_node) @ array_from_vtk_matrix(matrix)))
 
 
-def style_outlines(display) -> None:
+def _style(display) -> None:
     """Outlines that stay readable over a fused PET/CT: a firm line round the voxels, a faint fill."""
     display.SetOpacity2DOutline(1.0)
     display.SetOpacity2DFill(0.15)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 LOG_BYTES = 20_000  # of the end of the log, for people
 CHUNK_BYTES = 1 << 16
-PATIENCE_S = 2.0 if sys.platform == "win32" else 0.02  # Windows removes no file that a process still holds
+PATIENCE_S = 2.0  # a killed process is gone in hundredths of a second; whoever stops it can count on that
 IS_WINDOWS = sys.platform == "win32"
 
 _dying: list[subprocess.Popen] = []  # killed, and not yet gone
@@ -135,7 +135,7 @@ def _read_now(pipe: int) -> bytes:
 
 
 def _see_off(process: subprocess.Popen) -> None:
-    """Wait a moment for a killed process; one with gigabytes takes longer to go, and is looked after later."""
+    """Wait for a killed process, but not for ever: one that hangs in the system is looked after later."""
     _dying[:] = [one for one in _dying if one.poll() is None]
     try:
         process.wait(timeout=PATIENCE_S)

@@ -19,13 +19,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from module_widget import load_module
 from PIL import Image
-from PySide6 import QtCore, QtGui, QtWidgets
 from slicer_gui_adapter import pictures
-from slicer_gui_adapter.session import Session, install
+from slicer_gui_adapter.session import install
+from slicer_gui_adapter.standalone import standalone
 
 import slicer
 from mmpl.geometry import Volume
-from mmpl_slicer.bootstrap import start_scene
 
 install()
 NARROW, WIDE = 400, 600
@@ -183,23 +182,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("docs/images/panel"))
     folder = parser.parse_args().out
-    application = QtWidgets.QApplication(["screenshots"])
-    application.setOrganizationName("MMPL screenshots")
-    with tempfile.TemporaryDirectory() as settings:
-        ini = QtCore.QSettings.Format.IniFormat
-        QtCore.QSettings.setDefaultFormat(ini)
-        QtCore.QSettings.setPath(ini, QtCore.QSettings.Scope.UserScope, settings)
-        application.setStyle("Fusion")
-        application.setFont(QtGui.QFont("DejaVu Sans", 9))
-        pictures.use_theme("light")
-        scene = start_scene()
-        session = Session(application, Path(settings))
+    with standalone("screenshots") as scene:
         studio = Studio(scene, folder)
         try:
             shoot_all(studio)
         finally:
             studio.widget.cleanup()
-            session.close()
 
 
 if __name__ == "__main__":

@@ -69,7 +69,9 @@ def at_least(rule: str) -> str:
     return rule.replace(">=", "\u2265")
 
 
-def sentence(text: str) -> str:
-    """A reason or notice as a sentence: a capital first, a full stop last."""
-    text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+def sentence(text: object) -> str:
+    """A reason, a notice or an error as a sentence on one line: a capital first, a full stop last."""
+    words = " ".join(str(text).split())
+    if not words:
+        return ""
+    return words[0].upper() + words[1:] + ("" if words.endswith((".", "!", "?")) else ".")

@@ -28,8 +28,13 @@ def read_volume(folder: Path, data: Mapping) -> Volume:
 def write_label_map(folder: Path, name: str, label_map: np.ndarray) -> dict:
     """Write the labelled box of a uint8 array (z, y, x) and return the part of a message that names it."""
     box = bounding_box(label_map) or (slice(0, 0),) * 3
-    np.save(folder / name, label_map[box], allow_pickle=False)
-    return {"file": name, "start_zyx": [s.start for s in box]}
+    return write_box(folder, name, label_map[box], [s.start for s in box])
+
+
+def write_box(folder: Path, name: str, labels: np.ndarray, start_zyx) -> dict:
+    """What :func:`write_label_map` does, of a box that is cut out already and begins at ``start_zyx`` of the grid."""
+    np.save(folder / name, labels, allow_pickle=False)
+    return {"file": name, "start_zyx": [int(start) for start in start_zyx]}
 
 
 def read_label_map(folder: Path, data: Mapping, shape: tuple[int, int, int]) -> np.ndarray:

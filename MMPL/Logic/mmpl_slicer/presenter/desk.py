@@ -7,14 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mmpl.bundle.peek import BundleCard
+from mmpl.report.text import sentence
 from mmpl_slicer.case_record import MODEL
+from mmpl_slicer.contour_nodes import is_shown
 from mmpl_slicer.engine_session import EngineSession
 from mmpl_slicer.handing_over import CaseSource
 from mmpl_slicer.input_check import Header
 from mmpl_slicer.live import Watch
 from mmpl_slicer.patient_form import normal_values
-from mmpl_slicer.presenter.case_session import Basis, CaseSession
-from mmpl_slicer.sentences import sentence
+from mmpl_slicer.presenter.case_session import SEGMENT, Basis, CaseSession
 
 
 @dataclass(eq=False)
@@ -88,9 +89,7 @@ class Desk:
     @property
     def is_previewing(self) -> bool:
         """Whether what the first of the models draws is shown."""
-        node = self.case.model_node
-        display = None if node is None else node.GetDisplayNode()
-        return self.case.running == "segment" and display is not None and bool(display.GetVisibility())
+        return self.case.running == SEGMENT and is_shown(self.case.model_node)
 
     def request(self, do: str, callbacks, **arguments) -> None:
         """Ask the worker for something about the chosen case.

@@ -12,6 +12,7 @@ from mmpl.bundle.store import default_bundle_path
 from mmpl.case import PET_SUV
 from mmpl.errors import MMPLError
 from mmpl.io.suv import problem_with
+from mmpl.report.text import sentence
 from mmpl_slicer.case_record import CT, PET, CaseData, find_orphan, find_record
 from mmpl_slicer.demo_scene import show_fused
 from mmpl_slicer.input_check import InputReport, check_inputs, fair_sample
@@ -20,7 +21,6 @@ from mmpl_slicer.presenter.desk import Desk
 from mmpl_slicer.presenter.measuring import Measuring
 from mmpl_slicer.presenter.scene import Scene
 from mmpl_slicer.presenter.segmenting import Segmenting
-from mmpl_slicer.sentences import sentence
 from mmpl_slicer.volume_guess import guess_inputs, has_voxels
 from mmpl_slicer.volumes import PET_DISPLAY_SUV_MAX, show_ct, show_pet
 

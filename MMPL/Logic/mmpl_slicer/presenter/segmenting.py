@@ -59,23 +59,21 @@ class Segmenting:
     def callbacks(self, case: CaseSession, run: Run, result, partial=None) -> Callbacks:
         """Hear of a run as long as it is the one that is waited for, and end it by any error."""
 
-        def heard(then):
-            def call(told: dict) -> None:
-                if case is not self.desk.case or case.run is not run:
-                    return
-                try:
-                    then(case, run, told)
-                except MMPLError as problem:
-                    self.end(case, run, problem)
-
-            return call
-
         return Callbacks(
-            result=heard(result),
-            partial=heard(partial or (lambda *_: None)),
+            result=lambda told: self._if_wanted(case, run, lambda: result(case, run, told)),
+            partial=lambda told: self._if_wanted(case, run, lambda: partial and partial(case, run, told)),
             error=lambda _kind, text: self.end(case, run, text),
             withdrawn=lambda: self.end(case, run, CANCELLED),
         )
+
+    def _if_wanted(self, case: CaseSession, run: Run, do: Callable[[], object]) -> None:
+        """Do something for a run that is still waited for; it ends with what goes wrong."""
+        if case is not self.desk.case or case.run is not run:
+            return
+        try:
+            do()
+        except MMPLError as problem:
+            self.end(case, run, problem)
 
     def abandon(self, text: str) -> None:
         """End what runs without waiting for the worker to say so."""
@@ -121,17 +119,8 @@ class Segmenting:
         self._later(case, run, lambda: self._conclude(case, run, drawn, told))
 
     def _later(self, case: CaseSession, run: Run, part: Callable[[], None]) -> None:
-        """Do a part of a run's end at a tick of its own, if the run is still the one that is waited for."""
-
-        def do() -> None:
-            if case is not self.desk.case or case.run is not run:
-                return
-            try:
-                part()
-            except MMPLError as problem:
-                self.end(case, run, problem)
-
-        self.desk.chores.append(do)
+        """Do a part of a run's end at a tick of its own."""
+        self.desk.chores.append(lambda: self._if_wanted(case, run, part))
 
     def _conclude(self, case: CaseSession, run: Run, drawn: Contours, told: dict) -> None:
         case.run = None

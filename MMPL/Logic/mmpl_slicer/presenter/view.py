@@ -203,9 +203,8 @@ class PanelView:
         case = self.case
         if self.desk.is_current:
             return ""
-        if case.touched_at is not None or case.asked is not None:
-            return "Stale: updating..." if self.desk.auto_update else "Stale: press Update"
-        return "Stale: press Update"
+        follows = self.desk.auto_update and (case.touched_at is not None or case.asked is not None)
+        return "Stale: updating..." if follows else "Stale: press Update"
 
     def _deep_note(self) -> str:
         if not self.case.data.deep_is_current:

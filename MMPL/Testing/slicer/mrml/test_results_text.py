@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mmpl.report.text import sentence
 from mmpl_slicer.results_text import class_row, lesion_rows, results_state
-from mmpl_slicer.sentences import sentence
 
 
 def shown(results):
