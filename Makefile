@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 TORCH := torch==2.13.0
 OUT ?= demo-output
 
-.PHONY: demo test test-slow lint scores demo-bundle bench bench-panel screenshots file-lists ibsi setup clean
+.PHONY: demo test test-slow lint scores demo-bundle bench bench-panel bench-inference screenshots file-lists ibsi setup clean
 
 demo: $(STAMP)
 	$(BIN)/mmpl demo --out $(OUT)
@@ -50,6 +50,11 @@ ibsi: $(STAMP)
 bench-panel: $(STAMP)
 	$(BIN)/python -P bench/panel.py
 
+# Segmentation: cost of a full-width case against the plain way, agreement with the paper's plan, growth of the cost
+# (half an hour on two cores; resumable).
+bench-inference: $(STAMP)
+	$(BIN)/python -P bench/inference.py --run runs/inference --plot docs/images/inference_growth.png
+
 # The panel in each of its states, light and dark, as PNG files.
 screenshots: $(STAMP)
 	$(BIN)/python MMPL/Testing/gui/screenshots.py --out docs/images/panel
@@ -68,7 +73,7 @@ $(STAMP): pyproject.toml tools/check_system.py
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet $(TORCH) "numpy<2.5" "setuptools>=77" wheel
 	$(BIN)/python -m pip install --quiet --no-build-isolation pyradiomics==3.0.1
-	$(BIN)/python -m pip install --quiet --no-build-isolation -e ".[slicer-core,train,test]"
+	$(BIN)/python -m pip install --quiet --no-build-isolation -e ".[slicer-core,openvino,train,test]"
 	$(BIN)/python -c "from mmpl.radiomics.fast_extractor import warm_up; warm_up()"
 	touch $(STAMP)
 

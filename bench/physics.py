@@ -95,7 +95,7 @@ def changes_of(index: int, ensemble: Ensemble) -> list[Change]:
 def _predict(case: Case, ensemble: Ensemble) -> tuple[Outcome, Outcome]:
     """What is told of the mask as drawn on the 1 mm ROI, and of the mask as stored on the CT's grid."""
     prepared = prepare_case(case, ensemble)
-    drawn = draw_on_roi(prepared, ensemble)
+    drawn, _, _ = draw_on_roi(prepared, ensemble)
     stored = label_on_ct(drawn, prepared.roi.geometry, case.ct.geometry)
     return measure(prepared, Volume(drawn, prepared.roi.geometry), ensemble), measure(prepared, stored, ensemble)
 

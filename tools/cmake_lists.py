@@ -69,7 +69,9 @@ def _files_on_disk(module: Path) -> list[str]:
 def _belongs(name: str) -> bool:
     """Not compiled, not hidden, not left behind by an installation."""
     parts = name.split("/")
-    leftover = any(part.startswith(".") or part == "__pycache__" or part.endswith(".egg-info") for part in parts)
+    leftover = any(
+        part.startswith(".") or part == "__pycache__" or part.endswith((".egg-info", ".openvino")) for part in parts
+    )
     return not leftover and not name.endswith(".pyc")
 
 

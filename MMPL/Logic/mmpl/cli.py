@@ -72,12 +72,14 @@ def _add_demo(commands) -> None:
 def _add_predict(commands) -> None:
     p = commands.add_parser("predict", help="contours, HPV probability and RFS of one case")
     _add_case_arguments(p)
+    p.add_argument("--plan", choices=("auto", "fast", "paper"), default="auto", help="how networks go over the images")
     p.set_defaults(run=_predict, when_stopped=NOTHING_WRITTEN)
 
 
 def _add_assess(commands) -> None:
     p = commands.add_parser("assess", help="HPV probability and RFS from given contours")
     _add_case_arguments(p)
+    p.set_defaults(plan="auto")  # nothing is segmented
     p.add_argument("--mask", type=Path, required=True, help="label map (1 GTVp, 2 GTVn) or Slicer segmentation")
     p.set_defaults(run=_assess, when_stopped=NOTHING_WRITTEN)
 
@@ -89,6 +91,10 @@ def _add_case_arguments(p: argparse.ArgumentParser) -> None:
     p.add_argument("--site", help="primary site, such as oropharynx or larynx; HPV is meant for the oropharynx")
     p.add_argument("--bundle", type=Path, help="model bundle; the bundled demo model by default")
     p.add_argument("--out", type=Path, required=True, metavar="DIR")
+    p.add_argument("--device", default="cpu", help="where networks run: cpu (default) or cuda:0")
+    p.add_argument("--backend", choices=("auto", "pytorch", "openvino"), default="auto", help="library that runs them")
+    p.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto", help="of their arithmetic")
+    p.add_argument("--memory-gb", type=float, help="memory that a pass of a network may take; at most 3 by default")
     p.add_argument("--extractor", choices=("fast", "pyradiomics"), default="fast", help="who computes radiomics")
     p.add_argument("--case-id", help="name in the results; from the CT's file name by default")
     p.add_argument("--mrb", action="store_true", help="write a Slicer scene too")
@@ -140,10 +146,12 @@ def _assess(arguments) -> int:
 def _run_case(arguments, job) -> int:
     from mmpl.bundle.reader import default_bundle_path, open_bundle
     from mmpl.console import ConsoleProgress
-    from mmpl.ensemble import load_ensemble
+    from mmpl.ensemble import Inference, load_ensemble
     from mmpl.io.case import read_case
     from mmpl.io.ehr import read_ehr
     from mmpl.io.output import check_writable
+    from mmpl.machine import check_device
+    from mmpl.network.backends.choose import BackendChoice
     from mmpl.outputs import write_outputs
     from mmpl.pipeline import check_clinical
     from mmpl.plugins import load_plugin
@@ -151,6 +159,8 @@ def _run_case(arguments, job) -> int:
 
     check_writable(arguments.out)
     check_installed(arguments.extractor)
+    backend = BackendChoice(check_device(arguments.device), arguments.backend, arguments.precision)
+    inference = Inference(backend, arguments.plan, arguments.memory_gb)
     if arguments.mrb:
         load_plugin("scene")  # find out now, rather than after the work
     clinical = dict(read_ehr(arguments.ehr)) if arguments.ehr else {}
@@ -159,7 +169,7 @@ def _run_case(arguments, job) -> int:
     check_clinical(clinical)
     with ConsoleProgress() as progress:
         progress("reading", 0.0)
-        ensemble = load_ensemble(open_bundle(arguments.bundle or default_bundle_path()))
+        ensemble = load_ensemble(open_bundle(arguments.bundle or default_bundle_path()), inference)
         case = read_case(arguments.case_id or case_id_of(arguments.ct), arguments.ct, arguments.pt, clinical)
         outcome = job(case, ensemble, progress=progress, extractor=arguments.extractor)
         progress("writing results", 0.0)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
-
-from torch import nn
 
 from mmpl.bundle.info import BundleInfo, MemberInfo
 from mmpl.bundle.reader import Bundle
@@ -14,9 +13,14 @@ from mmpl.clinical.encoder import ClinicalEncoder
 from mmpl.columns import DEEP_DAYS, DEEP_HPV, HPV_PROBABILITY
 from mmpl.errors import BundleError, InputError
 from mmpl.hpv.member import HpvMember
+from mmpl.machine import GB, free_bytes
+from mmpl.network.backends.base import StoredNetwork
+from mmpl.network.backends.choose import AUTO, REFERENCE, BackendChoice, backends
 from mmpl.network.config import NetworkConfig
-from mmpl.network.run import HPV_OUTPUTS, outcome_net, predict_probability, segmentation_net
+from mmpl.network.networks import Networks
+from mmpl.network.run import HPV_OUTPUTS, check_weights
 from mmpl.radiomics.feature_set import FeatureSet
+from mmpl.segmentation.plan import FAST, PAPER, PLANS, Cost, PlanSettings
 from mmpl.survival.cox import CoxMember
 
 # roles of a member's files in bundle.json
@@ -29,14 +33,17 @@ ENCODER, HPV_STATISTICS, HPV_FOREST, RFS_STATISTICS = (
 )
 
 
+MOST_PASS_BYTES = 3.0 * GB  # so that a process stays within 4 GB with images and weights
+
+
 @dataclass(frozen=True)
 class Member:
     """One model: three networks and what was fitted over them."""
 
     name: str
-    segmentation: nn.Module
-    hpv_net: nn.Module
-    rfs_net: nn.Module
+    segmentation: StoredNetwork
+    hpv_net: StoredNetwork
+    rfs_net: StoredNetwork
     encoder: ClinicalEncoder
     hpv: HpvMember
     rfs: CoxMember
@@ -48,20 +55,30 @@ class InferenceSettings:
 
     Attributes
     ----------
-    overlap : of the segmentation windows
+    overlap : of the segmentation windows of the paper's plan
     breaks_days : intervals of the RFS head
+    search_threshold : probability of the searching members below which nothing is possible, fitted out-of-fold; None
+        where the bundle does not say, and then every member searches
     """
 
     overlap: float
     breaks_days: tuple[float, ...]
+    search_threshold: float | None = None
 
     @classmethod
     def from_dict(cls, data) -> InferenceSettings:
         try:
-            settings = cls(float(data["overlap"]), tuple(float(b) for b in data["breaks_days"]))
-        except (KeyError, TypeError, ValueError) as error:
+            search = data.get("search_threshold")
+            settings = cls(
+                float(data["overlap"]),
+                tuple(float(b) for b in data["breaks_days"]),
+                None if search is None else float(search),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BundleError(f"bundle.json: 'preprocessing' must hold overlap and breaks_days ({error!r})") from error
-        breaks = settings.breaks_days
+        breaks, search = settings.breaks_days, settings.search_threshold
+        if search is not None and not (math.isfinite(search) and 0 <= search < 1):
+            raise BundleError(f"bundle.json: 'preprocessing' has search_threshold {search}, expected 0 to below 1")
         if not 0 <= settings.overlap < 1 or len(breaks) < 2 or any(b <= a for a, b in pairwise((-1.0, *breaks))):
             raise BundleError(
                 f"bundle.json: 'preprocessing' has overlap {settings.overlap} and breaks_days {list(breaks)}; "
@@ -70,7 +87,33 @@ class InferenceSettings:
         return settings
 
     def to_dict(self) -> dict:
-        return {"overlap": self.overlap, "breaks_days": list(self.breaks_days)}
+        plain = {"overlap": self.overlap, "breaks_days": list(self.breaks_days)}
+        return plain if self.search_threshold is None else {**plain, "search_threshold": self.search_threshold}
+
+
+@dataclass(frozen=True)
+class Inference:
+    """How networks are to be run, as a user may choose it.
+
+    Attributes
+    ----------
+    backend : device, library and precision
+    plan : "fast", "paper", or "auto": fast where the bundle was fitted for it, which its search threshold says
+    memory_gb : that a pass may take besides weights and images; None: from what is free, at most 3 GB
+    """
+
+    backend: BackendChoice = field(default_factory=BackendChoice)
+    plan: str = AUTO
+    memory_gb: float | None = None
+
+    def __post_init__(self):
+        if self.plan not in (AUTO, *PLANS):
+            raise InputError(f"plan {self.plan!r} is unknown: choose {', '.join((AUTO, *PLANS))}")
+        if self.memory_gb is not None and not self.memory_gb > 0:
+            raise InputError(f"memory of {self.memory_gb} GB: give a positive number")
+
+
+PLAIN = Inference(REFERENCE)  # PyTorch in fp32 on the CPU: what everything else is compared with
 
 
 @dataclass(frozen=True)
@@ -83,15 +126,46 @@ class Ensemble:
     settings: InferenceSettings
     feature_set: FeatureSet
     members: tuple[Member, ...]
+    networks: Networks
+    inference: Inference
 
     @property
     def segmenters(self):
-        """One predictor a member: windows (n, 2, w, w, w) -> probabilities (n, 2, w, w, w)."""
-        return [partial(predict_probability, member.segmentation) for member in self.members]
+        """One callable a member: boxes (n, 2, z, y, x), tick -> logits (n, 2, z, y, x)."""
+        return [partial(self.networks.run, member.segmentation) for member in self.members]
+
+    def cost(self) -> Cost:
+        """What a pass costs on the backend in use, with the memory that is free now."""
+        backend = self.networks.backend
+        most = usable_bytes(backend.device, self.inference.memory_gb)
+
+        def memory(voxels: int) -> int:
+            return backend.pass_bytes(self.network, voxels)
+
+        return Cost(
+            seconds=lambda voxels: backend.pass_seconds(self.network, voxels),
+            fits=lambda voxels: memory(voxels) <= most,
+            memory=memory,
+        )
+
+    @property
+    def plan_settings(self) -> PlanSettings:
+        name = self.inference.plan
+        if name == AUTO:
+            name = PAPER if self.settings.search_threshold is None else FAST
+        return PlanSettings(name=name, overlap=self.settings.overlap)
 
 
-def load_ensemble(bundle: Bundle, device: str = "cpu") -> Ensemble:
-    """Load every member of a verified bundle; its networks run on ``device``, as PyTorch names it.
+def usable_bytes(device: str, memory_gb: float | None) -> float:
+    """Memory that a pass may take: what was asked for, else at most 3 GB and at most 80 % of what is free."""
+    if memory_gb is not None:
+        return memory_gb * GB
+    free = free_bytes(device)
+    return MOST_PASS_BYTES if free is None else min(MOST_PASS_BYTES, 0.8 * free)
+
+
+def load_ensemble(bundle: Bundle, inference: Inference = PLAIN) -> Ensemble:
+    """Make every member of a verified bundle ready; weights are checked now and loaded when they are needed.
 
     Raises
     ------
@@ -106,10 +180,12 @@ def load_ensemble(bundle: Bundle, device: str = "cpu") -> Ensemble:
         raise BundleError(f"bundle {bundle.path}: 'network' or 'radiomics' cannot be used: {error}") from error
     settings = InferenceSettings.from_dict(info.preprocessing)
     intervals = len(settings.breaks_days) - 1
-    members = tuple(_load_member(bundle, m, network, intervals, device) for m in info.members)
+    members = tuple(_load_member(bundle, m, network, intervals) for m in info.members)
     for member in members:
         _check_columns(member, feature_set, bundle)
-    return Ensemble(info, bundle.sha256, network, settings, feature_set, members)
+    chosen, why_not = backends(inference.backend, network, bundle.path)
+    networks = Networks(chosen, network, why_not)
+    return Ensemble(info, bundle.sha256, network, settings, feature_set, members, networks, inference)
 
 
 def _check_columns(member: Member, feature_set: FeatureSet, bundle: Bundle) -> None:
@@ -124,20 +200,21 @@ def _check_columns(member: Member, feature_set: FeatureSet, bundle: Bundle) -> N
             )
 
 
-def _load_member(bundle: Bundle, member: MemberInfo, network: NetworkConfig, intervals: int, device: str) -> Member:
+def _load_member(bundle: Bundle, member: MemberInfo, network: NetworkConfig, intervals: int) -> Member:
     def path(role: str) -> str:
         if role not in member.files:
             raise BundleError(f"bundle {bundle.path}: member {member.name} has no file for '{role}'")
         return member.files[role]
 
-    def net(role: str, outputs: int):
-        what = f"bundle {bundle.path}: {path(role)}"
-        return outcome_net(network, outputs, bundle.tensors(path(role)), what).to(device)
+    def net(role: str, outputs: int | None) -> StoredNetwork:
+        rel = path(role)
+        what = f"bundle {bundle.path}: {rel}"
+        check_weights(network, outputs, bundle.tensors(rel), what)
+        return StoredNetwork(network, outputs, partial(bundle.tensors, rel), bundle.checksums[rel], what)
 
-    what = f"bundle {bundle.path}: {path(SEGMENTATION)}"
     return Member(
         name=member.name,
-        segmentation=segmentation_net(network, bundle.tensors(path(SEGMENTATION)), what).to(device),
+        segmentation=net(SEGMENTATION, None),
         hpv_net=net(HPV, HPV_OUTPUTS),
         rfs_net=net(RFS, intervals),
         encoder=ClinicalEncoder.from_dict(bundle.json(path(ENCODER))),

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -17,9 +18,10 @@ from mmpl.case import CLASS_NAMES, PET_SUV, Case, RoiCase
 from mmpl.clinical.fields import known_hpv, missing_notice, parse_record, primary_site
 from mmpl.columns import DEEP_DAYS, DEEP_HPV, HPV_PROBABILITY
 from mmpl.ensemble import Ensemble, Member
-from mmpl.errors import GeometryError
+from mmpl.errors import GeometryError, InputError
 from mmpl.geometry import Geometry, Volume
 from mmpl.hpv.ensemble import combine_hpv, null_hpv
+from mmpl.network.backends.base import OutOfMemory, StoredNetwork, Tick, describe
 from mmpl.notices import (
     FOV_FALLBACK,
     HPV_AS_KNOWN,
@@ -27,6 +29,7 @@ from mmpl.notices import (
     MASK_OUTSIDE_PET,
     NO_LESION,
     PHANTOM_BUNDLE,
+    PLAN_SHRUNK,
     Notice,
 )
 from mmpl.preprocess.grid import common_grid
@@ -38,6 +41,7 @@ from mmpl.radiomics.extraction import FAST, make_extractor
 from mmpl.radiomics.lesion_figures import class_figures
 from mmpl.resample import resample
 from mmpl.results import ClassFigures, Contribution, HpvResult, Results, RfsResult
+from mmpl.segmentation.plan import Account, Plan, make_plan, plan_record
 from mmpl.steps import (
     deep_scores,
     label_for_measurement,
@@ -162,8 +166,8 @@ def predict(case: Case, ensemble: Ensemble, *, progress: Progress = silent, extr
     watch = Stopwatch()
     progress("preparing images", 0.0)
     prepared = prepare_case(case, ensemble, watch, extractor=extractor)
-    label_map = draw_contours(prepared, ensemble, watch=watch, done=lambda f: progress("segmenting", f))
-    return measure(prepared, label_map, ensemble, watch=watch, progress=progress)
+    drawing = draw_contours(prepared, ensemble, watch=watch, done=lambda f: progress("segmenting", f))
+    return measure_drawing(prepared, drawing, ensemble, watch=watch, progress=progress)
 
 
 def assess(
@@ -187,6 +191,22 @@ def assess(
     return measure(prepared, moved, ensemble, watch=watch, progress=progress, notices=notices)
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """Contours that the ensemble drew.
+
+    Attributes
+    ----------
+    label_map : Volume, uint8 (1 GTVp, 2 GTVn) on exactly the CT's grid
+    notices : what the reader must know of how they were drawn
+    record : the plan and what it cost, as ``results.json`` holds it
+    """
+
+    label_map: Volume
+    notices: tuple[Notice, ...]
+    record: Mapping
+
+
 def draw_contours(
     prepared: PreparedCase,
     ensemble: Ensemble,
@@ -194,37 +214,92 @@ def draw_contours(
     watch: Stopwatch | None = None,
     done: Callable[[float], None] = lambda fraction: None,
     preview: Callable[[Volume], None] | None = None,
-) -> Volume:
-    """The ensemble's label map on exactly the CT's grid; ``preview`` hears first what one member alone draws."""
+) -> Drawing:
+    """The ensemble's label map on exactly the CT's grid; ``preview`` hears first what one member alone draws.
+
+    Raises
+    ------
+    InputError
+        If the memory of this machine does not hold the smallest pass.
+    """
 
     def on_ct(drawn: np.ndarray) -> Volume:
         return label_on_ct(drawn, prepared.roi.geometry, prepared.roi.ct_geometry)
 
     first = None if preview is None else lambda drawn: preview(on_ct(drawn))
-    return on_ct(draw_on_roi(prepared, ensemble, watch=watch, done=done, preview=first))
+    with (watch or Stopwatch()).step("segmentation"):
+        drawn, notices, record = draw_on_roi(prepared, ensemble, done=done, preview=first)
+        return Drawing(on_ct(drawn), notices, record)
 
 
 def draw_on_roi(
     prepared: PreparedCase,
     ensemble: Ensemble,
     *,
-    watch: Stopwatch | None = None,
     done: Callable[[float], None] = lambda fraction: None,
     preview: Callable[[np.ndarray], None] | None = None,
-) -> np.ndarray:
-    """The ensemble's label map as it is drawn, uint8, shape (z, y, x), on the 1 mm ROI."""
+) -> tuple[np.ndarray, tuple[Notice, ...], dict]:
+    """The ensemble's label map as it is drawn, uint8, shape (z, y, x), on the 1 mm ROI; notices; and the record."""
     thresholds = ensemble.info.thresholds
-    with (watch or Stopwatch()).step("segmentation"):
-        return segment_on_roi(
-            prepared.roi,
-            prepared.network_array,
-            ensemble.segmenters,
-            spacing_mm=ensemble.network.spacing_mm,
-            overlap=ensemble.settings.overlap,
-            thresholds=(thresholds.GTVp, thresholds.GTVn),
-            done=done,
-            preview=preview,
-        )
+    while True:
+        account, plan = Account(), plan_case(prepared, ensemble)
+        try:
+            drawn = segment_on_roi(
+                prepared.roi,
+                prepared.network_array,
+                ensemble.segmenters,
+                plan,
+                thresholds=(thresholds.GTVp, thresholds.GTVn),
+                account=account,
+                done=done,
+                preview=preview,
+            )
+            break
+        except OutOfMemory as error:
+            make_room(ensemble, error)
+        finally:
+            ensemble.networks.release()
+    record = plan_record(plan, account, describe(ensemble.networks.backend))
+    return drawn, (*ensemble.networks.notices, *_shrunk(account)), record
+
+
+def plan_case(prepared: PreparedCase, ensemble: Ensemble) -> Plan:
+    """How a case is going to be segmented on this machine, as it is now."""
+    return make_plan(
+        prepared.network_array,
+        ensemble.plan_settings,
+        members=len(ensemble.members),
+        threshold=ensemble.settings.search_threshold,
+        spacing_mm=ensemble.network.spacing_mm,
+        cost=ensemble.cost(),
+    )
+
+
+def make_room(ensemble: Ensemble, error: OutOfMemory) -> None:
+    """After a pass that did not fit even when cut small: fewer weights in memory, else the next backend.
+
+    Raises
+    ------
+    InputError
+        If nothing is left to give up.
+    """
+    networks = ensemble.networks
+    if networks.drop_weights() or networks.fall_back("too little memory"):
+        return
+    raise InputError(
+        f"the memory of {networks.backend.device} does not hold one small pass of the networks: "
+        "close other programs, or use a bundle of narrower networks"
+    ) from error
+
+
+def _shrunk(account: Account) -> tuple[Notice, ...]:
+    if not account.shrunk:
+        return ()
+    text = (
+        f"Memory ran short: the networks' passes were cut in two {account.shrunk} times, which takes longer and may "
+        "move a contour by a voxel where the parts meet."
+    )
+    return (Notice(PLAN_SHRUNK, text),)
 
 
 def on_ct_grid(label_map: Volume, ct: Geometry) -> tuple[Volume, tuple[Notice, ...]]:
@@ -286,7 +361,8 @@ def measure(
         deep = None
     elif deep is None:
         with watch.step("deep_scores"):
-            deep = read_deep_scores(prepared, label_map, ensemble)
+            deep = read_deep_scores(prepared, label_map, ensemble, lambda f: progress("HPV and RFS", 0.9 * f))
+            notices += ensemble.networks.notices
     if reason is None and not (on_roi if roi is prepared.roi else label_for_measurement(label_map, prepared.roi)).any():
         notices.append(Notice(FOV_FALLBACK, FOV_FALLBACK_TEXT))
     with watch.step("outcome"):
@@ -305,6 +381,12 @@ def measure(
     )
     progress("HPV and RFS", 1.0)
     return Outcome(results, whole, features, roi, on_roi, deep, deep_is_kept=kept, hpv_as_known=hpv_as_known)
+
+
+def measure_drawing(prepared: PreparedCase, drawing: Drawing, ensemble: Ensemble, **how) -> Outcome:
+    """:func:`measure` of what the ensemble drew; the results say how it was drawn."""
+    outcome = measure(prepared, drawing.label_map, ensemble, notices=drawing.notices, **how)
+    return replace(outcome, results=replace(outcome.results, segmentation=dict(drawing.record)))
 
 
 def lesion_figures(case: Case, label_map: Volume) -> dict[str, ClassFigures]:
@@ -367,23 +449,48 @@ def outcome(
     return hpv, rfs, {"hpv": hpv_terms, "rfs": rfs_terms}, notices
 
 
-def read_deep_scores(prepared: PreparedCase, label_map: Volume, ensemble: Ensemble) -> DeepScores:
-    """Each member's deep scores of the patch around the lesions."""
+def read_deep_scores(
+    prepared: PreparedCase,
+    label_map: Volume,
+    ensemble: Ensemble,
+    done: Callable[[float], None] = lambda fraction: None,
+) -> DeepScores:
+    """Each member's deep scores of the patch around the lesions.
+
+    Raises
+    ------
+    InputError
+        If the memory of this machine does not hold the patch's pass.
+    """
     centre = outcome_centre(label_for_measurement(label_map, prepared.roi))
-    rows = tuple(_deep_row(prepared, centre, member, ensemble) for member in ensemble.members)
-    return DeepScores(tuple(float(v) for v in centre), rows)
+    count = 2 * len(ensemble.members)
+    rows = []
+    for n, member in enumerate(ensemble.members):
+        hpv_net, rfs_net = (
+            partial(_run_outcome, ensemble, network, lambda f, k=2 * n + k: done((k + f) / count))
+            for k, network in enumerate((member.hpv_net, member.rfs_net))
+        )
+        logit, days = deep_scores(
+            prepared.network_array,
+            centre,
+            hpv_net,
+            rfs_net,
+            spacing_mm=ensemble.network.spacing_mm,
+            breaks_days=ensemble.settings.breaks_days,
+        )
+        rows.append({DEEP_HPV: logit, DEEP_DAYS: days})
+    return DeepScores(tuple(float(v) for v in centre), tuple(rows))
 
 
-def _deep_row(prepared: PreparedCase, centre, member: Member, ensemble: Ensemble) -> dict[str, float]:
-    logit, days = deep_scores(
-        prepared.network_array,
-        centre,
-        member.hpv_net,
-        member.rfs_net,
-        spacing_mm=ensemble.network.spacing_mm,
-        breaks_days=ensemble.settings.breaks_days,
-    )
-    return {DEEP_HPV: logit, DEEP_DAYS: days}
+def _run_outcome(ensemble: Ensemble, network: StoredNetwork, tick: Tick, patch: np.ndarray) -> np.ndarray:
+    """An outcome network's pass; the patch cannot be cut, so only weights and backends make room."""
+    while True:
+        try:
+            return ensemble.networks.run(network, patch, tick)
+        except OutOfMemory as error:
+            make_room(ensemble, error)
+        finally:
+            ensemble.networks.release()
 
 
 def _why_no_outcome(case: Case, label_map: Volume, on_roi: np.ndarray) -> str | None:

@@ -115,6 +115,7 @@ class Results:
     contributions: dict[str, tuple[Contribution, ...]]  # "hpv", "rfs", largest |effect| first
     warnings: tuple[Notice, ...]
     timings_s: dict[str, float]
+    segmentation: dict | None = None  # the plan by which the contours were drawn; None for given ones
     mtv_rule: str = "voxels >= 41 % of the lesion's SUVmax inside its contour, per lesion"
 
     def as_dict(self) -> dict:
@@ -139,6 +140,7 @@ class Results:
             "case_id": self.case_id,
             "bundle": self.bundle,
             "inputs": self.inputs,
+            "segmentation": self.segmentation,
             "mtv_rule": self.mtv_rule,
             "lesions": lesions,
             "hpv": dataclasses.asdict(self.hpv),

@@ -5,38 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from torch import nn
 
 from mmpl.boxes import bounding_box
 from mmpl.case import Case, RoiCase
 from mmpl.geometry import Geometry, Volume
-from mmpl.network.run import predict_array
 from mmpl.notices import MASK_OUTSIDE_ROI, Notice
 from mmpl.preprocess.field_of_view import lesion_centroid, outcome_patch
 from mmpl.preprocess.grid import common_grid
-from mmpl.preprocess.network_grid import background_values, padded_voxels, to_roi_grid
+from mmpl.preprocess.network_grid import background_values, to_roi_grid
 from mmpl.preprocess.prepare import label_on_ct, label_on_roi, prepare
 from mmpl.preprocess.roi import shifted_to_hold
-from mmpl.segmentation.ensemble import Predictor, ensemble_probabilities
+from mmpl.segmentation.engine import Member, segment_by_plan
+from mmpl.segmentation.plan import Account, Plan
 from mmpl.segmentation.postprocess import compose
-from mmpl.segmentation.windows import WINDOW_MM
 from mmpl.survival.discrete import expected_time_days, survival_from_hazards
 
+Network = Callable[[np.ndarray], np.ndarray]  # patches (n, 2, z, y, x) -> logits (n, outputs)
 
-def segment(roi: RoiCase, network_array: np.ndarray, segmenters: Sequence[Predictor], **settings) -> Volume:
+
+def segment(roi: RoiCase, network_array: np.ndarray, members: Sequence[Member], plan: Plan, **how) -> Volume:
     """What :func:`segment_on_roi` draws, with the same arguments, on exactly the CT's grid."""
-    labels = segment_on_roi(roi, network_array, segmenters, **settings)
+    labels = segment_on_roi(roi, network_array, members, plan, **how)
     return label_on_ct(labels, roi.geometry, roi.ct_geometry)
 
 
 def segment_on_roi(
     roi: RoiCase,
     network_array: np.ndarray,
-    segmenters: Sequence[Predictor],
+    members: Sequence[Member],
+    plan: Plan,
     *,
-    spacing_mm: float,
-    overlap: float,
     thresholds: tuple[float, float],
+    account: Account | None = None,
     done: Callable[[float], None] = lambda fraction: None,
     preview: Callable[[np.ndarray], None] | None = None,
 ) -> np.ndarray:
@@ -46,24 +46,30 @@ def segment_on_roi(
     ----------
     roi : RoiCase
     network_array : float32, shape (2, z, y, x), the ROI as the networks see it
-    segmenters : one predictor a member
-    spacing_mm, overlap : of the networks' grid and of their windows
+    members : one callable a member, see :func:`mmpl.segmentation.engine.segment_by_plan`
+    plan : how they are run
     thresholds : (GTVp, GTVn)
+    account : filled with what was run
     preview : called with what the first member alone draws, before the others have run
+
+    Raises
+    ------
+    OutOfMemory
+        If not even the smallest pass fits.
     """
 
     def drawn_from(probabilities: np.ndarray) -> np.ndarray:
-        at_1mm = [to_roi_grid(p, spacing_mm, roi.geometry.shape) for p in probabilities]
+        at_1mm = [to_roi_grid(p, plan.spacing_mm, roi.geometry.shape) for p in probabilities]
         labels = compose(at_1mm[0], at_1mm[1], thresholds)
         clear_outside_shared(labels, roi)  # no contour is drawn on padding
         return labels
 
-    probabilities = ensemble_probabilities(
+    probabilities = segment_by_plan(
         network_array,
-        segmenters,
-        window=padded_voxels(WINDOW_MM, spacing_mm),
+        members,
+        plan,
         fills=background_values(network_array),
-        overlap=overlap,
+        account=account or Account(),
         done=done,
         first_member=None if preview is None else lambda share: preview(drawn_from(share)),
     )
@@ -73,8 +79,8 @@ def segment_on_roi(
 def deep_scores(
     network_array: np.ndarray,
     centre_zyx_1mm,
-    hpv_net: nn.Module,
-    rfs_net: nn.Module,
+    hpv_net: Network,
+    rfs_net: Network,
     *,
     spacing_mm: float,
     breaks_days: Sequence[float],
@@ -89,12 +95,12 @@ def deep_scores(
     return hpv_logit(hpv_net, patch), expected_days(rfs_net, patch, breaks_days)
 
 
-def hpv_logit(net: nn.Module, patch: np.ndarray) -> float:
-    return float(predict_array(net, patch)[0])
+def hpv_logit(net: Network, patch: np.ndarray) -> float:
+    return float(net(patch[None])[0, 0])
 
 
-def expected_days(net: nn.Module, patch: np.ndarray, breaks_days: Sequence[float]) -> float:
-    hazards = 1.0 / (1.0 + np.exp(predict_array(net, patch).astype(np.float64)))
+def expected_days(net: Network, patch: np.ndarray, breaks_days: Sequence[float]) -> float:
+    hazards = 1.0 / (1.0 + np.exp(net(patch[None])[0].astype(np.float64)))
     return float(expected_time_days(survival_from_hazards(hazards), breaks_days))
 
 

@@ -16,13 +16,13 @@ from scipy import ndimage
 from mmpl.bundle.reader import default_bundle_path, open_bundle
 from mmpl.case import GTVN, GTVP, Case
 from mmpl.cli import summary_of
-from mmpl.ensemble import load_ensemble
+from mmpl.ensemble import Inference, load_ensemble
 from mmpl.geometry import Volume, image_from_volume
 from mmpl.io.case import read_case
 from mmpl.io.output import OutputFolder, write_json_atomic
 from mmpl.outputs import REPORT, SCENE, write_files
 from mmpl.phantom import PhantomPatient, generate_patient
-from mmpl.pipeline import Outcome, PreparedCase, Stopwatch, draw_contours, measure, prepare_case
+from mmpl.pipeline import Outcome, PreparedCase, Stopwatch, draw_contours, measure, measure_drawing, prepare_case
 from mmpl.progress import Progress
 from mmpl.results import RESEARCH_USE
 from mmpl.segments import SEGMENTS
@@ -61,7 +61,7 @@ def run_demo(out: Path, bundle: Path | None, progress: Progress) -> str:
         As reading the bundle and writing the folder raise them.
     """
     progress("loading the model", 0.0)
-    ensemble = load_ensemble(open_bundle(bundle or default_bundle_path()))
+    ensemble = load_ensemble(open_bundle(bundle or default_bundle_path()), Inference())
     with OutputFolder(out) as folder:
         progress("drawing a synthetic patient", 0.0)
         patient = generate_patient(DEMO_SEED, DEMO_INDEX)
@@ -69,8 +69,8 @@ def run_demo(out: Path, bundle: Path | None, progress: Progress) -> str:
         progress("preparing images", 0.0)
         watch = Stopwatch()
         prepared = prepare_case(case, ensemble, watch)
-        drawn = draw_contours(prepared, ensemble, watch=watch, done=lambda f: progress("segmenting", f))
-        model = measure(prepared, drawn, ensemble, watch=watch, progress=progress)
+        drawing = draw_contours(prepared, ensemble, watch=watch, done=lambda f: progress("segmenting", f))
+        model = measure_drawing(prepared, drawing, ensemble, watch=watch, progress=progress)
 
         progress("Slicer scene", 0.0)
         scene = start_scene()

@@ -60,7 +60,8 @@ def requirements() -> dict[str, Requirement]:
 @pytest.fixture(scope="module")
 def project_dependencies() -> dict[str, Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {r.name.lower(): r for r in map(Requirement, project["dependencies"])}
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["openvino"]]
+    return {r.name.lower(): r for r in map(Requirement, wanted)}
 
 
 # --- the file lists -----------------------------------------------------------------------------------
@@ -71,7 +72,7 @@ def files_of_the_module() -> set[str]:
     found = {"MMPL.py"} if (MODULE / "MMPL.py").is_file() else set()
     for folder in ("Logic", "Resources"):
         for place, subfolders, names in os.walk(MODULE / folder):
-            subfolders[:] = [s for s in subfolders if s != "__pycache__" and not s.endswith(".egg-info")]
+            subfolders[:] = [s for s in subfolders if s != "__pycache__" and not s.endswith((".egg-info", ".openvino"))]
             found |= {Path(place, n).relative_to(MODULE).as_posix() for n in names if not n.endswith(".pyc")}
     return found
 

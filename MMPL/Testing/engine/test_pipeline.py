@@ -12,7 +12,16 @@ from mmpl.case import PET_UNKNOWN
 from mmpl.errors import ClinicalError, GeometryError
 from mmpl.geometry import Volume
 from mmpl.notices import FOV_FALLBACK, MASK_OUTSIDE_ROI, Notice
-from mmpl.pipeline import assess, draw_contours, measure, on_ct_grid, predict, prepare_case, with_clinical
+from mmpl.pipeline import (
+    assess,
+    draw_contours,
+    measure,
+    measure_drawing,
+    on_ct_grid,
+    predict,
+    prepare_case,
+    with_clinical,
+)
 from mmpl.steps import label_for_measurement, share_outside
 
 CT_VOXEL_ML = 0.012
@@ -59,8 +68,10 @@ def test_each_member_gets_its_own_hpv_probability(tiny_outcome):
 
 
 def test_predict_is_draw_and_measure(tiny_case, tiny_prepared, tiny_ensemble):
-    drawn = draw_contours(tiny_prepared, tiny_ensemble)
-    assert numbers(predict(tiny_case, tiny_ensemble)) == numbers(measure(tiny_prepared, drawn, tiny_ensemble))
+    drawing = draw_contours(tiny_prepared, tiny_ensemble)
+    apart = measure_drawing(tiny_prepared, drawing, tiny_ensemble)
+    assert numbers(predict(tiny_case, tiny_ensemble)) == numbers(apart)
+    assert numbers(apart)["segmentation"] == drawing.record
 
 
 def test_measuring_prepared_images_gives_what_assess_gives(tiny_outcome, tiny_prepared, tiny_patient, tiny_ensemble):

@@ -7,28 +7,31 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from mmpl.case import RoiCase
 from mmpl.geometry import Geometry, Volume
 from mmpl.notices import MASK_OUTSIDE_ROI
 from mmpl.preprocess.grid import common_grid
 from mmpl.preprocess.prepare import prepare
+from mmpl.segmentation.plan import UNLIMITED, PlanSettings, make_plan
 from mmpl.steps import deep_scores, expected_days, hpv_logit, outcome_centre, radiomics_roi, segment, share_outside
 
 BREAKS = (0, 100, 300, 600)
 
 
-class Constant(nn.Module):
-    """Answers every patch with the same logits, and keeps what it saw."""
+class Constant:
+    """A network that answers every patch with the same logits, and keeps what it saw."""
 
     def __init__(self, *logits):
-        super().__init__()
-        self.logits = nn.Parameter(torch.tensor(logits))
+        self.logits = logits
 
-    def forward(self, x):
-        self.seen = x.clone()
-        return self.logits + x.new_zeros(len(x), len(self.logits))
+    def __call__(self, batch):
+        self.seen = batch.copy()
+        return np.tile(np.float32(self.logits), (len(batch), 1))
+
+
+def plan_of(array, spacing_mm, members=1):
+    return make_plan(array, PlanSettings(), members=members, threshold=None, spacing_mm=spacing_mm, cost=UNLIMITED)
 
 
 def test_expected_days_by_hand():
@@ -47,7 +50,7 @@ def test_deep_scores_look_at_the_lesions_patch():
     scores = deep_scores(array, (163.5, 99.5, 107.5), hpv_net, rfs_net, spacing_mm=8.0, breaks_days=BREAKS)
     assert scores == pytest.approx((1.25, 50 + 50 + 37.5))
     assert hpv_logit(hpv_net, np.zeros((2, 16, 16, 16), np.float32)) == 1.25
-    z, y, x = np.argwhere(rfs_net.seen[0, 0].numpy() == 7)[0]
+    z, y, x = np.argwhere(rfs_net.seen[0, 0] == 7)[0]
     assert max(abs(v - 7.5) for v in (z, y, x)) == 0.5  # in the middle of 16 voxels
 
 
@@ -69,11 +72,12 @@ def test_segment_returns_the_ct_grid():
     empty = np.zeros(roi_grid.shape, np.float32)
     roi = RoiCase("c", empty, empty, roi_grid, (0, 0, 0), ct_grid, Volume(empty, roi_grid), "SUVbw")
 
-    def sure(batch):
-        return 0.05 + 0.9 * batch[:, :2]
+    def sure(batch, tick):
+        return 8 * batch[:, :2] - 4
 
     told = []
-    labels = segment(roi, array, [sure, sure], spacing_mm=3.0, overlap=0.5, thresholds=(0.5, 0.5), done=told.append)
+    plan = plan_of(array, 3.0, members=2)
+    labels = segment(roi, array, [sure, sure], plan, thresholds=(0.5, 0.5), done=told.append)
     assert labels.geometry == ct_grid
     assert labels.array.dtype == np.uint8
     assert told[-1] == 1.0
@@ -94,7 +98,8 @@ def test_nothing_is_drawn_where_pet_and_ct_do_not_overlap(tiny_case):
     case = replace(tiny_case, pet=short)
     roi = prepare(case)
     array = np.zeros((2, *(-(-n // 8) for n in roi.geometry.shape)), np.float32)
-    drawn = segment(roi, array, [np.ones_like], spacing_mm=8.0, overlap=0.0, thresholds=(0.5, 0.5))
+    everything = [lambda batch, tick: np.ones_like(batch)]
+    drawn = segment(roi, array, everything, plan_of(array, 8.0), thresholds=(0.5, 0.5))
     shared = common_grid(case.ct.geometry, case.pet.geometry)
     assert drawn.array.any()
     assert share_outside(drawn, shared) == 0

@@ -57,7 +57,10 @@ class Bundle:
         """Content of a file, its checksum verified again."""
         if rel not in self._files:
             raise BundleError(f"bundle {self.path} has no file {rel}: it has {', '.join(sorted(self._files))}")
-        return _verified(self._store, rel, self._files[rel], str(self.path))
+        try:
+            return _verified(self._store, rel, self._files[rel], str(self.path))
+        except OSError as error:
+            raise BundleError(f"bundle {self.path}: {rel} cannot be read ({error.strerror or error})") from error
 
     def json(self, rel: str) -> object:
         """Parsed JSON file."""

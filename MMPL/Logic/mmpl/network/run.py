@@ -63,7 +63,17 @@ def predict_probability(net: nn.Module, batch: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-np.clip(predict_batch(net, batch), -60, 60)))
 
 
-def _loaded(net: nn.Module, weights: Mapping[str, Tensor], what: str) -> nn.Module:
+def check_weights(config: NetworkConfig, outputs: int | None, weights: Mapping[str, Tensor], what: str) -> None:
+    """Raise BundleError unless these are weights of such a network; nothing is allocated.
+
+    ``outputs`` is None for the segmentation network.
+    """
+    with torch.device("meta"):
+        net = SegmentationNet(config) if outputs is None else OutcomeNet(config, outputs)
+    _check(net, weights, what)
+
+
+def _check(net: nn.Module, weights: Mapping[str, Tensor], what: str) -> None:
     own = net.state_dict()
     wanted = {name for name in own if not name.endswith("num_batches_tracked")}
     if set(weights) != wanted:
@@ -75,5 +85,9 @@ def _loaded(net: nn.Module, weights: Mapping[str, Tensor], what: str) -> nn.Modu
                 f"{what}: tensor '{name}' has shape {tuple(weights[name].shape)}, "
                 f"expected {tuple(own[name].shape)}: the weights are of another network"
             )
-    net.load_state_dict({name: weights[name].float() for name in wanted}, strict=False)
+
+
+def _loaded(net: nn.Module, weights: Mapping[str, Tensor], what: str) -> nn.Module:
+    _check(net, weights, what)
+    net.load_state_dict({name: value.float() for name, value in weights.items()}, strict=False)
     return net.eval().to(memory_format=torch.channels_last_3d)

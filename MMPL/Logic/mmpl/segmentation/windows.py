@@ -9,7 +9,7 @@ import numpy as np
 
 WINDOW_MM = 128.0
 OVERLAP = 0.5
-BATCH = 4  # windows a forward pass
+BATCH = 4  # windows a forward pass, where memory allows
 
 
 def window_starts(length: int, window: int, overlap: float) -> list[int]:
@@ -29,12 +29,13 @@ def window_slices(shape, window: int, overlap: float) -> list[tuple[slice, ...]]
     return [tuple(slice(s, s + window) for s in corner) for corner in itertools.product(*starts)]
 
 
-def padded_to(array: np.ndarray, minimum: int, fills) -> tuple[np.ndarray, tuple[slice, ...]]:
-    """Pad each spatial axis of (channels, z, y, x) to at least ``minimum``, content centred.
+def padded_to(array: np.ndarray, minimum: int | tuple[int, ...], fills) -> tuple[np.ndarray, tuple[slice, ...]]:
+    """Pad each spatial axis of (channels, z, y, x) to at least ``minimum`` (of all axes or of each), content centred.
 
     Returns the padded array and the slices (z, y, x) that hold the content.
     """
-    extra = [max(0, minimum - n) for n in array.shape[1:]]
+    least = (minimum,) * 3 if isinstance(minimum, int) else minimum
+    extra = [max(0, m - n) for m, n in zip(least, array.shape[1:], strict=True)]
     before = [e // 2 for e in extra]
     where = tuple(slice(b, b + n) for b, n in zip(before, array.shape[1:], strict=True))
     if not any(extra):
@@ -53,6 +54,7 @@ def average_windows(
     window: int,
     overlap: float,
     fills,
+    batch: int = BATCH,
     done: Callable[[float], None] = lambda fraction: None,
 ) -> np.ndarray:
     """Run ``predict`` on overlapping windows and average where they overlap.
@@ -64,6 +66,7 @@ def average_windows(
     window : voxels, a multiple of 16
     overlap : share of a window that the next one covers again
     fills : value of each channel where the volume is smaller than a window
+    batch : windows a call of ``predict``
     done : called with the finished fraction
 
     Returns
@@ -73,14 +76,14 @@ def average_windows(
     padded, where = padded_to(array, window, fills)
     slices = window_slices(padded.shape[1:], window, overlap)
     total, count = None, np.zeros(padded.shape[1:], dtype=np.float32)
-    for first in range(0, len(slices), BATCH):
-        batch = slices[first : first + BATCH]
-        outputs = predict(np.stack([padded[(slice(None), *inner)] for inner in batch]))
+    for first in range(0, len(slices), batch):
+        together = slices[first : first + batch]
+        outputs = predict(np.stack([padded[(slice(None), *inner)] for inner in together]))
         if total is None:
             total = np.zeros((outputs.shape[1], *padded.shape[1:]), dtype=np.float32)
-        for inner, output in zip(batch, outputs, strict=True):
+        for inner, output in zip(together, outputs, strict=True):
             total[(slice(None), *inner)] += output
             count[inner] += 1
-        done((first + len(batch)) / len(slices))
+        done((first + len(together)) / len(slices))
     total /= count
     return np.ascontiguousarray(total[(slice(None), *where)])

@@ -61,6 +61,7 @@ def assemble(
     runs: Sequence[Mapping[str, StageRun]],
     statistics: EnsembleStatistics,
     mask_thresholds: tuple[float, float],
+    search_threshold: float | None,
     provenance: Provenance,
     scores: Mapping[str, object],
     cohort_survival: CohortSurvival,
@@ -71,6 +72,7 @@ def assemble(
     ----------
     runs : per fold, stage name -> StageRun
     mask_thresholds : (GTVp, GTVn)
+    search_threshold : probability below which searching members find nothing possible; None: all members search
     scores : figures for the model card
     cohort_survival : of the patients that the RFS models were trained on
     """
@@ -106,7 +108,7 @@ def assemble(
         limitations=provenance.limitations,
         licence=LICENCE,
         network=config.network.to_dict(),
-        preprocessing=InferenceSettings(config.overlap, config.breaks_days).to_dict(),
+        preprocessing=InferenceSettings(config.overlap, config.breaks_days, search_threshold).to_dict(),
         radiomics=config.feature_set.to_dict(),
         clinical=tuple(FIELDS),
         thresholds=Thresholds(*mask_thresholds, hpv=statistics.hpv_threshold),

@@ -72,7 +72,10 @@ class TrainingConfig:
     name, version : of the bundle
     seed : of folds, initial weights, sampling and augmentation
     folds : networks, and members of the ensemble
-    overlap : of the inference windows
+    wide_share : share of the segmentation network's steps that see the wide field in place of a 128 mm window, so that
+        a whole-ROI pass draws what windows draw
+    wide_mm : (z, y, x) lengths of the wide field
+    overlap : of the paper plan's windows
     breaks_days : ends of the discrete-time intervals, first 0
     time_zero : what the cohort's RFS days count from; printed on every time axis
     workers : processes that share folds and cases, one thread each; with one, all threads of this process. Sums in
@@ -90,6 +93,8 @@ class TrainingConfig:
     rfs: StageConfig = StageConfig(60, 8, (5e-5, 1e-5, 1e-6))
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     feature_set: FeatureSet = field(default_factory=FeatureSet.full)
+    wide_share: float = 0.25
+    wide_mm: tuple[float, float, float] = (256.0, 192.0, 192.0)
     overlap: float = 0.5
     breaks_days: tuple[float, ...] = BREAKS_DAYS
     time_zero: str = "end of radiotherapy"
@@ -102,6 +107,12 @@ class TrainingConfig:
             raise TrainingError(f"training config: folds = {self.folds}, at least 2 are needed")
         if not 0 <= self.overlap < 1:
             raise TrainingError(f"training config: overlap = {self.overlap}, expected 0 <= overlap < 1")
+        object.__setattr__(self, "wide_mm", tuple(float(length) for length in self.wide_mm))
+        if not 0 <= self.wide_share <= 1 or len(self.wide_mm) != 3 or min(self.wide_mm) <= 0:
+            raise TrainingError(
+                f"training config: wide_share {self.wide_share} must be from 0 to 1, and wide_mm {self.wide_mm} three "
+                "lengths in mm"
+            )
         steps = [b - a for a, b in zip(self.breaks_days, self.breaks_days[1:], strict=False)]
         if self.breaks_days[0] != 0 or min(steps) <= 0:
             raise TrainingError(f"training config: breaks_days {self.breaks_days} must rise from 0")

@@ -11,22 +11,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from mmpl.case import CLASS_NAMES
 from mmpl.io.output import write_json_atomic
-from mmpl.network.run import predict_probability
-from mmpl.preprocess.network_grid import background_values, padded_voxels
-from mmpl.segmentation.windows import WINDOW_MM, average_windows
+from mmpl.network.backends.pytorch import TorchRunner
+from mmpl.preprocess.network_grid import background_values
+from mmpl.segmentation.engine import segment_by_plan
+from mmpl.segmentation.plan import Account, single_plan
 from mmpl.training.cache import load_cached
 from mmpl.training.patches import FOREGROUND
+from mmpl.training.search_threshold import lesion_peaks
 from mmpl.training.stages import StageRun, trained_network
 
 CANDIDATES = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 PLAIN = (0.5, 0.5)
+PEAKS = "peaks"
 
 MaskThresholds = tuple[float, float]  # GTVp, GTVn
 
@@ -41,27 +43,33 @@ class OverlapTask:
 
 
 def count_overlaps(task: OverlapTask) -> None:
-    """Write a patient's overlaps as JSON unless already there: class name -> [[shared, predicted + true], ...].
+    """Write as JSON, unless already there, how a patient's out-of-fold mask and truth overlap, and each lesion's peak.
 
-    Voxels are counted on the network grid, one pair for each of ``CANDIDATES``.
+    The overlaps are class name -> [[shared, predicted + true], ...] in voxels of the network grid, one pair for each
+    of ``CANDIDATES``; the peaks are :func:`mmpl.training.search_threshold.lesion_peaks`.
     """
-    if task.path.is_file():
+    if _is_done(task.path):
         return
     config, cached = task.run.config, load_cached(task.cached)
     image = cached.image.astype(np.float32)
-    probabilities = average_windows(
+    probabilities = segment_by_plan(
         image,
-        partial(predict_probability, trained_network(task.run)),
-        window=padded_voxels(WINDOW_MM, config.network.spacing_mm),
-        overlap=config.overlap,
+        [TorchRunner(trained_network(task.run))],
+        single_plan(image, config.network.spacing_mm),
         fills=background_values(image),
+        account=Account(),
     )
     truths = cached.label >= FOREGROUND
     counts = {
         name: [overlap(probability >= threshold, truth) for threshold in CANDIDATES]
         for name, probability, truth in zip(CLASS_NAMES.values(), probabilities, truths, strict=True)
     }
-    write_json_atomic(task.path, counts)
+    write_json_atomic(task.path, {**counts, PEAKS: lesion_peaks(probabilities, cached.label)})
+
+
+def _is_done(path: Path) -> bool:
+    """Whether a file holds all that is counted now; an older one is counted again."""
+    return path.is_file() and PEAKS in json.loads(path.read_text(encoding="utf-8"))
 
 
 def overlap(mask: np.ndarray, truth: np.ndarray) -> tuple[int, int]:
@@ -73,6 +81,11 @@ def read_overlaps(path: Path) -> Mapping[str, np.ndarray]:
     """Class name -> int array, shape (candidates, 2)."""
     stored = json.loads(path.read_text(encoding="utf-8"))
     return {name: np.array(stored[name]) for name in CLASS_NAMES.values()}
+
+
+def read_peaks(path: Path) -> list[float]:
+    """The highest out-of-fold probability within each of the patient's lesions."""
+    return json.loads(path.read_text(encoding="utf-8"))[PEAKS]
 
 
 def best_thresholds(overlaps: Sequence[Mapping[str, np.ndarray]]) -> MaskThresholds:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from mmpl.network.run import predict_probability
+from mmpl.network.backends.pytorch import TorchRunner
 from mmpl.preprocess.field_of_view import outcome_patch
 from mmpl.preprocess.network_grid import network_input
 from mmpl.radiomics.case_radiomics import CaseRadiomics
 from mmpl.radiomics.extraction import FAST, make_extractor
+from mmpl.segmentation.plan import single_plan
 from mmpl.steps import (
     expected_days,
     hpv_logit,
@@ -46,12 +46,12 @@ def measure_out_of_fold(task: MaskTask) -> None:
         return
     config = task.run.config
     roi = load_roi(task.case)
+    array, spacing_mm = network_input(roi, config.network.spacing_mm), config.network.spacing_mm
     label_map = segment(
         roi,
-        network_input(roi, config.network.spacing_mm),
-        [partial(predict_probability, trained_network(task.run))],
-        spacing_mm=config.network.spacing_mm,
-        overlap=config.overlap,
+        array,
+        [TorchRunner(trained_network(task.run))],
+        single_plan(array, spacing_mm),
         thresholds=task.thresholds,
     )
     on_roi = label_for_measurement(label_map, roi)
@@ -75,7 +75,7 @@ def read_measured(path: Path) -> tuple[np.ndarray, dict[str, float]]:
 
 def deep_score(run: StageRun, cached: Path, centre_zyx_1mm: np.ndarray) -> float:
     """Raw HPV logit (stage 2) or expected days (stage 3) of a case that the fold did not train on."""
-    net = trained_network(run)
+    net = TorchRunner(trained_network(run))
     array = load_cached(cached).image.astype(np.float32)
     patch = outcome_patch(array, centre_zyx_1mm, run.config.network.spacing_mm)
     if run.stage == "hpv":

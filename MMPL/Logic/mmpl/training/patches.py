@@ -31,21 +31,34 @@ MARGIN = 8  # voxels cut beyond the window on every side, which shifts and rotat
 
 
 class SegmentationPatches(Dataset):
-    """Stage 1 items: image (2, w, w, w) and target (2, w, w, w) in [0, 1].
+    """Stage 1 items: image (2, z, y, x) and target (2, z, y, x) in [0, 1], of a window's or of the wide field's size.
 
     Half of the crops are centred on foreground, either class as often as the other; cases stay in memory as float16
-    and uint8.
+    and uint8. Which size comes next is set by :meth:`set_wide`: a batch has one. A network that has only seen windows
+    takes their borders, which are near everywhere, for a part of every image, and draws otherwise in a whole-ROI pass.
+
+    Parameters
+    ----------
+    wide_mm : (z, y, x) lengths of the wide field
     """
 
-    def __init__(self, paths: Sequence[Path], spacing_mm: float, augmentation: AugmentationConfig, seed: int):
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        spacing_mm: float,
+        augmentation: AugmentationConfig,
+        seed: int,
+        wide_mm: Sequence[float] = (WINDOW_MM,) * 3,
+    ):
         window = padded_voxels(WINDOW_MM, spacing_mm)
+        wide = tuple(padded_voxels(length, spacing_mm) for length in wide_mm)
         draw = np.random.default_rng(seed)
         items = []
         for path in paths:
             cached = load_cached(path)
             # padded before the crop centres are listed, so that these count in the padded grid
-            image = with_margin(cached.image, window, background_values(cached.image))
-            label = with_margin(cached.label, window, (0, 0))
+            image = with_margin(cached.image, wide, background_values(cached.image))
+            label = with_margin(cached.label, wide, (0, 0))
             foreground = crop_centres(label, draw)
             background = np.flatnonzero((label < FOREGROUND).all(axis=0))
             items.append(
@@ -56,7 +69,18 @@ class SegmentationPatches(Dataset):
                     "background": _sample(background, INDEX_SAMPLE, draw),
                 }
             )
-        super().__init__(items, segmentation_transform(window, spacing_mm, augmentation).set_random_state(seed))
+        self._narrow = segmentation_transform((window,) * 3, spacing_mm, augmentation)
+        self._wide = segmentation_transform(wide, spacing_mm, augmentation)
+        super().__init__(items, self._narrow)
+        self.set_random_state(seed)
+
+    def set_random_state(self, seed: int) -> None:
+        for transform in (self._narrow, self._wide):
+            transform.set_random_state(seed)
+
+    def set_wide(self, wide: bool) -> None:
+        """Give crops of the wide field's size from now on, or of a window's."""
+        self.transform = self._wide if wide else self._narrow
 
     def __getitem__(self, index):
         item = dict(self.data[index])
@@ -90,9 +114,17 @@ class OutcomePatches(Dataset):
         ]
         keys = ["image"]
         transform = Compose(
-            [affine(self.window, spacing_mm, augmentation, keys), mirror(augmentation, keys), *intensity(augmentation)]
+            [
+                affine((self.window,) * 3, spacing_mm, augmentation, keys),
+                mirror(augmentation, keys),
+                *intensity(augmentation),
+            ]
         )
-        super().__init__(items, transform.set_random_state(seed))
+        super().__init__(items, transform)
+        self.set_random_state(seed)
+
+    def set_random_state(self, seed: int) -> None:
+        self.transform.set_random_state(seed)
 
     def __getitem__(self, index):
         item = self.data[index]
@@ -102,7 +134,7 @@ class OutcomePatches(Dataset):
         return _plain(image), torch.from_numpy(item["target"])
 
 
-def with_margin(array: np.ndarray, window: int, fills: Sequence[float]) -> np.ndarray:
+def with_margin(array: np.ndarray, window: int | tuple[int, int, int], fills: Sequence[float]) -> np.ndarray:
     """The array (channels, z, y, x) padded to at least a window, as inference does, and by ``MARGIN`` on every side.
 
     So a crop with its margin can be cut wherever an inference window lies, at the very border too.
@@ -115,35 +147,35 @@ def with_margin(array: np.ndarray, window: int, fills: Sequence[float]) -> np.nd
     return outer
 
 
-def segmentation_transform(window: int, spacing_mm: float, augmentation: AugmentationConfig) -> Compose:
-    wide = window + 2 * MARGIN
+def segmentation_transform(size: tuple[int, int, int], spacing_mm: float, augmentation: AugmentationConfig) -> Compose:
+    """Crops of ``size`` (z, y, x) voxels around fore- and background, augmented."""
     keys = ["image", "label"]
     return Compose(
         [
             RandCropByPosNegLabeld(
                 keys,
                 label_key="label",
-                spatial_size=(wide,) * 3,
+                spatial_size=tuple(n + 2 * MARGIN for n in size),
                 pos=1,
                 neg=1,
                 num_samples=1,
                 fg_indices_key="foreground",
                 bg_indices_key="background",
             ),
-            affine(window, spacing_mm, augmentation, keys),
+            affine(size, spacing_mm, augmentation, keys),
             mirror(augmentation, keys),
             *intensity(augmentation),
         ]
     )
 
 
-def affine(window: int, spacing_mm: float, augmentation: AugmentationConfig, keys) -> RandAffined:
-    """Shift, scale, rotation and shear; the centre ``window`` of a wider patch is what remains."""
+def affine(size: tuple[int, int, int], spacing_mm: float, augmentation: AugmentationConfig, keys) -> RandAffined:
+    """Shift, scale, rotation and shear; the centre ``size`` of a wider patch is what remains."""
     angle, shift = np.deg2rad(augmentation.rotation_deg), augmentation.shift_mm / spacing_mm
     return RandAffined(
         keys,
         prob=augmentation.probability,
-        spatial_size=(window,) * 3,
+        spatial_size=size,
         rotate_range=(angle,) * 3,
         shear_range=(augmentation.shear,) * 6,
         translate_range=(shift,) * 3,

@@ -44,10 +44,12 @@ from mmpl.training.mask_thresholds import (
     best_thresholds,
     count_overlaps,
     read_overlaps,
+    read_peaks,
     thresholds_by_fold,
 )
 from mmpl.training.out_of_fold import MaskTask, deep_score, measure_out_of_fold, read_measured
 from mmpl.training.parallel import each
+from mmpl.training.search_threshold import SearchThreshold, fit_search_threshold
 from mmpl.training.stages import (
     HPV,
     RFS,
@@ -90,7 +92,7 @@ def train(data: Path, out: Path, config: TrainingConfig, *, progress: Progress =
         {stage: StageRun(config, out / f"fold_{fold}" / stage, fold, stage) for stage in STAGES}
         for fold in range(config.folds)
     ]
-    measured, mask_thresholds = _segment_and_measure(out, cases, folds, runs, config, progress)
+    measured, mask_thresholds, search = _segment_and_measure(out, cases, folds, runs, config, progress)
     centres = {patient_id: centre for patient_id, (centre, _) in measured.items()}
     outcomes = [_outcome_task(stages, cases, folds, cache, centres) for stages in runs]
     each(_train_outcomes, outcomes, workers=config.workers, progress=progress, step="HPV and RFS networks")
@@ -98,13 +100,14 @@ def train(data: Path, out: Path, config: TrainingConfig, *, progress: Progress =
     progress("forests and Cox models", 0.0)
     statistics = fit_ensemble([table], StatisticsConfig(), config.seed)
     progress("forests and Cox models", 1.0)
-    scores = {"out_of_fold": _pooled_scores(statistics)}
+    scores = {"out_of_fold": _pooled_scores(statistics), "search": search.to_dict()}
     return assemble(
         out / "bundle",
         config,
         runs,
         statistics,
         mask_thresholds,
+        search.value or None,
         _provenance(data, cases, cache, config),
         scores,
         kaplan_meier(table.time_days[table.has_follow_up], table.event[table.has_follow_up]),
@@ -162,16 +165,16 @@ def _folds(out: Path, cases: Sequence[CohortCase], config: TrainingConfig) -> di
 
 def _segment_and_measure(
     out: Path, cases, folds, runs, config: TrainingConfig, progress: Progress
-) -> tuple[dict[str, tuple[np.ndarray, dict[str, float]]], MaskThresholds]:
-    """Stage 1 of every fold, mask thresholds, and each patient's out-of-fold centre and radiomics."""
+) -> tuple[dict[str, tuple[np.ndarray, dict[str, float]]], MaskThresholds, SearchThreshold]:
+    """Stage 1 of every fold; each patient's out-of-fold centre and radiomics; and the bundle's thresholds."""
     labelled = [c for c in cases if c.label_path is not None]
     tasks = [
         (stages[SEGMENTATION], [_cached(out / "cache", c) for c in labelled if folds[c.patient_id] != fold])
         for fold, stages in enumerate(runs)
     ]
     each(_train_segmentation, tasks, workers=config.workers, progress=progress, step="segmentation networks")
-    by_fold, of_all = _mask_thresholds(out, labelled, folds, runs, config, progress)
-    return _measure(out, cases, folds, runs, by_fold, config, progress), of_all
+    by_fold, of_all, search = _mask_thresholds(out, labelled, folds, runs, config, progress)
+    return _measure(out, cases, folds, runs, by_fold, config, progress), of_all, search
 
 
 def _train_segmentation(task: tuple[StageRun, list[Path]]) -> None:
@@ -180,8 +183,8 @@ def _train_segmentation(task: tuple[StageRun, list[Path]]) -> None:
 
 def _mask_thresholds(
     out: Path, cases, folds, runs, config: TrainingConfig, progress: Progress
-) -> tuple[list[MaskThresholds], MaskThresholds]:
-    """Thresholds for each fold's own patients, from the others', and those of the bundle, from all."""
+) -> tuple[list[MaskThresholds], MaskThresholds, SearchThreshold]:
+    """Thresholds for each fold's own patients, from the others'; those of the bundle, from all; and the search's."""
     folder = out / "overlaps"
     folder.mkdir(exist_ok=True)
     tasks = {
@@ -192,7 +195,9 @@ def _mask_thresholds(
     }
     each(count_overlaps, list(tasks.values()), workers=config.workers, progress=progress, step="mask thresholds")
     overlaps = {patient_id: read_overlaps(task.path) for patient_id, task in tasks.items()}
-    return thresholds_by_fold(overlaps, folds, config.folds), best_thresholds(list(overlaps.values()))
+    peaks = [peak for task in tasks.values() for peak in read_peaks(task.path)]
+    by_fold = thresholds_by_fold(overlaps, folds, config.folds)
+    return by_fold, best_thresholds(list(overlaps.values())), fit_search_threshold(peaks)
 
 
 def _measure(

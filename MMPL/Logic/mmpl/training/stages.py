@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -73,9 +73,14 @@ def train_segmentation(run: StageRun, paths: Sequence[Path], *, progress: Progre
         return
     require(len(paths) > 0, f"{run.label}: no labelled training case")
     seed_everything(run.seed)
-    data = SegmentationPatches(paths, run.config.network.spacing_mm, run.config.augmentation, run.seed)
-    net = SegmentationNet(run.config.network)
-    _train(run, run.config.segmentation, net, data, _shuffled(len(data)), oda_loss, progress)
+    config = run.config
+    data = SegmentationPatches(paths, config.network.spacing_mm, config.augmentation, run.seed, config.wide_mm)
+    net = SegmentationNet(config.network)
+
+    def choose_field(draw: np.random.Generator) -> None:
+        data.set_wide(draw.random() < config.wide_share)
+
+    _train(run, config.segmentation, net, data, _shuffled(len(data)), oda_loss, progress, choose_field)
 
 
 def train_hpv(
@@ -155,12 +160,22 @@ def _with_backbone(net: OutcomeNet, weights: Mapping[str, Tensor]) -> OutcomeNet
     return net
 
 
-def _train(run: StageRun, stage: StageConfig, net, data, order, loss, progress: Progress) -> None:
+def _train(
+    run: StageRun,
+    stage: StageConfig,
+    net,
+    data,
+    order,
+    loss,
+    progress: Progress,
+    before_batch: Callable[[np.random.Generator], None] = lambda draw: None,
+) -> None:
     def batches(epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
         seed = run.seed + 17 * (epoch + 1)
-        data.transform.set_random_state(seed)
-        indices = order(np.random.default_rng(seed))
+        data.set_random_state(seed)
+        indices, draw = order(np.random.default_rng(seed)), np.random.default_rng(seed + 1)
         for first in range(0, len(indices), stage.batch_size):
+            before_batch(draw)
             items = [data[int(i)] for i in indices[first : first + stage.batch_size]]
             # BatchNorm cannot learn from a single patch at the coarsest level
             if len(items) > 1 or stage.batch_size == 1 or len(indices) == 1:

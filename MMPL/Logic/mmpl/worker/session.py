@@ -11,12 +11,15 @@ import torch
 
 from mmpl.bundle.reader import default_bundle_path, open_bundle
 from mmpl.case import PET_SUV, Case
-from mmpl.ensemble import Ensemble, load_ensemble
+from mmpl.ensemble import Ensemble, Inference, load_ensemble
 from mmpl.errors import InputError
 from mmpl.geometry import Volume
 from mmpl.io.case import case_from_volumes
 from mmpl.io.output import check_writable
 from mmpl.io.suv import SuvInputs, pet_in_suv
+from mmpl.machine import CPU, check_device, devices
+from mmpl.network.backends.base import describe
+from mmpl.network.backends.choose import AUTO, BackendChoice
 from mmpl.outputs import REPORT, write_outputs
 from mmpl.pipeline import (
     Outcome,
@@ -25,6 +28,7 @@ from mmpl.pipeline import (
     check_clinical,
     draw_contours,
     measure,
+    measure_drawing,
     prepare_case,
     with_clinical,
 )
@@ -33,7 +37,6 @@ from mmpl.radiomics.fast_extractor import warm_up
 from mmpl.steps import label_for_measurement, outcome_centre
 from mmpl.version import __version__
 from mmpl.worker.arrays import read_label_map, read_volume, write_label_map
-from mmpl.worker.devices import CPU, check_device, devices
 
 DEEP_MOVE_MM = 10.0  # how far the lesions' centroid may move before the networks' scores are out of date
 
@@ -72,11 +75,13 @@ class Session:
 
     def open_bundle(self, arguments: Mapping, progress: Progress) -> dict:
         """Load a bundle; a case is prepared anew for it. ``path``: folder or zip, null for the demo's;
-        ``device``: one of :meth:`hello`'s, the CPU by default."""
+        ``device``: one of :meth:`hello`'s, the CPU by default; ``backend``, ``plan``: as the command line has them."""
         progress("loading the model", 0.0)
         path = arguments.get("path")
         bundle = open_bundle(Path(path) if path else default_bundle_path())
-        ensemble = load_ensemble(bundle, check_device(arguments.get("device") or CPU))
+        device = check_device(arguments.get("device") or CPU)
+        choice = BackendChoice(device, arguments.get("backend") or AUTO)
+        ensemble = load_ensemble(bundle, Inference(choice, arguments.get("plan") or AUTO))
         case = self.prepared.case if self.prepared else None
         self.ensemble, self.prepared, self.outcome = ensemble, None, None
         if case is not None:
@@ -84,6 +89,7 @@ class Session:
         info = ensemble.info
         return {
             **bundle_summary(ensemble),
+            "backend": describe(ensemble.networks.backend),
             "clinical": list(info.clinical),
             "card": {
                 "description": info.description,
@@ -134,15 +140,15 @@ class Session:
         :meth:`measure`.
         """
         prepared, ensemble = self._prepared_under(arguments), self._ensemble()
-        drawn = draw_contours(
+        drawing = draw_contours(
             prepared,
             ensemble,
             done=lambda fraction: progress("segmenting", fraction),
             preview=self._tell_preview if arguments.get("preview") else None,
         )
-        self.outcome = measure(prepared, drawn, ensemble, progress=progress)
+        self.outcome = measure_drawing(prepared, drawing, ensemble, progress=progress)
         self.prepared = prepared
-        label_map = write_label_map(self.folder, "segmented.npy", drawn.array)
+        label_map = write_label_map(self.folder, "segmented.npy", drawing.label_map.array)
         return {"label_map": label_map, **self._told(deep_is_current=True)}
 
     def measure(self, arguments: Mapping, progress: Progress) -> dict:

@@ -8,7 +8,6 @@ import torch
 from monai.data.utils import dense_patch_slices
 from monai.inferers import sliding_window_inference
 
-from mmpl.segmentation.ensemble import ensemble_probabilities
 from mmpl.segmentation.windows import average_windows, padded_to, window_slices, window_starts
 
 WINDOW = 16
@@ -112,14 +111,3 @@ def test_progress_rises_to_one():
     assert told == sorted(told)
     assert told[-1] == 1.0
     assert len(told) > 3
-
-
-def test_ensemble_is_the_mean_of_members():
-    array = np.random.default_rng(0).normal(size=(2, 16, 20, 16)).astype(np.float32)
-    told = []
-    members = [lambda batch: batch * 0 + 0.2, lambda batch: batch * 0 + 0.6, lambda batch: batch * 0 + 1.0]
-    out = ensemble_probabilities(array, members, window=16, fills=(0, 0), overlap=0.25, done=told.append)
-    np.testing.assert_allclose(out, 0.6, atol=1e-6)
-    assert out.shape == (2, 16, 20, 16)
-    assert told == sorted(told)
-    assert told[-1] == 1.0

@@ -60,6 +60,8 @@ def test_a_misspelt_key_is_named_with_the_known_ones(tmp_path):
         ("hpv: {learning_rates: [fast, 1, 2]}", "wrong type"),
         ("hpv: 3", "'hpv' must be a mapping"),
         ("overlap: 1.0", "expected 0 <= overlap < 1"),
+        ("wide_share: 1.5", "wide_share 1.5 must be from 0 to 1"),
+        ("wide_mm: [100, 100]", "three lengths in mm"),
         ("overlap: half", "overlap is 'half', expected a number"),
         ("breaks_days: [0, 300, 300]", "must rise from 0"),
         ("breaks_days: [100, 300]", "must rise from 0"),

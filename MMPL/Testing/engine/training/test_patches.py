@@ -71,6 +71,20 @@ def test_crops_lie_wherever_an_inference_window_can(tmp_path, write_arrays, no_a
     assert max(starts) == 25 - 16
 
 
+def test_wide_fields_are_cut_when_asked_for(tmp_path, write_arrays, no_augmentation):
+    ramp = np.broadcast_to(np.arange(40.0), (2, 60, 40, 40))
+    path = write_arrays(tmp_path / "a.npz", ramp, (ramp > 30) * 255)
+    data = SegmentationPatches([path], SPACING_MM, no_augmentation, 0, wide_mm=(256.0, 128.0, 200.0))
+    assert data[0][0].shape == (2, 16, 16, 16)
+    data.set_wide(True)
+    for _ in range(20):
+        image, target = data[0]
+        assert image.shape == target.shape == (2, 32, 16, 32)
+        torch.testing.assert_close((image > 30.5).float(), target, atol=0, rtol=0)
+    data.set_wide(False)
+    assert data[0][1].shape == (2, 16, 16, 16)
+
+
 def test_small_volumes_are_padded_with_air(tmp_path, write_arrays, no_augmentation):
     image = np.ones((2, 8, 8, 8))
     image[0] = 3

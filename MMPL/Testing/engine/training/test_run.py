@@ -83,7 +83,7 @@ def test_the_bundle_opens_and_loads(finished, config):
     assert ensemble.feature_set == config.feature_set
     assert ensemble.settings.breaks_days == config.breaks_days
     assert [m.name for m in ensemble.members] == ["member_0", "member_1"]
-    assert ensemble.members[0].rfs_net.head[-1].out_features == 4
+    assert ensemble.members[0].rfs_net.outputs == 4
     low, high = ensemble.info.risk_tertiles
     assert low <= high
     assert 0 < ensemble.info.thresholds.hpv < 1

@@ -65,7 +65,7 @@ def _train(config, folder, cases, folds, cache, centres=None):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training_run, "measure_out_of_fold", measured)
-        found, _ = training_run._segment_and_measure(folder, cases, folds, runs, config, silent)
+        found, *_ = training_run._segment_and_measure(folder, cases, folds, runs, config, silent)
     seen = {patient_id: centre for patient_id, (centre, _) in found.items()}
     training_run._train_outcomes(training_run._outcome_task(runs[0], cases, folds, folder / "cache", seen))
     return {stage: load_file(runs[0][stage].weights_path) for stage in STAGES}

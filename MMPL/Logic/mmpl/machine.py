@@ -39,6 +39,14 @@ def check_device(device: str) -> str:
     return device
 
 
+def free_bytes(device: str) -> int | None:
+    """Memory that can still be taken on a device; None where it cannot be told."""
+    if device != CPU:
+        return int(torch.cuda.mem_get_info(torch.device(device))[0])
+    free = _free_memory_gb()
+    return None if free is None else int(free * GB)
+
+
 def _cpu_name() -> str:
     return f"CPU, {os.cpu_count()} cores" if os.cpu_count() else f"CPU {platform.machine()}"
 

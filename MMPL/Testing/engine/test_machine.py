@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mmpl.errors import InputError
-from mmpl.worker.devices import check_device, devices
+from mmpl.machine import check_device, devices
 
 
 @pytest.fixture

@@ -1,0 +1,93 @@
+"""Which backends to try, best first. PyTorch on the CPU is always the last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mmpl.errors import InputError
+from mmpl.network.backends.base import BF16, FP16, FP32, Backend, BackendUnavailable
+from mmpl.network.backends.pytorch import CPU, TorchBackend, gflop
+from mmpl.network.config import NetworkConfig
+
+AUTO, PYTORCH, OPENVINO = "auto", "pytorch", "openvino"
+BACKENDS = (AUTO, PYTORCH, OPENVINO)
+PRECISIONS = (AUTO, FP32, BF16, FP16)
+WORTH_CONVERTING_GFLOP = 50.0  # of a 128 mm window: below, a pass is over before another library has made ready for it
+WINDOW_MM = 128.0
+
+
+@dataclass(frozen=True)
+class BackendChoice:
+    """What a user asks for.
+
+    Attributes
+    ----------
+    device : "cpu" or "cuda:N"
+    backend : "auto", "pytorch" or "openvino"
+    precision : "auto" (bf16 where the device computes in it, else fp32), "fp32", "bf16" or "fp16"
+    """
+
+    device: str = CPU
+    backend: str = AUTO
+    precision: str = AUTO
+
+    def __post_init__(self):
+        for name, value, known in (("backend", self.backend, BACKENDS), ("precision", self.precision, PRECISIONS)):
+            if value not in known:
+                raise InputError(f"{name} {value!r} is unknown: choose {', '.join(known)}")
+        if self.backend == OPENVINO and self.device != CPU:
+            raise InputError(f"OpenVINO runs on the CPU here, not on {self.device}: choose the device cpu")
+        if self.device == CPU and (self.precision == FP16 or (self.backend == PYTORCH and self.precision == BF16)):
+            raise InputError(
+                f"precision {self.precision} is not offered by {self.backend} on the CPU: "
+                "choose fp32, or bf16 with OpenVINO"
+            )
+
+
+REFERENCE = BackendChoice(backend=PYTORCH, precision=FP32)
+
+
+def backends(choice: BackendChoice, config: NetworkConfig, bundle: Path) -> tuple[list[Backend], str | None]:
+    """Backends to try, best first, and why one that was asked for by name is not among them.
+
+    Parameters
+    ----------
+    choice : BackendChoice
+    config : size of the networks: small ones are not worth converting
+    bundle : converted networks are kept beside it
+    """
+    reference = TorchBackend()
+    if choice.device != CPU:
+        return [TorchBackend(choice.device, _cuda_precision(choice)), reference], None
+    if choice.backend == PYTORCH or (choice.backend == AUTO and not worth_converting(config)):
+        return [reference], None
+    try:
+        return [_openvino(choice, bundle), reference], None
+    except BackendUnavailable as error:
+        return [reference], str(error) if choice.backend == OPENVINO else None
+
+
+def worth_converting(config: NetworkConfig) -> bool:
+    return gflop(config, round(WINDOW_MM / config.spacing_mm) ** 3) >= WORTH_CONVERTING_GFLOP
+
+
+def _cuda_precision(choice: BackendChoice) -> str:
+    if choice.precision != AUTO:
+        return choice.precision
+    return BF16 if torch.cuda.is_bf16_supported() else FP16
+
+
+def _openvino(choice: BackendChoice, bundle: Path) -> Backend:
+    from mmpl.network.backends import conversion_cache, openvino_cpu
+
+    if not openvino_cpu.installed():
+        raise BackendUnavailable("OpenVINO is not installed: pip install openvino")
+    offered = openvino_cpu.available_precisions()
+    precision = offered[0] if choice.precision == AUTO else choice.precision
+    if precision not in offered:
+        raise BackendUnavailable(f"this CPU does not compute in {precision}")
+    cache = conversion_cache.ConversionCache(conversion_cache.cache_folder(bundle))
+    return openvino_cpu.OpenVinoBackend(precision=precision, cache=cache)

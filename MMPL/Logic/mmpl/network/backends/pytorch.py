@@ -1,0 +1,85 @@
+"""PyTorch: on any device, and the reference that every other backend is compared with."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from mmpl.network.backends.base import BF16, BYTES, FP16, FP32, OutOfMemory, StoredNetwork, Tick, no_tick
+from mmpl.network.blocks import ConvUnit
+from mmpl.network.config import NetworkConfig
+from mmpl.network.run import predict_batch
+
+CPU = "cpu"
+DTYPES = {FP32: torch.float32, BF16: torch.bfloat16, FP16: torch.float16}
+# Feature maps of the finest level that are alive at once, in units of the fusion stream's channels. A lone volume is
+# run twice over on a CPU (see predict_batch).
+ALIVE_CPU, ALIVE_GPU = 16, 10
+GFLOP_PER_SECOND = {"cpu": 45.0, "cuda": 20_000.0}
+GFLOP_PER_VOXEL_FULL = 479.6 / 128**3  # the full-width network; others by the square of their finest fusion channels
+
+
+@dataclass(frozen=True)
+class TorchBackend:
+    """See :class:`mmpl.network.backends.base.Backend`. Reduced precision is autocast, on CUDA only."""
+
+    device: str = CPU
+    precision: str = FP32
+    name: str = "PyTorch"
+
+    def runner(self, network: StoredNetwork) -> TorchRunner:
+        return TorchRunner(network.module().to(self.device), self.precision)
+
+    def pass_bytes(self, config: NetworkConfig, voxels: int) -> int:
+        alive = ALIVE_CPU if self.device == CPU else ALIVE_GPU
+        return alive * config.fusion_channels[0] * BYTES[self.precision] * voxels
+
+    def pass_seconds(self, config: NetworkConfig, voxels: int) -> float:
+        return gflop(config, voxels) / GFLOP_PER_SECOND[self.device.split(":")[0]]
+
+
+def gflop(config: NetworkConfig, voxels: int) -> float:
+    """Arithmetic of one pass, roughly: it grows with the square of the width."""
+    return GFLOP_PER_VOXEL_FULL * voxels * (config.fusion_channels[0] / 16) ** 2
+
+
+class TorchRunner:
+    """A PyTorch network behind the runners' interface."""
+
+    def __init__(self, net: nn.Module, precision: str = FP32):
+        self.net = net
+        self._precision = precision
+
+    def __call__(self, batch: np.ndarray, tick: Tick = no_tick) -> np.ndarray:
+        device = next(self.net.parameters()).device
+        reduced = self._precision != FP32
+        try:
+            with ticking(self.net, tick), torch.autocast(device.type, DTYPES[self._precision], enabled=reduced):
+                return predict_batch(self.net, batch)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise OutOfMemory(str(error)) from error
+        except RuntimeError as error:
+            if "allocate memory" in str(error):  # what PyTorch's CPU allocator says
+                raise OutOfMemory(str(error)) from error
+            raise
+
+    def release(self) -> None:
+        if next(self.net.parameters()).device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+@contextmanager
+def ticking(net: nn.Module, tick: Tick):
+    """Call ``tick`` before every convolution unit: what it raises ends the pass there."""
+    units = [m for m in net.modules() if isinstance(m, ConvUnit)]
+    done = iter(range(len(units)))
+    hooks = [unit.register_forward_pre_hook(lambda *_: tick(next(done) / len(units))) for unit in units]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,201 @@
+"""How a case is to be segmented, decided and said before it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from mmpl.errors import InputError
+from mmpl.segmentation.body import body_box
+from mmpl.segmentation.regions import HALO, Box, Region, domain_of, slabs, whole
+from mmpl.segmentation.windows import BATCH, OVERLAP, WINDOW_MM, window_slices
+
+FAST, PAPER = "fast", "paper"
+PLANS = (FAST, PAPER)
+SEARCHERS = 2
+MARGIN_MM = 8.0
+EXPECTED_REFINED_SHARE = 0.35  # of the search's voxels, until the search has said where anything is possible
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """What a user may choose of a plan.
+
+    Attributes
+    ----------
+    name : "fast": whole-ROI passes or slabs, and a cascade; "paper": windows of 128 mm averaged uniformly, every member
+    overlap : of the paper plan's windows
+    skip_air : run on the box around the patient only
+    searchers : members that search everywhere, where the bundle says how low a probability still counts; 0 = all do
+    halo : voxels that a slab or box reaches beyond what is kept of it; a multiple of 16
+    margin_mm : how far beyond what the searchers found possible the other members look
+    """
+
+    name: str = FAST
+    overlap: float = OVERLAP
+    skip_air: bool = True
+    searchers: int = SEARCHERS
+    halo: int = HALO
+    margin_mm: float = MARGIN_MM
+
+    def __post_init__(self):
+        if self.name not in PLANS:
+            raise InputError(f"plan {self.name!r} is unknown: choose {' or '.join(PLANS)}")
+        if self.halo < 0 or self.halo % 16 or self.searchers < 0 or self.margin_mm < 0 or not 0 <= self.overlap < 1:
+            raise InputError(
+                f"plan: halo {self.halo} must be a multiple of 16, searchers {self.searchers} and margin_mm "
+                f"{self.margin_mm} not negative, overlap {self.overlap} from 0 to below 1"
+            )
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What passes cost on the backend in use.
+
+    Attributes
+    ----------
+    seconds : voxels of a pass -> predicted time
+    fits : voxels of a pass -> whether the memory that may be used holds it
+    memory : voxels of a pass -> predicted bytes
+    """
+
+    seconds: Callable[[int], float]
+    fits: Callable[[int], bool]
+    memory: Callable[[int], int]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A decided plan for one case.
+
+    Attributes
+    ----------
+    settings : PlanSettings
+    members : of the ensemble
+    searchers : members that search every region; the others run where these found anything possible
+    threshold : the probability at which anything is possible; None when every member searches
+    spacing_mm : of the networks' grid
+    domain : box of the grid on which everything runs
+    regions : passes of each searcher
+    predicted_s, predicted_bytes : of the whole segmentation; the cascade's part is a guess until the search is done
+    batch : windows a pass of the paper plan
+    """
+
+    settings: PlanSettings
+    members: int
+    searchers: int
+    threshold: float | None
+    spacing_mm: float
+    domain: Box
+    regions: tuple[Region, ...]
+    predicted_s: float
+    predicted_bytes: int
+    batch: int = 1
+
+
+@dataclass
+class Account:
+    """What was done, for the report of a case.
+
+    Attributes
+    ----------
+    passes, voxels : of networks, and the voxels that they saw
+    boxes : sizes (z, y, x) of the boxes that the other members looked at
+    shrunk : how often a pass had to be cut in two for lack of memory
+    """
+
+    passes: int = 0
+    voxels: int = 0
+    boxes: list[tuple[int, ...]] = field(default_factory=list)
+    shrunk: int = 0
+
+
+def make_plan(
+    network_array: np.ndarray,
+    settings: PlanSettings,
+    *,
+    members: int,
+    threshold: float | None,
+    spacing_mm: float,
+    cost: Cost,
+) -> Plan:
+    """Decide how to segment a case.
+
+    Parameters
+    ----------
+    network_array : float32, shape (2, z, y, x)
+    threshold : the bundle's search threshold; None where it has none, and then every member searches
+    """
+    grid = whole(network_array.shape[1:])
+    if settings.name == PAPER:
+        return _paper_plan(grid, settings, members, spacing_mm, cost)
+    inner = body_box(network_array, spacing_mm) if settings.skip_air else grid
+    domain = domain_of(inner, grid.size)
+    regions = slabs(inner.within(grid), domain, cost.fits, settings.halo)
+    cascade = threshold is not None and 0 < settings.searchers < members
+    searchers = settings.searchers if cascade else members
+    once = sum(cost.seconds(region.box.voxels) for region in regions)
+    return Plan(
+        settings=settings,
+        members=members,
+        searchers=searchers,
+        threshold=threshold if cascade else None,
+        spacing_mm=spacing_mm,
+        domain=domain,
+        regions=tuple(regions),
+        predicted_s=once * (searchers + EXPECTED_REFINED_SHARE * (members - searchers)),
+        predicted_bytes=max(cost.memory(region.box.voxels) for region in regions),
+    )
+
+
+def _paper_plan(grid: Box, settings: PlanSettings, members: int, spacing_mm: float, cost: Cost) -> Plan:
+    window = window_voxels(spacing_mm)
+    count = len(window_slices([max(n, window) for n in grid.size], window, settings.overlap))
+    batch = next((n for n in (BATCH, 2) if cost.fits(n * window**3)), 1)
+    return Plan(
+        settings=settings,
+        members=members,
+        searchers=members,
+        threshold=None,
+        spacing_mm=spacing_mm,
+        domain=grid,
+        regions=(Region(grid, grid),),
+        predicted_s=members * count * cost.seconds(window**3),
+        predicted_bytes=cost.memory(batch * window**3),
+        batch=batch,
+    )
+
+
+def window_voxels(spacing_mm: float) -> int:
+    """Side of the paper plan's windows: 128 mm, up to the next multiple of 16 voxels."""
+    return -(-max(1, round(WINDOW_MM / spacing_mm)) // 16) * 16
+
+
+def plan_record(plan: Plan, account: Account, backend: str) -> dict:
+    """What ``results.json`` says of how the contours were drawn."""
+    grid_passes = plan.members * max(1, plan.domain.voxels)
+    return {
+        "plan": asdict(plan.settings),
+        "backend": backend,
+        "members": plan.members,
+        "searchers": plan.searchers,
+        "search_threshold": plan.threshold,
+        "domain_zyx": {"low": list(plan.domain.low), "high": list(plan.domain.high)},
+        "slabs": len(plan.regions),
+        "boxes_zyx": [list(size) for size in account.boxes],
+        "passes": account.passes,
+        "computed_share": round(account.voxels / grid_passes, 4),
+        "shrunk": account.shrunk,
+        "predicted_s": round(plan.predicted_s, 2),
+        "predicted_gb": round(plan.predicted_bytes / 1e9, 3),
+    }
+
+
+UNLIMITED = Cost(seconds=lambda voxels: 0.0, fits=lambda voxels: True, memory=lambda voxels: 0)
+
+
+def single_plan(network_array: np.ndarray, spacing_mm: float) -> Plan:
+    """The plan by which one network alone searches a whole case, in one pass: training's out-of-fold masks."""
+    return make_plan(network_array, PlanSettings(), members=1, threshold=None, spacing_mm=spacing_mm, cost=UNLIMITED)

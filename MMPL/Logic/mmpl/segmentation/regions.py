@@ -1,0 +1,184 @@
+"""Boxes that networks run on: the patient's part of the grid, slabs of it, and what lies around a finding.
+
+A network's pooling halves the grid four times, so the sides of a box are multiples of 16 voxels, and all boxes of a
+case lie on one lattice of 16: where two of them overlap, both pool the same voxels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from mmpl.boxes import bounding_box
+
+LATTICE = 16
+HALO = 32  # voxels that a box reaches beyond what is kept of it, for the network to see what lies around
+
+
+@dataclass(frozen=True)
+class Box:
+    """First and last-plus-one voxel along z, y and x."""
+
+    low: tuple[int, int, int]
+    high: tuple[int, int, int]
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        return tuple(b - a for a, b in zip(self.low, self.high, strict=True))
+
+    @property
+    def voxels(self) -> int:
+        return int(np.prod(self.size))
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        return tuple(slice(a, b) for a, b in zip(self.low, self.high, strict=True))
+
+    def within(self, other: Box) -> Box:
+        """The part that lies in another box."""
+        low = tuple(max(a, b) for a, b in zip(self.low, other.low, strict=True))
+        high = tuple(min(a, b) for a, b in zip(self.high, other.high, strict=True))
+        return Box(low, tuple(max(a, b) for a, b in zip(low, high, strict=True)))
+
+    def grown(self, voxels: int) -> Box:
+        return Box(tuple(a - voxels for a in self.low), tuple(b + voxels for b in self.high))
+
+    def joined(self, other: Box) -> Box:
+        """The smallest box that holds both."""
+        low = tuple(min(a, b) for a, b in zip(self.low, other.low, strict=True))
+        return Box(low, tuple(max(a, b) for a, b in zip(self.high, other.high, strict=True)))
+
+    def relative_to(self, other: Box) -> Box:
+        """The same box counted from another's first voxel."""
+        low, high = (tuple(a - b for a, b in zip(end, other.low, strict=True)) for end in (self.low, self.high))
+        return Box(low, high)
+
+
+@dataclass(frozen=True)
+class Region:
+    """One pass of a network: ``box`` is what it sees, ``core`` the part that is kept."""
+
+    core: Box
+    box: Box
+
+
+def whole(shape: Sequence[int]) -> Box:
+    return Box((0, 0, 0), tuple(int(n) for n in shape))
+
+
+def domain_of(inner: Box, shape: Sequence[int]) -> Box:
+    """The box on which everything of a case runs: holds ``inner``, each side the next multiple of 16.
+
+    It is moved into the grid where it would leave it; only where the grid itself is shorter does it reach beyond, and
+    is filled with zeros there, as a convolution fills what lies beyond its input.
+    """
+    size = [-(-n // LATTICE) * LATTICE for n in inner.size]
+    low = tuple(max(0, min(a, n - s)) for a, s, n in zip(inner.low, size, shape, strict=True))
+    return Box(low, tuple(a + s for a, s in zip(low, size, strict=True)))
+
+
+def cut(array: np.ndarray, box: Box) -> np.ndarray:
+    """The box of an array (channels, z, y, x), with zeros where it leaves the grid."""
+    grid = whole(array.shape[1:])
+    inner = box.within(grid)
+    if inner == box:
+        return array[(slice(None), *box.slices)]
+    out = np.zeros((array.shape[0], *box.size), array.dtype)
+    out[(slice(None), *inner.relative_to(box).slices)] = array[(slice(None), *inner.slices)]
+    return out
+
+
+def region_around(core: Box, domain: Box, halo: int = HALO) -> Region:
+    """A core with its halo, grown to the lattice and kept inside the domain."""
+    wide = core.grown(halo).within(domain).relative_to(domain)
+    low = tuple(a // LATTICE * LATTICE for a in wide.low)
+    high = tuple(-(-b // LATTICE) * LATTICE for b in wide.high)
+    box = Box(
+        tuple(a + d for a, d in zip(low, domain.low, strict=True)),
+        tuple(b + d for b, d in zip(high, domain.low, strict=True)),
+    )
+    return Region(core.within(domain), box)
+
+
+def split(region: Region, domain: Box, halo: int = HALO) -> list[Region] | None:
+    """Two regions in place of one, cut across the box's longest axis; None where no cut makes the boxes smaller."""
+    for axis in np.argsort([-n for n in region.box.size], kind="stable"):
+        low, high = region.core.low[axis], region.core.high[axis]
+        steps = round((high - low) / 2 / LATTICE) * LATTICE
+        if not 0 < steps < high - low:
+            continue
+        parts = [_with_axis(region.core, axis, low, low + steps), _with_axis(region.core, axis, low + steps, high)]
+        halves = [region_around(part, domain, halo) for part in parts]
+        if max(half.box.voxels for half in halves) < region.box.voxels:
+            return halves
+    return None
+
+
+def _with_axis(box: Box, axis: int, low: int, high: int) -> Box:
+    lows, highs = list(box.low), list(box.high)
+    lows[axis], highs[axis] = low, high
+    return Box(tuple(lows), tuple(highs))
+
+
+def slabs(core: Box, domain: Box, fits: Callable[[int], bool], halo: int = HALO) -> list[Region]:
+    """Regions that cover a core, as few as ``fits`` (voxels of a box -> whether that can be run) lets be."""
+    todo, ready = [region_around(core, domain, halo)], []
+    while todo:
+        region = todo.pop(0)
+        halves = None if fits(region.box.voxels) else split(region, domain, halo)
+        if halves is None:
+            ready.append(region)
+        else:
+            todo = halves + todo
+    return ready
+
+
+def around_findings(mask: np.ndarray, domain: Box, halo: int = HALO) -> list[Region]:
+    """Regions that hold every connected part of a mask with its halo; joined where that saves arithmetic.
+
+    Parameters
+    ----------
+    mask : bool, shape (z, y, x), the whole grid
+    domain : on whose lattice the boxes lie
+    """
+    regions = [region_around(core, domain, halo) for core in _cores(mask)]
+    while (pair := _best_pair(regions, domain, halo)) is not None:
+        first, second, joined = pair
+        regions = [r for n, r in enumerate(regions) if n not in (first, second)] + [joined]
+    return sorted(regions, key=lambda region: region.box.low)
+
+
+def _cores(mask: np.ndarray) -> list[Box]:
+    """Boxes of the mask's parts; parts in neighbouring cells of the lattice are one, so that specks do not multiply."""
+    padded = np.pad(mask, [(0, -n % LATTICE) for n in mask.shape])
+    cells = padded.reshape([m for n in padded.shape for m in (n // LATTICE, LATTICE)]).any(axis=(1, 3, 5))
+    labels, _ = ndimage.label(cells, structure=np.ones((3, 3, 3)))
+    cores = []
+    for part, at in enumerate(ndimage.find_objects(labels), start=1):
+        corner = tuple(s.start * LATTICE for s in at)
+        own = np.kron(labels[at] == part, np.ones((LATTICE,) * 3, bool))
+        inside = padded[tuple(slice(c, c + n) for c, n in zip(corner, own.shape, strict=True))] & own
+        box = bounding_box(inside)
+        cores.append(
+            Box(
+                tuple(c + s.start for c, s in zip(corner, box, strict=True)),
+                tuple(c + s.stop for c, s in zip(corner, box, strict=True)),
+            )
+        )
+    return cores
+
+
+def _best_pair(regions: Sequence[Region], domain: Box, halo: int) -> tuple[int, int, Region] | None:
+    """The two regions that cost the least together, if together they cost no more than apart."""
+    best = None
+    for first, one in enumerate(regions):
+        for second in range(first + 1, len(regions)):
+            other = regions[second]
+            joined = region_around(one.core.joined(other.core), domain, halo)
+            saved = one.box.voxels + other.box.voxels - joined.box.voxels
+            if saved >= 0 and (best is None or saved > best[0]):
+                best = (saved, first, second, joined)
+    return None if best is None else best[1:]

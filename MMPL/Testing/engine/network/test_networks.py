@@ -1,0 +1,148 @@
+"""Which backend runs, and what happens when one fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmpl.errors import InputError
+from mmpl.network.backends.base import BackendUnavailable, StoredNetwork
+from mmpl.network.backends.choose import BackendChoice, backends, worth_converting
+from mmpl.network.config import NetworkConfig
+from mmpl.network.networks import Networks
+from mmpl.notices import BACKEND_FALLBACK
+
+BATCH = np.zeros((1, 2, 16, 16, 16), np.float32)
+
+
+@dataclass
+class Fake:
+    """A backend that answers with a number, or fails."""
+
+    name: str
+    answer: float = 0.0
+    fault: Exception | None = None
+    made: list = field(default_factory=list)
+    device: str = "cpu"
+    precision: str = "fp32"
+    released: int = 0
+
+    def runner(self, network):
+        self.made.append(network)
+        return self
+
+    def __call__(self, batch, tick):
+        if self.fault is not None:
+            raise self.fault
+        return np.full((1, 2), self.answer)
+
+    def release(self):
+        self.released += 1
+
+
+def network(config=None):
+    return StoredNetwork(config or NetworkConfig.demo(), None, dict, "0" * 64, "a network")
+
+
+def test_the_first_backend_runs_and_keeps_its_weights():
+    first = Fake("first", 1.0)
+    networks, one = Networks([first, Fake("second")], NetworkConfig.demo()), network()
+    for _ in range(3):
+        assert networks.run(one, BATCH)[0, 0] == 1.0
+    assert first.made == [one]
+    assert networks.notices == ()
+
+
+def test_only_the_network_that_ran_last_keeps_working_memory():
+    backend = Fake("only")
+    networks, one, other = Networks([backend], NetworkConfig.demo()), network(), network()
+    for n in (one, one, other):
+        networks.run(n, BATCH)
+    assert backend.released == 1
+    networks.release()
+    networks.release()
+    assert backend.released == 2
+
+
+def test_a_backend_that_fails_is_left_for_good_and_that_is_said_once():
+    first, second = Fake("first", fault=BackendUnavailable("it is broken.")), Fake("second", 2.0)
+    networks, one = Networks([first, second], NetworkConfig.demo()), network()
+    assert networks.run(one, BATCH)[0, 0] == 2.0
+    assert networks.run(network(), BATCH)[0, 0] == 2.0
+    assert len(first.made) == 1
+    (notice,) = networks.notices
+    assert notice.code == BACKEND_FALLBACK
+    assert notice.text == (
+        "first, fp32, cpu cannot run the networks here (it is broken): second, fp32, cpu is used instead, "
+        "which is slower."
+    )
+
+
+def test_the_last_backends_failure_is_not_hidden():
+    networks = Networks([Fake("only", fault=BackendUnavailable("broken"))], NetworkConfig.demo())
+    with pytest.raises(BackendUnavailable):
+        networks.run(network(), BATCH)
+
+
+def test_of_full_width_networks_only_some_stay_loaded():
+    first = Fake("first")
+    networks = Networks([first], NetworkConfig.full())
+    many = [network(NetworkConfig.full()) for _ in range(30)]
+    for one in (*many, *many[-10:]):
+        networks.run(one, BATCH)
+    assert first.made == many  # 13 of 74 MB stay, so the last ten were not read again
+    networks.run(many[0], BATCH)
+    assert first.made[-1] is many[0]
+
+
+def test_weights_are_dropped_once():
+    first = Fake("first")
+    networks, one, other = Networks([first], NetworkConfig.demo()), network(), network()
+    networks.run(one, BATCH)
+    assert networks.drop_weights()
+    assert not networks.drop_weights()
+    for n in (one, other, one):
+        networks.run(n, BATCH)
+    assert first.made == [one, one, other, one]
+
+
+def test_pytorch_is_always_the_last_resort():
+    for config in (NetworkConfig.demo(), NetworkConfig.full()):
+        chosen, _ = backends(BackendChoice(), config, Path("bundle"))
+        assert (chosen[-1].name, chosen[-1].device, chosen[-1].precision) == ("PyTorch", "cpu", "fp32")
+
+
+def test_small_networks_are_not_worth_converting():
+    assert worth_converting(NetworkConfig.full())
+    assert not worth_converting(NetworkConfig.demo())
+    chosen, _ = backends(BackendChoice(), NetworkConfig.demo(), Path("bundle"))
+    assert [b.name for b in chosen] == ["PyTorch"]
+
+
+def test_what_was_asked_for_by_name_and_is_missing_is_said(monkeypatch):
+    from mmpl.network.backends import openvino_cpu
+
+    monkeypatch.setattr(openvino_cpu, "installed", lambda: False)
+    chosen, why_not = backends(BackendChoice(backend="openvino"), NetworkConfig.demo(), Path("bundle"))
+    assert [b.name for b in chosen] == ["PyTorch"]
+    (notice,) = Networks(chosen, NetworkConfig.demo(), why_not).notices
+    assert notice.text.startswith("OpenVINO is not installed: pip install openvino: PyTorch, fp32, cpu is used")
+    assert backends(BackendChoice(), NetworkConfig.full(), Path("bundle"))[1] is None  # nobody asked for it
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"backend": "onnx"},
+        {"precision": "int8"},
+        {"precision": "fp16"},
+        {"backend": "pytorch", "precision": "bf16"},
+        {"backend": "openvino", "device": "cuda:0"},
+    ],
+)
+def test_impossible_choices_are_refused(wrong):
+    with pytest.raises(InputError):
+        BackendChoice(**wrong)

@@ -1,0 +1,141 @@
+"""The trained demo ensemble on phantoms it never saw: the paper's plan against ours, and slabs against one pass."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from mmpl.bundle.reader import open_bundle
+from mmpl.case import CLASS_NAMES
+from mmpl.ensemble import Ensemble, Inference, load_ensemble
+from mmpl.io.case import case_from_volumes
+from mmpl.io.output import write_json_atomic
+from mmpl.network.backends.choose import BackendChoice
+from mmpl.phantom import generate_patient
+from mmpl.pipeline import PreparedCase, prepare_case
+from mmpl.preprocess.prepare import label_on_roi
+from mmpl.segmentation.plan import UNLIMITED, Account, Cost, Plan, PlanSettings, make_plan
+from mmpl.segmentation.regions import HALO
+from mmpl.steps import segment_on_roi
+
+SEED = 7001
+PAPER, OURS = "paper", "ours"
+NO_CASCADE, NO_AIR, PLAIN_PASS, SLABS = "every member everywhere", "air too", "one pass", "slabs"
+FOUND_IOU = 0.0  # a lesion counts as found when a predicted lesion touches it
+
+
+def score(task: tuple[int, str, str, Path]) -> None:
+    """Measure one phantom: counts of voxels and lesions under each plan, as JSON."""
+    index, bundle, backend, path = task
+    torch.set_num_threads(1)
+    ensemble = _ensemble(bundle, backend)
+    patient = generate_patient(SEED, index)
+    case = case_from_volumes(patient.patient_id, patient.ct, patient.pet, clinical={})
+    prepared = prepare_case(case, ensemble)
+    truth = label_on_roi(patient.label_map, prepared.roi.geometry)
+    drawn, computed = {}, {}
+    for name, plan in plans(prepared, ensemble).items():
+        account, thresholds = Account(), ensemble.info.thresholds
+        drawn[name] = segment_on_roi(
+            prepared.roi,
+            prepared.network_array,
+            ensemble.segmenters,
+            plan,
+            thresholds=(thresholds.GTVp, thresholds.GTVn),
+            account=account,
+        )
+        computed[name] = account.voxels
+    write_json_atomic(path, {"classes": _classes(drawn, truth), "voxels": computed})
+
+
+def plans(prepared: PreparedCase, ensemble: Ensemble) -> dict[str, Plan]:
+    """The paper's plan, ours, and ours with one saving after the other left out."""
+    array, settings = prepared.network_array, PlanSettings(overlap=ensemble.settings.overlap)
+    no_air_skipped = replace(settings, skip_air=False)
+
+    def plan(settings: PlanSettings, *, cascade: bool, cost: Cost = UNLIMITED) -> Plan:
+        return make_plan(
+            array,
+            settings,
+            members=len(ensemble.members),
+            threshold=ensemble.settings.search_threshold if cascade else None,
+            spacing_mm=ensemble.network.spacing_mm,
+            cost=cost,
+        )
+
+    whole = plan(no_air_skipped, cascade=False)
+    smallest = Cost(seconds=lambda n: 0.0, fits=lambda n: n < whole.domain.voxels, memory=lambda n: 0)
+    return {
+        PAPER: plan(PlanSettings(name="paper", overlap=settings.overlap), cascade=False),
+        OURS: plan(settings, cascade=True),
+        NO_CASCADE: plan(settings, cascade=False),
+        PLAIN_PASS: whole,
+        SLABS: plan(replace(no_air_skipped, halo=min(HALO, 16)), cascade=False, cost=smallest),
+    }
+
+
+@cache
+def _ensemble(bundle: str, backend: str) -> Ensemble:
+    return load_ensemble(open_bundle(bundle), Inference(BackendChoice(backend=backend)))
+
+
+def _classes(drawn: Mapping[str, np.ndarray], truth: np.ndarray) -> dict:
+    """Class -> plan -> voxels shared with the paper's plan, with the truth, with one pass; its own; lesions."""
+    rows = {}
+    for value, name in CLASS_NAMES.items():
+        masks = {plan: labels == value for plan, labels in drawn.items()}
+        true = truth == value
+        rows[name] = {
+            plan: {
+                "voxels": int(mask.sum()),
+                "with_truth": int((mask & true).sum()),
+                "with_paper": int((mask & masks[PAPER]).sum()),
+                "with_one_pass": int((mask & masks[PLAIN_PASS]).sum()),
+                "lost": _lost(true, masks[PAPER], mask),
+            }
+            for plan, mask in masks.items()
+        }
+        rows[name]["truth"] = {"voxels": int(true.sum()), "lesions": int(_parts(true)[1])}
+    return rows
+
+
+def _lost(truth: np.ndarray, paper: np.ndarray, mask: np.ndarray) -> int:
+    """True lesions that the paper's plan touches and this one does not."""
+    labels, count = _parts(truth)
+    return sum(bool(paper[at].any() and not mask[at].any()) for at in (labels == n + 1 for n in range(count)))
+
+
+def _parts(mask: np.ndarray) -> tuple[np.ndarray, int]:
+    return ndimage.label(mask, structure=np.ones((3, 3, 3)))
+
+
+def summarise(paths: Iterable[Path]) -> dict:
+    """Pooled over phantoms: class -> plan -> Dice with the paper's plan, the truth and one pass, lesions lost."""
+    cases = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    table = {}
+    for name in CLASS_NAMES.values():
+        rows = [case["classes"][name] for case in cases]
+        truth, lesions = (sum(row["truth"][key] for row in rows) for key in ("voxels", "lesions"))
+        own = {plan: sum(row[plan]["voxels"] for row in rows) for plan in rows[0] if plan != "truth"}
+        table[name] = {"lesions": lesions, "plans": {}}
+        for plan, voxels in own.items():
+            total = {key: sum(row[plan][key] for row in rows) for key in rows[0][plan]}
+            table[name]["plans"][plan] = {
+                "dice_paper": _dice(total["with_paper"], voxels, own[PAPER]),
+                "dice_truth": _dice(total["with_truth"], voxels, truth),
+                "dice_one_pass": _dice(total["with_one_pass"], voxels, own[PLAIN_PASS]),
+                "lost": total["lost"],
+            }
+    share = {p: sum(c["voxels"][p] for c in cases) / sum(c["voxels"][PAPER] for c in cases) for p in cases[0]["voxels"]}
+    return {"cases": len(cases), "classes": table, "voxels_of_paper": share}
+
+
+def _dice(shared: int, one: int, other: int) -> float:
+    return 2 * shared / (one + other) if one + other else float("nan")

@@ -1,0 +1,203 @@
+"""One full-width case, the plain way and ours, each in a process of its own; and how the cost grows.
+
+The networks' weights are random (what is computed does not depend on them); where the members after the searchers look
+is what the demo ensemble finds possible on the same phantom.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from mmpl.bundle.reader import default_bundle_path, open_bundle
+from mmpl.ensemble import load_ensemble, usable_bytes
+from mmpl.io.case import case_from_volumes
+from mmpl.io.output import write_json_atomic
+from mmpl.network.backends.base import StoredNetwork, describe
+from mmpl.network.backends.choose import BackendChoice, backends
+from mmpl.network.config import NetworkConfig
+from mmpl.network.model import SegmentationNet
+from mmpl.network.networks import Networks
+from mmpl.network.run import stored_weights
+from mmpl.phantom import generate_patient
+from mmpl.pipeline import plan_case, prepare_case
+from mmpl.preprocess.network_grid import network_input, to_roi_grid
+from mmpl.segmentation.engine import PlanRun
+from mmpl.segmentation.plan import Account, Cost, PlanSettings, make_plan
+from mmpl.segmentation.postprocess import compose
+
+SEED, INDEX = 7001, 0
+MEMBERS = 10
+FULL = NetworkConfig.full()
+LIMITS_GB = (0.6, 1.0, 1.5, 3.0)
+LENGTHS_MM = (80, 160, 240, 310)
+MEMBER_COUNTS = (1, 2, 4, 7, 10)
+LESION_COUNTS = (1, 2, 4, 8)
+
+
+def make_case(folder: Path) -> None:
+    """The phantom at 1 mm, what the demo ensemble finds possible on it, and ten sets of random weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "peak.npy").is_file():
+        ensemble = load_ensemble(open_bundle(default_bundle_path()))
+        patient = generate_patient(SEED, INDEX)
+        case = case_from_volumes(patient.patient_id, patient.ct, patient.pet, clinical={})
+        prepared = prepare_case(case, ensemble)
+        plan = plan_case(prepared, ensemble)
+        run = PlanRun(prepared.network_array, plan, Account(), lambda fraction: None)
+        _, peak = run.search(ensemble.segmenters[: plan.searchers])
+        np.save(folder / "array.npy", network_input(prepared.roi, FULL.spacing_mm))
+        np.save(folder / "peak.npy", to_roi_grid(peak, ensemble.network.spacing_mm, prepared.roi.geometry.shape))
+    for member in range(MEMBERS):
+        path = folder / f"member_{member}.safetensors"
+        if not path.is_file():
+            torch.manual_seed(member)
+            save_file(stored_weights(SegmentationNet(FULL)), path)
+
+
+def job(name: str, folder: Path) -> dict:
+    """Run one job in a process of its own, or read what an earlier run of it measured."""
+    path = folder / f"{name.replace(' ', '_')}.json"
+    if not path.is_file():
+        script = Path(__file__).with_name("inference.py")
+        subprocess.run([sys.executable, "-P", str(script), "--run", str(folder.parent), "--job", name], check=True)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def do_job(name: str, folder: Path) -> None:
+    """What such a process does: measure, and write what was measured."""
+    kind, *numbers = name.split()
+    jobs = {"plain": plain, "convert": convert, "ours": ours, "length": ours_at_length, "limit": ours_within}
+    jobs |= {"lesions": ours_with_lesions}
+    measured = jobs[kind](folder, *map(float, numbers))
+    measured["peak_gb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2)
+    write_json_atomic(folder / f"{name.replace(' ', '_')}.json", measured)
+
+
+class Clock:
+    """Wall and CPU seconds since it was made."""
+
+    def __init__(self):
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict:
+        return {"wall_s": time.perf_counter() - self._wall, "cpu_s": time.process_time() - self._cpu}
+
+
+def plain(folder: Path) -> dict:
+    """One member as most would run it: PyTorch, fp32, MONAI's sliding windows of 128, overlap 0.5."""
+    from monai.inferers import sliding_window_inference
+
+    image = torch.from_numpy(np.load(folder / "array.npy"))[None]
+    net = SegmentationNet(FULL)
+    net.load_state_dict({k: v.float() for k, v in load_file(folder / "member_0.safetensors").items()}, strict=False)
+    net.eval()
+    windows, clock = [], Clock()
+
+    def counted(batch):
+        windows.append(len(batch))
+        print(f"  window {len(windows)}, {clock.read()['wall_s']:.0f} s", file=sys.stderr)
+        return torch.sigmoid(net(batch))
+
+    with torch.inference_mode():
+        sliding_window_inference(image, (128,) * 3, 1, counted, overlap=0.5, mode="constant")
+    return {**clock.read(), "windows": sum(windows)}
+
+
+def stored(folder: Path) -> list[StoredNetwork]:
+    paths = [folder / f"member_{n}.safetensors" for n in range(MEMBERS)]
+    return [StoredNetwork(FULL, None, partial(load_file, p), f"{n:064d}", p.name) for n, p in enumerate(paths)]
+
+
+def networks_of(folder: Path) -> Networks:
+    chosen, why_not = backends(BackendChoice(), FULL, folder / "bundle")
+    return Networks(chosen, FULL, why_not)
+
+
+def convert(folder: Path) -> dict:
+    """What happens once a bundle: all ten made ready."""
+    networks, clock = networks_of(folder), Clock()
+    tiny = np.zeros((1, 2, 16, 16, 16), np.float32)
+    for network in stored(folder):
+        networks.run(network, tiny)
+    return clock.read()
+
+
+def ours(folder: Path, members: float) -> dict:
+    return _ours(folder, np.load(folder / "array.npy"), np.load(folder / "peak.npy"), int(members))
+
+
+def ours_at_length(folder: Path, length: float) -> dict:
+    """One member on the upper part of the ROI."""
+    array, peak = np.load(folder / "array.npy"), np.load(folder / "peak.npy")
+    return _ours(folder, np.ascontiguousarray(array[:, -int(length) :]), peak[-int(length) :], 1)
+
+
+def ours_within(folder: Path, limit_gb: float) -> dict:
+    """One member within a limit of memory, on the whole box: nothing left out."""
+    return _ours(folder, np.load(folder / "array.npy"), np.load(folder / "peak.npy"), 1, limit_gb)
+
+
+def ours_with_lesions(folder: Path, count: float) -> dict:
+    """Ten members with so many findings of 20 mm, spread over the neck."""
+    array = np.load(folder / "array.npy")
+    peak = np.zeros(array.shape[1:], np.float32)
+    for n in range(int(count)):
+        z, y, x = 40 + 34 * n, 70 + 30 * (n % 3), 60 + 80 * (n % 2)
+        peak[z : z + 20, y : y + 20, x : x + 20] = 1.0
+    return _ours(folder, array, peak, MEMBERS)
+
+
+def _ours(folder: Path, array: np.ndarray, peak: np.ndarray, members: int, limit_gb: float | None = None) -> dict:
+    networks, threshold = networks_of(folder), search_threshold()
+    account, clock = Account(), Clock()
+    plan = make_plan(
+        array,
+        PlanSettings(),
+        members=members,
+        threshold=threshold,
+        spacing_mm=FULL.spacing_mm,
+        cost=_cost(networks, limit_gb),
+    )
+    first = []
+    run = PlanRun(array, plan, account, lambda fraction: None)
+    callables = [partial(networks.run, network) for network in stored(folder)[:members]]
+    searched, _ = run.search(callables[: plan.searchers], lambda share: first.append(clock.read()["wall_s"]))
+    rest = callables[plan.searchers :]
+    found = run.refine(searched, peak, rest) if rest else searched
+    del found
+    compose(peak, peak / 2, (0.5, 0.5))  # random weights would make all of it noise, and cleaning noise takes long
+    return {
+        **clock.read(),
+        "backend": describe(networks.backend),
+        "notices": [notice.text for notice in networks.notices],
+        "preview_s": first[0] if first else None,
+        "regions": [list(region.box.size) for region in plan.regions],
+        "boxes": [list(size) for size in account.boxes],
+        "voxels": account.voxels,
+        "predicted_s": plan.predicted_s,
+        "predicted_gb": plan.predicted_bytes / 1e9,
+    }
+
+
+def _cost(networks: Networks, limit_gb: float | None) -> Cost:
+    backend, most = networks.backend, usable_bytes(networks.backend.device, limit_gb)
+    return Cost(
+        seconds=lambda voxels: backend.pass_seconds(FULL, voxels),
+        fits=lambda voxels: backend.pass_bytes(FULL, voxels) <= most,
+        memory=lambda voxels: backend.pass_bytes(FULL, voxels),
+    )
+
+
+def search_threshold() -> float | None:
+    """The demo bundle's."""
+    return load_ensemble(open_bundle(default_bundle_path())).settings.search_threshold
