@@ -6,6 +6,10 @@ kernel meets only 2 x 2 x 2 different voxels, so its 27 products a voxel are 8: 
 with a 4 x 4 x 4 kernel of sums. A 1 x 1 x 1 convolution is done before the voxels are repeated. BatchNorm's scale and
 shift go into the kernels. The fusion gate needs the difference of two convolutions only: that is one convolution, and
 it too is split by what it reads, so that nothing is concatenated.
+
+At the finest level the PET and the CT stream are run as one, with kernels that are zero between the two: libraries
+compute 16 channels at a time, and the streams have 8. What reads one of them further down reads both, and is zero for
+the other.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from mmpl.network.blocks import ConvUnit, FusionGate, ResidualBlock
+from mmpl.network.config import LEVELS
 from mmpl.network.model import Backbone
 
 
@@ -30,6 +35,12 @@ def fold(net: nn.Module) -> nn.Module:
         FoldedBlock(block, channels) for (block, _), channels in zip(_stages(backbone), coarse, strict=True)
     )
     backbone.gates = nn.ModuleList(map(FoldedGate, backbone.gates))
+    backbone.both = JointBlock(backbone.pet[0], backbone.ct[0])
+    own = backbone.pet[0].first[0].out_channels
+    for part, stream in enumerate((backbone.pet, backbone.ct)):
+        stream[0] = nn.Identity()
+        for unit in (stream[1].first, stream[1].shortcut):
+            _read_both(unit, part * own)
     backbone.__class__ = FoldedBackbone
     return net
 
@@ -39,7 +50,20 @@ def _stages(backbone: Backbone) -> list[tuple[ResidualBlock, nn.Module]]:
 
 
 class FoldedBackbone(Backbone):
-    """A backbone whose decoder blocks take the coarse feature and the skip apart."""
+    """A backbone with joint streams at the finest level, whose decoder blocks take coarse feature and skip apart."""
+
+    def _encode(self, x: Tensor) -> list[Tensor]:
+        both = self.both(x)
+        fusion = self.gates[0].of_both(self.fusion[0](x), both)
+        both = self.pool(both)
+        features, pet, ct = [fusion], both, both
+        for level in range(1, LEVELS):
+            pet, ct = self.pet[level](pet), self.ct[level](ct)
+            fusion = self.gates[level](self.fusion[level](self.pool(fusion)), pet, ct)
+            features.append(fusion)
+            if level < LEVELS - 1:
+                pet, ct = self.pool(pet), self.pool(ct)
+        return features
 
     def _decode(self, features: list[Tensor]) -> list[Tensor]:
         coarse, *skips = features[::-1]
@@ -63,9 +87,27 @@ class FoldedGate(nn.Module):
         self.of_merged = _conv(kernel[:, channels:], None)
 
     def forward(self, fusion: Tensor, pet: Tensor, ct: Tensor) -> Tensor:
-        merged = self.merge(torch.cat([pet, ct], dim=1))
+        return self.of_both(fusion, torch.cat([pet, ct], dim=1))
+
+    def of_both(self, fusion: Tensor, both: Tensor) -> Tensor:
+        merged = self.merge(both)
         share = torch.sigmoid(self.of_fusion(fusion) + self.of_merged(merged))
         return merged + share * (fusion - merged)
+
+
+class JointBlock(nn.Module):
+    """Two residual blocks of one input channel each, as one of two: gives the channels of one, then of the other."""
+
+    def __init__(self, one: ResidualBlock, other: ResidualBlock):
+        super().__init__()
+        self.first, self.shortcut = _joint(one.first, other.first), _joint(one.shortcut, other.shortcut)
+        self.rest = nn.ModuleList(map(_joint, one.rest, other.rest))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.first(x)) + torch.relu(self.shortcut(x))
+        for unit in self.rest:
+            x = torch.relu(unit(x)) + x
+        return x
 
 
 class FoldedBlock(nn.Module):
@@ -89,6 +131,27 @@ class FoldedBlock(nn.Module):
         for unit in self.rest:
             x = unit(x) + x
         return x
+
+
+def _joint(one: ConvUnit, other: ConvUnit) -> nn.Conv3d:
+    """A convolution that does what two units do on the two halves of its channels, up to their ReLU."""
+    (first, first_bias), (second, second_bias) = with_batch_norm(one), with_batch_norm(other)
+    kernel = torch.cat([_beside_zeros(first, second, before=False), _beside_zeros(second, first, before=True)])
+    return _conv(kernel, torch.cat([first_bias, second_bias]))
+
+
+def _beside_zeros(kernel: Tensor, other: Tensor, *, before: bool) -> Tensor:
+    """A kernel that reads the other's inputs too, before or after its own, and makes nothing of them."""
+    nothing = kernel.new_zeros(kernel.shape[0], other.shape[1], *kernel.shape[2:])
+    return torch.cat([nothing, kernel] if before else [kernel, nothing], dim=1)
+
+
+def _read_both(unit: ConvUnit, first: int) -> None:
+    """Make a unit read a joint stream, in place: its own channels begin at ``first``, the rest count nothing."""
+    old = unit[0]
+    kernel = old.weight.new_zeros(old.out_channels, 2 * old.in_channels, *old.kernel_size)
+    kernel[:, first : first + old.in_channels] = old.weight.detach()
+    unit[0] = _conv(kernel, old.bias.detach())
 
 
 def with_batch_norm(unit: ConvUnit) -> tuple[Tensor, Tensor]:

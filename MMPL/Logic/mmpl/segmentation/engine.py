@@ -69,16 +69,17 @@ class PlanRun:
         self, members: Sequence[Member], first_member: Callable[[np.ndarray], None] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Mean probabilities (2, z, y, x) of members that look everywhere, and the highest of any of them (z, y, x)."""
-        shape, regions = self._array.shape[1:], list(self._plan.regions)
-        total, peak = np.zeros((2, *shape), np.float32), np.zeros(shape, np.float32)
-        for n, member in enumerate(members):
+        total, regions = self.over(members[0], list(self._plan.regions))
+        if first_member is not None:
+            first_member(total)
+        peak = np.maximum(total[0], total[1])
+        for member in members[1:]:
             share, regions = self.over(member, regions)
-            if n == 0 and first_member is not None:
-                first_member(share)
             total += share
-            np.maximum(peak, share.max(axis=0), out=peak)
+            np.maximum(peak, np.maximum(share[0], share[1]), out=peak)
             del share
-        total /= len(members)
+        if len(members) > 1:
+            total /= len(members)
         return total, peak
 
     def over(self, member: Member, regions: list[Region]) -> tuple[np.ndarray, list[Region]]:

@@ -123,5 +123,9 @@ def describe(backend: Backend) -> str:
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Sigmoid, float32; logits beyond 60 are 0 or 1 to any precision that matters."""
-    return 1.0 / (1.0 + np.exp(-np.clip(logits, -60, 60)))
+    """Sigmoid, float32, in one new array."""
+    out = np.negative(logits, dtype=np.float32)
+    with np.errstate(over="ignore"):  # exp of a large number is infinite, and its reciprocal 0, as it should be
+        np.exp(out, out=out)
+    out += 1.0
+    return np.reciprocal(out, out=out)
