@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 
 from mmpl.case import PET_UNKNOWN
-from mmpl.errors import ClinicalError, GeometryError
+from mmpl.ensemble import Inference
+from mmpl.errors import ClinicalError, GeometryError, InputError
 from mmpl.geometry import Volume
-from mmpl.notices import FOV_FALLBACK, MASK_OUTSIDE_ROI, Notice
+from mmpl.network.backends.base import BackendUnavailable, OutOfMemory
+from mmpl.network.backends.pytorch import TorchBackend
+from mmpl.network.networks import Networks
+from mmpl.notices import BACKEND_FALLBACK, FOV_FALLBACK, MASK_OUTSIDE_ROI, Notice
 from mmpl.pipeline import (
     assess,
     draw_contours,
@@ -267,3 +271,78 @@ def test_where_the_networks_look_is_said_of_the_contours_of_now(large_case, tiny
     assert FOV_FALLBACK not in {w.code for w in moved.results.warnings}
     back = measure(prepared, outside, tiny_ensemble, deep=moved.deep)
     assert FOV_FALLBACK in {w.code for w in back.results.warnings}
+
+
+class Scarce:
+    """PyTorch in a machine whose memory holds passes of so many voxels, and may not have what else a backend needs."""
+
+    name, device, precision = "Scarce", "cpu", "fp32"
+
+    def __init__(self, most=10**9, fault=None):
+        self.most, self.fault, self.asked = most, fault, []
+
+    def runner(self, network):
+        plain = TorchBackend().runner(network)
+
+        def run(batch, tick=None):
+            self.asked.append(batch.shape)
+            if self.fault is not None:
+                raise self.fault
+            if batch[0, 0].size > self.most:
+                raise OutOfMemory("too large")
+            return plain(batch, tick or (lambda fraction: None))
+
+        run.release = lambda: None
+        return run
+
+    def pass_bytes(self, config, voxels):
+        return voxels
+
+    def pass_seconds(self, config, voxels):
+        return 1e-6 * voxels
+
+
+def on(ensemble, *chain, plan="fast"):
+    return replace(ensemble, networks=Networks(chain, ensemble.network), inference=Inference(plan=plan))
+
+
+def test_a_backend_that_fails_costs_a_warning_and_no_case(tiny_prepared, tiny_ensemble):
+    expected = draw_contours(tiny_prepared, on(tiny_ensemble, TorchBackend()))
+    broken = on(tiny_ensemble, Scarce(fault=BackendUnavailable("the driver is too old")), TorchBackend())
+    drawing = draw_contours(tiny_prepared, broken)
+    np.testing.assert_array_equal(drawing.label_map.array, expected.label_map.array)
+    assert drawing.record["backend"] == "PyTorch, fp32, cpu"
+    warnings = measure_drawing(tiny_prepared, drawing, broken).results.warnings
+    (warning,) = [w for w in warnings if w.code == BACKEND_FALLBACK]
+    assert "the driver is too old" in warning.text
+
+
+def test_too_little_memory_costs_a_warning_and_no_case(tiny_prepared, tiny_ensemble):
+    # the box is 48 x 32 x 32 at 8 mm: a halo of 32 leaves nothing to cut, so weights and then the backend make room
+    scarce = Scarce(most=16**3)
+    drawing = draw_contours(tiny_prepared, on(tiny_ensemble, scarce, TorchBackend()))
+    expected = draw_contours(tiny_prepared, on(tiny_ensemble, TorchBackend()))
+    np.testing.assert_array_equal(drawing.label_map.array, expected.label_map.array)
+    assert len(scarce.asked) == 2  # once more after the other weights were dropped
+    assert [notice.code for notice in drawing.notices] == [BACKEND_FALLBACK]
+    assert "too little memory" in drawing.notices[0].text
+
+
+def test_memory_that_holds_nothing_ends_with_one_sentence(tiny_prepared, tiny_ensemble):
+    with pytest.raises(
+        InputError, match=r"^the memory of cpu does not hold one small pass of the networks: close other"
+    ):
+        draw_contours(tiny_prepared, on(tiny_ensemble, Scarce(most=1)))
+
+
+@pytest.mark.parametrize("plan", ["fast", "paper"])
+def test_both_plans_draw_the_tiny_patients_lesions(plan, tiny_prepared, tiny_ensemble):
+    drawing = draw_contours(tiny_prepared, on(tiny_ensemble, TorchBackend(), plan=plan))
+    assert drawing.record["plan"]["name"] == plan
+    assert set(np.unique(drawing.label_map.array)) == {0, 1, 2}
+
+
+def test_without_a_search_threshold_the_papers_plan_is_taken(tiny_ensemble):
+    assert replace(tiny_ensemble, inference=Inference()).plan_settings.name == "paper"
+    fitted = replace(tiny_ensemble.settings, search_threshold=0.05)
+    assert replace(tiny_ensemble, inference=Inference(), settings=fitted).plan_settings.name == "fast"
