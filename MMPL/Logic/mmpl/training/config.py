@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 
@@ -108,11 +109,10 @@ class TrainingConfig:
         if not 0 <= self.overlap < 1:
             raise TrainingError(f"training config: overlap = {self.overlap}, expected 0 <= overlap < 1")
         object.__setattr__(self, "wide_mm", tuple(float(length) for length in self.wide_mm))
-        if not 0 <= self.wide_share <= 1 or len(self.wide_mm) != 3 or min(self.wide_mm) <= 0:
-            raise TrainingError(
-                f"training config: wide_share {self.wide_share} must be from 0 to 1, and wide_mm {self.wide_mm} three "
-                "lengths in mm"
-            )
+        if not 0 <= self.wide_share <= 1:
+            raise TrainingError(f"training config: wide_share = {self.wide_share}, expected a share from 0 to 1")
+        if len(self.wide_mm) != 3 or not all(0 < length < math.inf for length in self.wide_mm):
+            raise TrainingError(f"training config: wide_mm = {self.wide_mm}, expected three lengths in mm (z, y, x)")
         steps = [b - a for a, b in zip(self.breaks_days, self.breaks_days[1:], strict=False)]
         if self.breaks_days[0] != 0 or min(steps) <= 0:
             raise TrainingError(f"training config: breaks_days {self.breaks_days} must rise from 0")

@@ -6,7 +6,7 @@
     RUN/folds.json                patient -> fold
     RUN/cache/<patient>.npz       arrays on the network grid
     RUN/fold_<f>/<stage>/         weights.safetensors, log.jsonl
-    RUN/overlaps/<patient>.json   out-of-fold overlaps at several mask thresholds
+    RUN/overlaps/<patient>.json   out-of-fold overlaps at several mask thresholds, and peaks of the lesions
     RUN/measured/<patient>.json   out-of-fold centre and radiomics
     RUN/out_of_fold.json          deep scores and folds
     RUN/bundle/                   the result

@@ -56,9 +56,14 @@ def lesion_peaks(probabilities: np.ndarray, label: np.ndarray) -> list[float]:
 
 
 def fit_search_threshold(peaks: Sequence[float]) -> SearchThreshold:
-    """Half of the lowest peak that is above ``FLOOR``, at most ``HIGHEST``."""
+    """Half of the lowest peak that is not below ``FLOOR``; itself from ``FLOOR`` to ``HIGHEST``.
+
+    Parameters
+    ----------
+    peaks : of every lesion of every patient, see :func:`lesion_peaks`
+    """
     if not len(peaks):
         return SearchThreshold(0.0, 0, 0)
     said = [peak for peak in peaks if peak >= FLOOR]
-    value = min([HIGHEST, *(SAFETY * peak for peak in said)])
+    value = max(FLOOR, min([HIGHEST, *(SAFETY * peak for peak in said)]))
     return SearchThreshold(float(value), len(peaks), sum(peak < value for peak in peaks))

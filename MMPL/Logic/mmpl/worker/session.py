@@ -22,6 +22,7 @@ from mmpl.network.backends.base import describe
 from mmpl.network.backends.choose import AUTO, BackendChoice
 from mmpl.outputs import REPORT, write_outputs
 from mmpl.pipeline import (
+    Drawing,
     Outcome,
     PreparedCase,
     bundle_summary,
@@ -55,6 +56,7 @@ class Session:
     ensemble: Ensemble | None = None
     prepared: PreparedCase | None = None
     outcome: Outcome | None = None
+    drawing: Drawing | None = None
     tell: Callable[..., None] = field(default=lambda **part: None)
 
     def actions(self) -> Mapping[str, Callable[[Mapping, Progress], dict]]:
@@ -83,7 +85,7 @@ class Session:
         choice = BackendChoice(device, arguments.get("backend") or AUTO)
         ensemble = load_ensemble(bundle, Inference(choice, arguments.get("plan") or AUTO))
         case = self.prepared.case if self.prepared else None
-        self.ensemble, self.prepared, self.outcome = ensemble, None, None
+        self.ensemble, self.prepared, self.outcome, self.drawing = ensemble, None, None, None
         if case is not None:
             self.prepared = prepare_case(case, ensemble)
         info = ensemble.info
@@ -107,7 +109,7 @@ class Session:
         """
         ensemble = self._ensemble()
         progress("preparing images", 0.0)
-        self.prepared = self.outcome = None
+        self.prepared = self.outcome = self.drawing = None
         self.prepared = prepare_case(self._case(arguments), ensemble)
         progress("radiomics", 0.0)
         warm_up()
@@ -147,7 +149,7 @@ class Session:
             preview=self._tell_preview if arguments.get("preview") else None,
         )
         self.outcome = measure_drawing(prepared, drawing, ensemble, progress=progress)
-        self.prepared = prepared
+        self.prepared, self.drawing = prepared, drawing
         label_map = write_label_map(self.folder, "segmented.npy", drawing.label_map.array)
         return {"label_map": label_map, **self._told(deep_is_current=True)}
 
@@ -163,7 +165,11 @@ class Session:
         known = self.outcome.deep if self.outcome else None
         deep = None if arguments.get("deep") == "refresh" else known
         as_known = bool(arguments.get("hpv_as_known"))
-        outcome = measure(prepared, label_map, ensemble, deep=deep, progress=progress, hpv_as_known=as_known)
+        how = {"deep": deep, "progress": progress, "hpv_as_known": as_known}
+        if self.drawing is not None and np.array_equal(label_map.array, self.drawing.label_map.array):
+            outcome = measure_drawing(prepared, self.drawing, ensemble, **how)
+        else:
+            outcome = measure(prepared, label_map, ensemble, **how)
         if outcome.deep is None and known is not None:
             outcome = replace(outcome, deep=known)  # nothing is contoured now; the scores are kept for what comes next
         self.prepared, self.outcome = prepared, outcome

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
+from mmpl.network.model import SegmentationNet
+from mmpl.training import mask_thresholds
 from mmpl.training.mask_thresholds import (
     CANDIDATES,
     PLAIN,
+    OverlapTask,
     best_thresholds,
+    count_overlaps,
     overlap,
+    read_overlaps,
+    read_peaks,
     thresholds_by_fold,
 )
+from mmpl.training.stages import SEGMENTATION, StageRun
 
 
 def counts(gtvp_dice: dict[float, float], gtvn_dice: dict[float, float], gtvn_total: int = 100):
@@ -63,6 +72,26 @@ def test_a_folds_patients_do_not_decide_on_their_own_thresholds():
     assert before == [(0.4, 0.4)] * 3
     assert after[0] == before[0]
     assert after[1] == after[2] == (0.2, 0.6)
+
+
+def test_overlaps_are_counted_once_with_the_lesions_peaks(tmp_path, tiny_config, write_arrays, monkeypatch):
+    label = np.zeros((2, 39, 25, 25))
+    label[0, 10:14, 10:14, 10:14] = label[1, 30:32, 5:7, 5:7] = label[1, 2:4, 5:7, 5:7] = 255
+    path = tmp_path / "overlaps.json"
+    run = StageRun(tiny_config, tmp_path, 0, SEGMENTATION)
+    task = OverlapTask(run, write_arrays(tmp_path / "a.npz", np.ones((2, 39, 25, 25)), label), path)
+    monkeypatch.setattr(mask_thresholds, "trained_network", lambda run: SegmentationNet(run.config.network).eval())
+    path.write_text(json.dumps({"GTVp": [], "GTVn": []}), encoding="utf-8")  # of a run before there were peaks
+    count_overlaps(task)
+    assert len(read_peaks(path)) == 3
+    assert all(0 < peak < 1 for peak in read_peaks(path))
+    counted = read_overlaps(path)
+    assert {name: counts.shape for name, counts in counted.items()} == {"GTVp": (9, 2), "GTVn": (9, 2)}
+    assert (counted["GTVp"][:, 1] >= 64).all()
+    assert (counted["GTVn"][:, 1] >= 16).all()
+    before = path.stat().st_mtime_ns
+    count_overlaps(task)
+    assert path.stat().st_mtime_ns == before
 
 
 def test_thresholds_lie_where_a_bundle_takes_them():

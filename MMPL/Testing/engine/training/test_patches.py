@@ -85,6 +85,21 @@ def test_wide_fields_are_cut_when_asked_for(tmp_path, write_arrays, no_augmentat
     assert data[0][1].shape == (2, 16, 16, 16)
 
 
+def test_a_wide_field_beyond_the_roi_is_the_roi_in_air(tmp_path, write_arrays, no_augmentation):
+    image = np.random.default_rng(0).integers(0, 9, (2, 39, 25, 25))
+    label = (image > 5) * 255
+    path = write_arrays(tmp_path / "a.npz", image, label)
+    data = SegmentationPatches([path], SPACING_MM, no_augmentation, 0, wide_mm=(320.0, 256.0, 256.0))
+    data.set_wide(True)
+    for _ in range(3):  # there is only one such crop
+        field, target = (part.numpy().round(3) for part in data[0])
+        assert field.shape == target.shape == (2, 48, 32, 32)
+        np.testing.assert_array_equal(field[:, 4:43, 3:28, 3:28], image)
+        np.testing.assert_array_equal(target[:, 4:43, 3:28, 3:28], label / 255)
+        assert field[1].sum() == image[1].sum() - (48 * 32 * 32 - 39 * 25 * 25)  # CT air is -1
+        assert target.sum() == label.sum() / 255
+
+
 def test_small_volumes_are_padded_with_air(tmp_path, write_arrays, no_augmentation):
     image = np.ones((2, 8, 8, 8))
     image[0] = 3

@@ -20,6 +20,7 @@ from mmpl.training.config import StageConfig
 from mmpl.training.ensemble_statistics import StatisticsConfig
 from mmpl.training.hpv_classifier import HpvConfig
 from mmpl.training.run import train
+from mmpl.training.search_threshold import fit_search_threshold
 
 CASES = 8
 ONCE = StageConfig(1, 4, (1e-3, 1e-3, 1e-3))
@@ -110,6 +111,18 @@ def test_the_bundle_says_where_it_comes_from(finished):
     assert info.cohort_survival.days == (0, *relapsed)
     assert (info.cohort_survival.patients, info.cohort_survival.events) == (CASES, len(relapsed))
     assert set(info.scores["out_of_fold"]) == {"auc", "balanced_accuracy", "c_index"}
+
+
+def test_the_search_threshold_travels_with_the_bundle(finished):
+    out, bundle, _ = finished
+    stored = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((out / "overlaps").iterdir())]
+    fitted = fit_search_threshold([peak for patient in stored for peak in patient["peaks"]])
+    assert len(stored) == CASES
+    assert fitted.lesions >= CASES
+    assert bundle.info.scores["search"] == fitted.to_dict()
+    assert load_ensemble(bundle).settings.search_threshold == pytest.approx(fitted.value)
+    card = (out / "bundle" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert f"| search.lesions | {fitted.lesions} |" in card
 
 
 def test_every_patient_was_measured_once_outside_its_fold(finished, cohort):

@@ -29,6 +29,7 @@ def test_peak_of_each_lesion_whichever_class_sees_it():
         ([0.9, 0.02, 0.3], 0.01, 0),  # half of the lowest
         ([0.9, 0.02, 0.0004], 0.01, 1),  # a lesion that the network says nothing of cannot be searched for
         ([0.0, 0.0], 0.1, 2),
+        ([0.9, 0.0012], 0.001, 0),  # never below 0.001
     ],
 )
 def test_half_of_the_lowest_peak(peaks, value, missed):

@@ -15,6 +15,7 @@ from mmpl.errors import TrainingError
 from mmpl.network.model import OutcomeNet, SegmentationNet
 from mmpl.progress import silent
 from mmpl.training import run as training_run
+from mmpl.training import stages as training_stages
 from mmpl.training.config import StageConfig
 from mmpl.training.stages import (
     HPV,
@@ -169,6 +170,31 @@ def test_resuming_every_stage_gives_the_uninterrupted_weights(reference, tmp_pat
         assert told == [(f"fold 1 of 2: {stage}", 1.0)]  # the second epoch alone
         assert not (runs[stage].folder / "checkpoint.pt").exists()
         assert _same(reference[stage], load_file(runs[stage].weights_path))
+
+
+def test_a_share_of_the_steps_sees_wide_fields(tmp_path, tiny_config, a_cohort, folds, cache, monkeypatch):
+    """Which steps do depends on the epoch alone, so that a resumed run sees what an uninterrupted one would."""
+    made = {}
+
+    def keep(net, batches, *_args, **_kwargs):
+        made["batches"] = batches
+        return net
+
+    monkeypatch.setattr(training_stages, "fit", keep)
+
+    def sides(share: float, epochs) -> list[tuple[int, ...]]:
+        config = replace(tiny_config, wide_share=share, wide_mm=(256.0, 192.0, 100.0))
+        run = _runs(config, _made(tmp_path / f"{share}-{len(list(tmp_path.iterdir()))}"))[SEGMENTATION]
+        run.folder.mkdir(parents=True)
+        train_segmentation(run, _paths(a_cohort, folds, cache))
+        return [tuple(image.shape[2:]) for epoch in epochs for image, _ in made["batches"](epoch)]
+
+    narrow, wide = (16, 16, 16), (32, 32, 16)  # 24 voxels are padded to 32
+    assert set(sides(0.0, range(3))) == {narrow}
+    assert set(sides(1.0, range(3))) == {wide}
+    mixed = sides(0.5, range(10))
+    assert 0.25 < np.mean([size == wide for size in mixed]) < 0.75
+    assert sides(0.5, range(5, 10)) == mixed[len(mixed) // 2 :]
 
 
 def test_a_finished_stage_is_not_trained_again(tmp_path, tiny_config, a_cohort, folds, cache):
