@@ -35,7 +35,7 @@ class SegmentationPatches(Dataset):
 
     Half of the crops are centred on foreground, either class as often as the other; cases stay in memory as float16
     and uint8. Which size comes next is set by :meth:`set_wide`: a batch has one. A network that has only seen windows
-    takes their borders, which are near everywhere, for a part of every image, and draws otherwise in a whole-ROI pass.
+    has never seen what a whole-ROI pass shows it.
 
     Parameters
     ----------
