@@ -28,7 +28,6 @@ from mmpl.steps import segment_on_roi
 SEED = 7001
 PAPER, OURS = "paper", "ours"
 NO_CASCADE, NO_AIR, PLAIN_PASS, SLABS = "every member everywhere", "air too", "one pass", "slabs"
-FOUND_IOU = 0.0  # a lesion counts as found when a predicted lesion touches it
 
 
 def score(task: tuple[int, str, str, Path]) -> None:

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mmpl.bundle.reader import default_bundle_path, open_bundle
-from mmpl.ensemble import load_ensemble, usable_bytes
+from mmpl.ensemble import load_ensemble, pass_cost
 from mmpl.io.case import case_from_volumes
 from mmpl.io.output import write_json_atomic
 from mmpl.network.backends.base import StoredNetwork, describe
@@ -32,7 +32,7 @@ from mmpl.phantom import generate_patient
 from mmpl.pipeline import plan_case, prepare_case
 from mmpl.preprocess.network_grid import network_input, to_roi_grid
 from mmpl.segmentation.engine import PlanRun
-from mmpl.segmentation.plan import Account, Cost, PlanSettings, make_plan
+from mmpl.segmentation.plan import Account, PlanSettings, make_plan
 from mmpl.segmentation.postprocess import compose
 
 SEED, INDEX = 7001, 0
@@ -166,7 +166,7 @@ def _ours(folder: Path, array: np.ndarray, peak: np.ndarray, members: int, limit
         members=members,
         threshold=threshold,
         spacing_mm=FULL.spacing_mm,
-        cost=_cost(networks, limit_gb),
+        cost=pass_cost(networks.backend, FULL, limit_gb),
     )
     first = []
     run = PlanRun(array, plan, account, lambda fraction: None)
@@ -187,15 +187,6 @@ def _ours(folder: Path, array: np.ndarray, peak: np.ndarray, members: int, limit
         "predicted_s": plan.predicted_s,
         "predicted_gb": plan.predicted_bytes / 1e9,
     }
-
-
-def _cost(networks: Networks, limit_gb: float | None) -> Cost:
-    backend, most = networks.backend, usable_bytes(networks.backend.device, limit_gb)
-    return Cost(
-        seconds=lambda voxels: backend.pass_seconds(FULL, voxels),
-        fits=lambda voxels: backend.pass_bytes(FULL, voxels) <= most,
-        memory=lambda voxels: backend.pass_bytes(FULL, voxels),
-    )
 
 
 def search_threshold() -> float | None:

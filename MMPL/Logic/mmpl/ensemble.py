@@ -14,7 +14,7 @@ from mmpl.columns import DEEP_DAYS, DEEP_HPV, HPV_PROBABILITY
 from mmpl.errors import BundleError, InputError
 from mmpl.hpv.member import HpvMember
 from mmpl.machine import GB, free_bytes
-from mmpl.network.backends.base import StoredNetwork
+from mmpl.network.backends.base import Backend, StoredNetwork
 from mmpl.network.backends.choose import AUTO, REFERENCE, BackendChoice, backends
 from mmpl.network.config import NetworkConfig
 from mmpl.network.networks import Networks
@@ -136,17 +136,7 @@ class Ensemble:
 
     def cost(self) -> Cost:
         """What a pass costs on the backend in use, with the memory that is free now."""
-        backend = self.networks.backend
-        most = usable_bytes(backend.device, self.inference.memory_gb)
-
-        def memory(voxels: int) -> int:
-            return backend.pass_bytes(self.network, voxels)
-
-        return Cost(
-            seconds=lambda voxels: backend.pass_seconds(self.network, voxels),
-            fits=lambda voxels: memory(voxels) <= most,
-            memory=memory,
-        )
+        return pass_cost(self.networks.backend, self.network, self.inference.memory_gb)
 
     @property
     def plan_settings(self) -> PlanSettings:
@@ -154,6 +144,20 @@ class Ensemble:
         if name == AUTO:
             name = PAPER if self.settings.search_threshold is None else FAST
         return PlanSettings(name=name, overlap=self.settings.overlap)
+
+
+def pass_cost(backend: Backend, network: NetworkConfig, memory_gb: float | None) -> Cost:
+    """What a pass of such a network costs on a backend; ``memory_gb`` as in :class:`Inference`."""
+    most = usable_bytes(backend.device, memory_gb)
+
+    def memory(voxels: int) -> int:
+        return backend.pass_bytes(network, voxels)
+
+    return Cost(
+        seconds=lambda voxels: backend.pass_seconds(network, voxels),
+        fits=lambda voxels: memory(voxels) <= most,
+        memory=memory,
+    )
 
 
 def usable_bytes(device: str, memory_gb: float | None) -> float:

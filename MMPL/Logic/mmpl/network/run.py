@@ -53,16 +53,6 @@ def predict_batch(net: nn.Module, batch: np.ndarray) -> np.ndarray:
     return (output[:1] if lone else output).float().cpu().numpy()
 
 
-def predict_array(net: nn.Module, array: np.ndarray) -> np.ndarray:
-    """:func:`predict_batch` for one sample, without the batch axis in or out."""
-    return predict_batch(net, array[None])[0]
-
-
-def predict_probability(net: nn.Module, batch: np.ndarray) -> np.ndarray:
-    """Sigmoid of :func:`predict_batch`."""
-    return 1.0 / (1.0 + np.exp(-np.clip(predict_batch(net, batch), -60, 60)))
-
-
 def check_weights(config: NetworkConfig, outputs: int | None, weights: Mapping[str, Tensor], what: str) -> None:
     """Raise BundleError unless these are weights of such a network; nothing is allocated.
 

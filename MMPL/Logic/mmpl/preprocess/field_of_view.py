@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mmpl.boxes import bounding_box
-from mmpl.preprocess.network_grid import background_values, padded_voxels, roi_index_to_network
+from mmpl.lengths import padded_voxels
+from mmpl.preprocess.network_grid import background_values, roi_index_to_network
 
 FIELD_OF_VIEW_MM = 128.0
 

@@ -10,19 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from mmpl.case import RoiCase
+from mmpl.lengths import voxels_of
 from mmpl.resample import apply_along_axes, area_matrix, linear_matrix
 
 CT_CLIP_HU = 1024.0
-MULTIPLE = 16
-
-
-def voxels_of(length_mm: float, spacing_mm: float) -> int:
-    return max(1, round(length_mm / spacing_mm))
-
-
-def padded_voxels(length_mm: float, spacing_mm: float) -> int:
-    """Voxels of a window: round(length / spacing), then up to the next multiple of 16."""
-    return -(-voxels_of(length_mm, spacing_mm) // MULTIPLE) * MULTIPLE
 
 
 def to_network_grid(array: np.ndarray, spacing_mm: float) -> np.ndarray:

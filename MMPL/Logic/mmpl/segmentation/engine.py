@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from mmpl.boxes import bounding_box
 from mmpl.network.backends.base import OutOfMemory, Tick, probabilities
-from mmpl.segmentation.plan import EXPECTED_REFINED_SHARE, PAPER, Account, Plan, window_voxels
+from mmpl.segmentation.plan import EXPECTED_REFINED_SHARE, PAPER, Account, Plan
 from mmpl.segmentation.regions import Region, around_findings, cut, split
 from mmpl.segmentation.windows import average_windows
 
@@ -123,7 +123,7 @@ class PlanRun:
             share = average_windows(
                 self._array,
                 self._windows_of(member),
-                window=window_voxels(self._plan.spacing_mm),
+                window=self._plan.window,
                 overlap=self._plan.settings.overlap,
                 fills=fills,
                 batch=self._plan.batch,

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from mmpl.errors import InputError
+from mmpl.lengths import MULTIPLE, WINDOW_MM, padded_voxels
 from mmpl.segmentation.body import body_box
 from mmpl.segmentation.regions import HALO, Box, Region, domain_of, slabs, whole
-from mmpl.segmentation.windows import BATCH, OVERLAP, WINDOW_MM, window_slices
+from mmpl.segmentation.windows import BATCH, OVERLAP, window_slices
 
 FAST, PAPER = "fast", "paper"
 PLANS = (FAST, PAPER)
@@ -43,7 +44,8 @@ class PlanSettings:
     def __post_init__(self):
         if self.name not in PLANS:
             raise InputError(f"plan {self.name!r} is unknown: choose {' or '.join(PLANS)}")
-        if self.halo < 0 or self.halo % 16 or self.searchers < 0 or self.margin_mm < 0 or not 0 <= self.overlap < 1:
+        lowest = min(self.halo, self.searchers, self.margin_mm)
+        if lowest < 0 or self.halo % MULTIPLE or not 0 <= self.overlap < 1:
             raise InputError(
                 f"plan: halo {self.halo} must be a multiple of 16, searchers {self.searchers} and margin_mm "
                 f"{self.margin_mm} not negative, overlap {self.overlap} from 0 to below 1"
@@ -80,7 +82,7 @@ class Plan:
     domain : box of the grid on which everything runs
     regions : passes of each searcher
     predicted_s, predicted_bytes : of the whole segmentation; the cascade's part is a guess until the search is done
-    batch : windows a pass of the paper plan
+    window, batch : side in voxels of the paper plan's windows, and how many a pass; 0 and 1 in the fast plan
     """
 
     settings: PlanSettings
@@ -92,6 +94,7 @@ class Plan:
     regions: tuple[Region, ...]
     predicted_s: float
     predicted_bytes: int
+    window: int = 0
     batch: int = 1
 
 
@@ -151,7 +154,7 @@ def make_plan(
 
 
 def _paper_plan(grid: Box, settings: PlanSettings, members: int, spacing_mm: float, cost: Cost) -> Plan:
-    window = window_voxels(spacing_mm)
+    window = padded_voxels(WINDOW_MM, spacing_mm)
     count = len(window_slices([max(n, window) for n in grid.size], window, settings.overlap))
     batch = next((n for n in (BATCH, 2) if cost.fits(n * window**3)), 1)
     return Plan(
@@ -164,13 +167,9 @@ def _paper_plan(grid: Box, settings: PlanSettings, members: int, spacing_mm: flo
         regions=(Region(grid, grid),),
         predicted_s=members * count * cost.seconds(window**3),
         predicted_bytes=cost.memory(batch * window**3),
+        window=window,
         batch=batch,
     )
-
-
-def window_voxels(spacing_mm: float) -> int:
-    """Side of the paper plan's windows: 128 mm, up to the next multiple of 16 voxels."""
-    return -(-max(1, round(WINDOW_MM / spacing_mm)) // 16) * 16
 
 
 def plan_record(plan: Plan, account: Account, backend: str) -> dict:

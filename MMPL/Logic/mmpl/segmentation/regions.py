@@ -13,8 +13,8 @@ import numpy as np
 from scipy import ndimage
 
 from mmpl.boxes import bounding_box
+from mmpl.lengths import MULTIPLE
 
-LATTICE = 16
 HALO = 32  # voxels that a box reaches beyond what is kept of it, for the network to see what lies around
 
 
@@ -75,7 +75,7 @@ def domain_of(inner: Box, shape: Sequence[int]) -> Box:
     It is moved into the grid where it would leave it; only where the grid itself is shorter does it reach beyond, and
     is filled with zeros there, as a convolution fills what lies beyond its input.
     """
-    size = [-(-n // LATTICE) * LATTICE for n in inner.size]
+    size = [-(-n // MULTIPLE) * MULTIPLE for n in inner.size]
     low = tuple(max(0, min(a, n - s)) for a, s, n in zip(inner.low, size, shape, strict=True))
     return Box(low, tuple(a + s for a, s in zip(low, size, strict=True)))
 
@@ -94,8 +94,8 @@ def cut(array: np.ndarray, box: Box) -> np.ndarray:
 def region_around(core: Box, domain: Box, halo: int = HALO) -> Region:
     """A core with its halo, grown to the lattice and kept inside the domain."""
     wide = core.grown(halo).within(domain).relative_to(domain)
-    low = tuple(a // LATTICE * LATTICE for a in wide.low)
-    high = tuple(-(-b // LATTICE) * LATTICE for b in wide.high)
+    low = tuple(a // MULTIPLE * MULTIPLE for a in wide.low)
+    high = tuple(-(-b // MULTIPLE) * MULTIPLE for b in wide.high)
     box = Box(
         tuple(a + d for a, d in zip(low, domain.low, strict=True)),
         tuple(b + d for b, d in zip(high, domain.low, strict=True)),
@@ -107,7 +107,7 @@ def split(region: Region, domain: Box, halo: int = HALO) -> list[Region] | None:
     """Two regions in place of one, cut across the box's longest axis; None where no cut makes the boxes smaller."""
     for axis in np.argsort([-n for n in region.box.size], kind="stable"):
         low, high = region.core.low[axis], region.core.high[axis]
-        steps = round((high - low) / 2 / LATTICE) * LATTICE
+        steps = round((high - low) / 2 / MULTIPLE) * MULTIPLE
         if not 0 < steps < high - low:
             continue
         parts = [_with_axis(region.core, axis, low, low + steps), _with_axis(region.core, axis, low + steps, high)]
@@ -153,13 +153,13 @@ def around_findings(mask: np.ndarray, domain: Box, halo: int = HALO) -> list[Reg
 
 def _cores(mask: np.ndarray) -> list[Box]:
     """Boxes of the mask's parts; parts in neighbouring cells of the lattice are one, so that specks do not multiply."""
-    padded = np.pad(mask, [(0, -n % LATTICE) for n in mask.shape])
-    cells = padded.reshape([m for n in padded.shape for m in (n // LATTICE, LATTICE)]).any(axis=(1, 3, 5))
+    padded = np.pad(mask, [(0, -n % MULTIPLE) for n in mask.shape])
+    cells = padded.reshape([m for n in padded.shape for m in (n // MULTIPLE, MULTIPLE)]).any(axis=(1, 3, 5))
     labels, _ = ndimage.label(cells, structure=np.ones((3, 3, 3)))
     cores = []
     for part, at in enumerate(ndimage.find_objects(labels), start=1):
-        corner = tuple(s.start * LATTICE for s in at)
-        own = np.kron(labels[at] == part, np.ones((LATTICE,) * 3, bool))
+        corner = tuple(s.start * MULTIPLE for s in at)
+        own = np.kron(labels[at] == part, np.ones((MULTIPLE,) * 3, bool))
         inside = padded[tuple(slice(c, c + n) for c, n in zip(corner, own.shape, strict=True))] & own
         box = bounding_box(inside)
         cores.append(

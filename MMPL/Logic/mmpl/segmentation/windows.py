@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-WINDOW_MM = 128.0
 OVERLAP = 0.5
 BATCH = 4  # windows a forward pass, where memory allows
 

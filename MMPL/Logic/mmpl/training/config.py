@@ -73,8 +73,8 @@ class TrainingConfig:
     name, version : of the bundle
     seed : of folds, initial weights, sampling and augmentation
     folds : networks, and members of the ensemble
-    wide_share : share of the segmentation network's steps that see the wide field in place of a 128 mm window, so that
-        a whole-ROI pass draws what windows draw
+    wide_share : share of the segmentation network's steps that see the wide field in place of a 128 mm window: what a
+        whole-ROI pass will show it
     wide_mm : (z, y, x) lengths of the wide field
     overlap : of the paper plan's windows
     breaks_days : ends of the discrete-time intervals, first 0

@@ -19,9 +19,10 @@ from monai.transforms import (
 )
 from monai.utils import set_determinism
 
+from mmpl.lengths import WINDOW_MM, padded_voxels
 from mmpl.preprocess.field_of_view import cut_patch
-from mmpl.preprocess.network_grid import background_values, padded_voxels, roi_index_to_network
-from mmpl.segmentation.windows import WINDOW_MM, padded_to
+from mmpl.preprocess.network_grid import background_values, roi_index_to_network
+from mmpl.segmentation.windows import padded_to
 from mmpl.training.cache import load_cached
 from mmpl.training.config import AugmentationConfig
 

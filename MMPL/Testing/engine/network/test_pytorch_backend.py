@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from mmpl.network.backends.base import OutOfMemory, StoredNetwork, describe, probabilities
 from mmpl.network.backends.pytorch import TorchBackend, TorchRunner, gflop
@@ -12,21 +13,14 @@ from mmpl.network.config import NetworkConfig
 from mmpl.network.model import SegmentationNet
 from mmpl.network.run import predict_batch, stored_weights
 
-NARROW = NetworkConfig(
-    stream_channels=(1, 2, 2, 3, 3),
-    fusion_channels=(2, 3, 3, 4, 4),
-    decoder_channels=(4, 3, 3, 2),
-    encoder_convs=(1, 1, 1, 1, 1),
-    decoder_convs=(1, 1, 1, 1),
-    hidden_units=4,
-)
+DEMO = NetworkConfig.demo()
 
 
 @pytest.fixture
 def stored():
     torch.manual_seed(0)
-    weights = stored_weights(SegmentationNet(NARROW))
-    return StoredNetwork(NARROW, None, lambda: weights, "0" * 64, "a network")
+    weights = stored_weights(SegmentationNet(DEMO))
+    return StoredNetwork(DEMO, None, lambda: weights, "0" * 64, "a network")
 
 
 @pytest.fixture
@@ -83,11 +77,19 @@ def test_other_faults_are_not_taken_for_memory(batch):
 
 
 def test_predictions_grow_with_the_voxels_and_the_width():
-    full, demo, backend = NetworkConfig.full(), NetworkConfig.demo(), TorchBackend()
+    full, demo, backend = NetworkConfig.full(), DEMO, TorchBackend()
     assert gflop(full, 128**3) == pytest.approx(479.6)
     assert gflop(demo, 128**3) == pytest.approx(479.6 / 4)
     assert backend.pass_bytes(full, 2000) == 2 * backend.pass_bytes(full, 1000) == 4 * backend.pass_bytes(demo, 1000)
     assert TorchBackend(precision="bf16").pass_bytes(full, 1000) == backend.pass_bytes(full, 1000) // 2
+
+
+def test_the_full_networks_arithmetic_is_what_pytorch_counts():
+    with torch.device("meta"):
+        net, image = SegmentationNet(NetworkConfig.full()).eval(), torch.zeros(1, 2, 128, 128, 128)
+    with FlopCounterMode(display=False) as counter:
+        net(image)
+    assert gflop(NetworkConfig.full(), 128**3) == pytest.approx(counter.get_total_flops() / 1e9, rel=1e-3)
 
 
 def test_probabilities_are_the_sigmoid():

@@ -7,13 +7,12 @@ import pytest
 import torch
 
 from mmpl.errors import BundleError
+from mmpl.network.backends.base import probabilities
 from mmpl.network.config import NetworkConfig
 from mmpl.network.model import OutcomeNet, SegmentationNet
 from mmpl.network.run import (
     outcome_net,
-    predict_array,
     predict_batch,
-    predict_probability,
     segmentation_net,
     stored_weights,
 )
@@ -88,13 +87,12 @@ def test_one_of_a_batch_is_the_same_alone(trained_net, batch):
     assert both.dtype == np.float32
     np.testing.assert_allclose(predict_batch(trained_net, batch[:1]), both[:1], atol=1e-5)
     np.testing.assert_allclose(predict_batch(trained_net, batch[1:]), both[1:], atol=1e-5)
-    np.testing.assert_allclose(predict_array(trained_net, batch[1]), both[1], atol=1e-5)
     assert not np.allclose(both[0], both[1], atol=1e-3)
 
 
 def test_probability_is_the_sigmoid(trained_net, batch):
     expected = torch.sigmoid(torch.from_numpy(predict_batch(trained_net, batch))).numpy()
-    np.testing.assert_allclose(predict_probability(trained_net, batch), expected, atol=1e-6)
+    np.testing.assert_allclose(probabilities(predict_batch(trained_net, batch)), expected, atol=1e-6)
 
 
 def test_prediction_leaves_the_network_as_it_was(trained_net, batch):

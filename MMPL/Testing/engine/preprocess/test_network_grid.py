@@ -7,15 +7,14 @@ import pytest
 
 from mmpl.case import RoiCase
 from mmpl.geometry import Geometry, Volume
+from mmpl.lengths import padded_voxels, voxels_of
 from mmpl.preprocess.network_grid import (
     background_values,
     network_input,
-    padded_voxels,
     pet_statistics,
     roi_index_to_network,
     to_network_grid,
     to_roi_grid,
-    voxels_of,
 )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mmpl.lengths import MULTIPLE
 from mmpl.segmentation.regions import (
-    LATTICE,
     Box,
     Region,
     around_findings,
@@ -31,8 +31,8 @@ def check_region(region: Region, domain: Box) -> None:
     assert region.core.within(region.box) == region.core
     assert region.box.within(domain) == region.box
     for axis in range(3):
-        assert region.box.size[axis] % LATTICE == 0
-        assert (region.box.low[axis] - domain.low[axis]) % LATTICE == 0
+        assert region.box.size[axis] % MULTIPLE == 0
+        assert (region.box.low[axis] - domain.low[axis]) % MULTIPLE == 0
 
 
 def test_boxes_by_hand():

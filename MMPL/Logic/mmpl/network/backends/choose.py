@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 
 from mmpl.errors import InputError
+from mmpl.lengths import WINDOW_MM, padded_voxels
+from mmpl.network.backends import conversion_cache, openvino_cpu
 from mmpl.network.backends.base import BF16, FP16, FP32, Backend, BackendUnavailable
 from mmpl.network.backends.pytorch import CPU, TorchBackend, gflop
 from mmpl.network.config import NetworkConfig
@@ -16,7 +18,6 @@ AUTO, PYTORCH, OPENVINO = "auto", "pytorch", "openvino"
 BACKENDS = (AUTO, PYTORCH, OPENVINO)
 PRECISIONS = (AUTO, FP32, BF16, FP16)
 WORTH_CONVERTING_GFLOP = 50.0  # of a 128 mm window: below, a pass is over before another library has made ready for it
-WINDOW_MM = 128.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def backends(choice: BackendChoice, config: NetworkConfig, bundle: Path) -> tupl
 
 
 def worth_converting(config: NetworkConfig) -> bool:
-    return gflop(config, round(WINDOW_MM / config.spacing_mm) ** 3) >= WORTH_CONVERTING_GFLOP
+    return gflop(config, padded_voxels(WINDOW_MM, config.spacing_mm) ** 3) >= WORTH_CONVERTING_GFLOP
 
 
 def _cuda_precision(choice: BackendChoice) -> str:
@@ -81,8 +82,6 @@ def _cuda_precision(choice: BackendChoice) -> str:
 
 
 def _openvino(choice: BackendChoice, bundle: Path) -> Backend:
-    from mmpl.network.backends import conversion_cache, openvino_cpu
-
     if not openvino_cpu.installed():
         raise BackendUnavailable("OpenVINO is not installed: pip install openvino")
     offered = openvino_cpu.available_precisions()

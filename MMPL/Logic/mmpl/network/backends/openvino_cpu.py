@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: the same network two to six times faster than PyTorch, in bf16 where the CPU computes in it."""
+"""OpenVINO on the CPU: the same network several times faster than PyTorch, in bf16 where the CPU computes in it."""
 
 from __future__ import annotations
 
