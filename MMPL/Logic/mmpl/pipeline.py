@@ -41,7 +41,7 @@ from mmpl.radiomics.extraction import FAST, make_extractor
 from mmpl.radiomics.lesion_figures import class_figures
 from mmpl.resample import resample
 from mmpl.results import ClassFigures, Contribution, HpvResult, Results, RfsResult
-from mmpl.segmentation.plan import Account, Plan, make_plan, plan_record
+from mmpl.segmentation.plan import PAPER, Account, Plan, make_plan, plan_record
 from mmpl.steps import (
     deep_scores,
     label_for_measurement,
@@ -260,7 +260,7 @@ def draw_on_roi(
         finally:
             ensemble.networks.release()
     record = plan_record(plan, account, describe(ensemble.networks.backend))
-    return drawn, (*ensemble.networks.notices, *_shrunk(account)), record
+    return drawn, (*ensemble.networks.notices, *_shrunk(plan, account)), record
 
 
 def plan_case(prepared: PreparedCase, ensemble: Ensemble) -> Plan:
@@ -292,14 +292,13 @@ def make_room(ensemble: Ensemble, error: OutOfMemory) -> None:
     ) from error
 
 
-def _shrunk(account: Account) -> tuple[Notice, ...]:
+def _shrunk(plan: Plan, account: Account) -> tuple[Notice, ...]:
     if not account.shrunk:
         return ()
-    text = (
-        f"Memory ran short: the networks' passes were cut in two {account.shrunk} times, which takes longer and may "
-        "move a contour by a voxel where the parts meet."
-    )
-    return (Notice(PLAN_SHRUNK, text),)
+    text = f"Memory ran short: {account.shrunk} passes of the networks were cut in two, which takes longer"
+    if plan.settings.name != PAPER:
+        text += " and may move a contour by a voxel where the parts meet"
+    return (Notice(PLAN_SHRUNK, f"{text}."),)
 
 
 def on_ct_grid(label_map: Volume, ct: Geometry) -> tuple[Volume, tuple[Notice, ...]]:

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from mmpl.report.charts import heat_scale
+from mmpl.report.drawing import drawing_rows
 from mmpl.report.figures import lesion_table, short_figures
 from mmpl.report.panels import hpv_panel, reading_notes, rfs_panel
 from mmpl.report.slices import CT_LEVEL_HU, CT_WINDOW_HU, LesionPicture, PlanePicture
@@ -263,6 +264,7 @@ def _method(results: dict) -> str:
         ("SHA-256", bundle["sha256"]),
         *_flat({key: value for key, value in bundle.items() if key not in BUNDLE_SHOWN_APART}),
         ("Predictions of", _member_counts(results)),
+        *(drawing_rows(results["segmentation"]) if results["segmentation"] else ()),
         ("MTV rule", at_least(results["mtv_rule"])),
         ("Results format", results["schema_version"]),
     ]

@@ -35,7 +35,7 @@ def segment_by_plan(
     Parameters
     ----------
     network_array : float32, shape (2, z, y, x)
-    members : one callable a member; each may raise OutOfMemory, and its pass is cut in two then
+    members : one callable a member; each may raise OutOfMemory, and its pass (or its batch of windows) is cut in two
     fills : (PET, CT) padding of the paper plan's windows
     account : filled with what was done
     done : called with the finished fraction; what it raises stops the work within one step of a pass
@@ -136,9 +136,16 @@ class PlanRun:
 
     def _windows_of(self, member: Member) -> Callable[[np.ndarray], np.ndarray]:
         def predict(batch: np.ndarray) -> np.ndarray:
+            try:
+                logits = member(batch, self._progress.again)
+            except OutOfMemory:
+                if len(batch) == 1:
+                    raise
+                self._account.shrunk += 1
+                return np.concatenate([predict(half) for half in np.array_split(batch, 2)])
             self._account.passes += len(batch)
             self._account.voxels += len(batch) * int(np.prod(batch.shape[2:]))
-            return probabilities(member(batch, self._progress.again))
+            return probabilities(logits)
 
         return predict
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmpl.report.drawing import drawn_by
 from mmpl.segments import SEGMENTS
 from mmpl_slicer import contour_nodes
 from mmpl_slicer.panel_state import (
@@ -174,6 +175,8 @@ class PanelView:
             notes.append("Preview: what the first of the models draws; the full result follows.")
         if case.contours is None:
             return tuple(notes)
+        if case.model_results is not None and case.model_results.get("segmentation"):
+            notes.append(f"The model's contours were drawn by {drawn_by(case.model_results['segmentation'])}.")
         if case.contours.overlap_voxels:
             notes.append(f"GTVp and GTVn overlap by {case.overlap_ml:.2f} mL, which count as GTVp.")
         if case.contours.on_other_grid:

@@ -237,3 +237,34 @@ def test_lesions_pair_by_nearest_centroid_once():
 
 def test_the_same_results_give_the_same_page(corrected, model):
     assert _report(corrected, model) == _report(corrected, model)
+
+
+CASCADE = {
+    "plan": {"name": "fast"},
+    "backend": "OpenVINO, bf16, cpu",
+    "members": 10,
+    "searchers": 2,
+    "passes": 12,
+    "computed_share": 0.274,
+    "shrunk": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "OpenVINO, bf16, cpu: 2 of 10 members everywhere, all where they found anything possible"),
+        ({}, "12 network passes, 27 % of the work of one pass of every member over the whole region"),
+        ({"searchers": 10}, "OpenVINO, bf16, cpu: 10 members everywhere"),
+        ({"members": 1, "searchers": 1}, "OpenVINO, bf16, cpu: 1 member everywhere"),
+        ({"plan": {"name": "paper"}}, "OpenVINO, bf16, cpu: 10 members in overlapping windows"),
+        ({"computed_share": 5.51}, "5.5 times the work of one pass"),
+        ({"shrunk": 2}, "; 2 passes cut in two for lack of memory"),
+    ],
+)
+def test_how_the_model_drew_is_said(corrected, changes, said):
+    assert said in Page(_report({**corrected, "segmentation": {**CASCADE, **changes}})).text
+
+
+def test_given_contours_were_drawn_by_nobody(corrected):
+    assert "Contours drawn by" not in Page(_report({**corrected, "segmentation": None})).text

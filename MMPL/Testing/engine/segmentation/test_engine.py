@@ -104,6 +104,22 @@ def test_the_next_member_starts_with_the_smaller_passes(array):
     assert account.shrunk == len(first.shapes) - 1
 
 
+@pytest.mark.parametrize(("most", "shrunk"), [(4, 0), (3, 1), (1, 3)])
+def test_the_paper_plans_batches_are_cut_and_the_result_is_the_same(array, most, shrunk):
+    class Small(Echo):
+        def __call__(self, batch, tick):
+            if len(batch) > most:
+                raise OutOfMemory("too many windows")
+            return super().__call__(batch, tick)
+
+    account = Account()
+    plan = plan_of(array[:, :48, :48, :32], PlanSettings(name="paper"), members=1)
+    found = run(array[:, :48, :48, :32], [Small()], plan, account=account)
+    np.testing.assert_array_equal(found, run(array[:, :48, :48, :32], [Echo()], plan))
+    assert (plan.batch, account.passes, account.shrunk) == (4, 4, shrunk)
+    assert account.voxels == 4 * 32**3
+
+
 def test_what_fits_nowhere_is_said(array):
     with pytest.raises(OutOfMemory):
         run(array, [Echo(most=10)], plan_of(array, members=1))
