@@ -115,6 +115,7 @@ def _add_train(commands) -> None:
     p.add_argument("--data", type=Path, required=True, metavar="DIR", help="cohort in HECKTOR 2025 layout")
     p.add_argument("--out", type=Path, required=True, metavar="RUN")
     p.add_argument("--config", type=Path, help="YAML; 'base: demo' starts from the demo's settings")
+    p.add_argument("--folds", type=Path, metavar="CSV", help="splits to use: folds.csv of another run")
     p.set_defaults(run=_train, when_stopped=RESUMABLE)
 
 
@@ -197,7 +198,7 @@ def _train(arguments) -> int:
 
     config = load_config(arguments.config)
     with ConsoleProgress() as progress:
-        bundle = train(arguments.data, arguments.out, config, progress=progress)
+        bundle = train(arguments.data, arguments.out, config, folds=arguments.folds, progress=progress)
     print(f"bundle {bundle.info.name} {bundle.info.version} in {bundle.path}")
     return DONE
 

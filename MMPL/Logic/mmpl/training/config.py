@@ -9,6 +9,7 @@ from pathlib import Path
 from mmpl.errors import TrainingError
 from mmpl.network.config import NetworkConfig
 from mmpl.radiomics.feature_set import FeatureSet
+from mmpl.training.folds import PATIENT, SPLITS
 
 BREAKS_DAYS = (0, 300, 600, 900, 1100, 1300, 1500, 2100, 2700, 3500, 6000)
 
@@ -72,7 +73,9 @@ class TrainingConfig:
     ----------
     name, version : of the bundle
     seed : of folds, initial weights, sampling and augmentation
-    folds : networks, and members of the ensemble
+    folds : of each split: so many networks, and members of the ensemble
+    splits : "patient": patients dealt out evenly; "centre": whole centres left out
+    ema_decay : of the exponential moving average of the weights that a stage ends with, per step; 0 = the last weights
     wide_share : share of the segmentation network's steps that see the wide field in place of a 128 mm window: what a
         whole-ROI pass will show it
     wide_mm : (z, y, x) lengths of the wide field
@@ -88,6 +91,8 @@ class TrainingConfig:
     version: str = "0.1.0"
     seed: int = 20250
     folds: int = 5
+    splits: tuple[str, ...] = SPLITS
+    ema_decay: float = 0.0
     network: NetworkConfig = field(default_factory=NetworkConfig.full)
     segmentation: StageConfig = StageConfig(200, 2, (1e-4, 5e-5, 1e-5))
     hpv: StageConfig = StageConfig(60, 8, (5e-5, 1e-5, 1e-6))
@@ -106,6 +111,11 @@ class TrainingConfig:
         object.__setattr__(self, "breaks_days", tuple(float(b) for b in self.breaks_days))
         if self.folds < 2:
             raise TrainingError(f"training config: folds = {self.folds}, at least 2 are needed")
+        if not self.splits or len(set(self.splits)) < len(self.splits) or not set(self.splits) <= set(SPLITS):
+            known = " or ".join(SPLITS)
+            raise TrainingError(f"training config: splits = {list(self.splits)}, expected {known}, or both")
+        if not 0 <= self.ema_decay < 1:
+            raise TrainingError(f"training config: ema_decay = {self.ema_decay}, expected 0 to below 1")
         if not 0 <= self.overlap < 1:
             raise TrainingError(f"training config: overlap = {self.overlap}, expected 0 <= overlap < 1")
         object.__setattr__(self, "wide_mm", tuple(float(length) for length in self.wide_mm))
@@ -127,6 +137,7 @@ class TrainingConfig:
         return cls(
             name="mmpl-demo",
             folds=3,
+            splits=(PATIENT,),
             network=NetworkConfig.demo(),
             segmentation=StageConfig(80, 2, (2e-3, 1e-3, 3e-4)),
             hpv=StageConfig(12, 8, (1e-3, 5e-4, 1e-4)),

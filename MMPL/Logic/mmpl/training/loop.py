@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from mmpl.errors import OutputError
+from mmpl.io.output import write_text_atomic
 from mmpl.progress import Progress, silent
 from mmpl.training.config import StageConfig
 from mmpl.training.errors import require
@@ -29,6 +31,7 @@ def fit(
     folder: Path,
     *,
     autocast: bool = True,
+    ema_decay: float = 0.0,
     progress: Progress = silent,
     step: str = "training",
 ) -> nn.Module:
@@ -42,6 +45,7 @@ def fit(
     loss_function : (output, target) -> scalar
     autocast : run the passes in bfloat16 on a GPU. Never on a CPU: PyTorch 2.13's bfloat16 weight gradients of
         convolutions over 2 x 2 x 2 voxels are now and then NaN there.
+    ema_decay : the network ends with an exponential moving average of its weights; 0: with the last ones
     folder : holds ``checkpoint.pt`` while training runs, and ``log.jsonl``
 
     Returns
@@ -53,7 +57,10 @@ def fit(
     net.to(memory_format=torch.channels_last_3d)
     optimizer = torch.optim.Adam(net.parameters())
     checkpoint = folder / "checkpoint.pt"
-    first = _resume(checkpoint, net, optimizer)
+    average = Average(net, ema_decay)
+    first = _resume(checkpoint, net, optimizer, average)
+    log = folder / "log.jsonl"
+    _trim(log, first)
     started = time.monotonic()
     for epoch in range(first, config.epochs):
         for group in optimizer.param_groups:
@@ -72,18 +79,54 @@ def fit(
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), max_norm=10.0)
             optimizer.step()
-        _save(checkpoint, net, optimizer, epoch + 1)
+            average.update(net)
         record = {
             "epoch": epoch,
             "learning_rate": config.learning_rate(epoch),
             "loss": sum(losses) / max(len(losses), 1),
             "seconds": round(time.monotonic() - started, 1),
         }
-        with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(record) + "\n")
+        with log.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(record) + "\n")
+        _save(checkpoint, net, optimizer, average, epoch + 1)
         progress(step, (epoch + 1) / config.epochs)
+    average.take_over(net)
     settle_batch_norm(net, batches(config.epochs))
     return net.eval()
+
+
+class Average:
+    """Exponential moving average of a network's trainable weights; off with a decay of 0.
+
+    The decay grows from 0.1 over the first steps, so that the starting weights are soon forgotten.
+    """
+
+    def __init__(self, net: nn.Module, decay: float):
+        self.decay, self.steps = decay, 0
+        self.weights = [p.detach().clone() for p in net.parameters()] if decay else []
+
+    def update(self, net: nn.Module) -> None:
+        """Take in the weights of one more step."""
+        if not self.weights:
+            return
+        self.steps += 1
+        decay = min(self.decay, self.steps / (9 + self.steps))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.weights, [p.detach() for p in net.parameters()], 1 - decay)
+
+    def take_over(self, net: nn.Module) -> None:
+        """Give the network the average."""
+        with torch.no_grad():
+            for own, mean in zip(net.parameters(), self.weights, strict=False):
+                own.copy_(mean)
+
+    def state(self) -> dict:
+        return {"steps": self.steps, "weights": self.weights}
+
+    def restore(self, state: dict) -> None:
+        self.steps = state["steps"]
+        for mine, stored in zip(self.weights, state["weights"], strict=True):
+            mine.copy_(stored)
 
 
 def settle_batch_norm(net: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
@@ -122,16 +165,39 @@ def epoch_seed(config: StageConfig, epoch: int) -> int:
     return 7919 * (epoch + 1) + config.epochs
 
 
-def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> None:
+def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average: Average, epoch: int) -> None:
+    state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "average": average.state(), "epoch": epoch}
     partial = path.with_suffix(".partial")
-    torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}, partial)
-    os.replace(partial, path)
+    try:
+        torch.save(state, partial)
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:  # RuntimeError: how PyTorch's writer reports a full disk
+        partial.unlink(missing_ok=True)
+        raise OutputError(
+            f"{path}: the checkpoint of epoch {epoch} cannot be written ({_reason(error)}); make room, and the same "
+            "command goes on from the one before"
+        ) from error
 
 
-def _resume(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+def _trim(log: Path, first: int) -> None:
+    """Take back the lines of epochs that were logged, but not saved before the run was stopped."""
+    if not log.is_file():
+        return
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n") and json.loads(line)["epoch"] < first]
+    if whole != lines:
+        write_text_atomic(log, "".join(whole))
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error).splitlines()[0]
+
+
+def _resume(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average: Average) -> int:
     if not path.is_file():
         return 0
     stored = torch.load(path, weights_only=True)
     net.load_state_dict(stored["net"])
     optimizer.load_state_dict(stored["optimizer"])
+    average.restore(stored["average"])
     return stored["epoch"]

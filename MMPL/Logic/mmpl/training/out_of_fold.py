@@ -6,15 +6,18 @@ Every patient's row comes from the networks of the fold that did not train on th
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from mmpl.io.output import write_json_atomic
 from mmpl.network.backends.pytorch import TorchRunner
 from mmpl.preprocess.field_of_view import outcome_patch
 from mmpl.preprocess.network_grid import network_input
+from mmpl.progress import Progress
 from mmpl.radiomics.case_radiomics import CaseRadiomics
 from mmpl.radiomics.extraction import FAST, make_extractor
 from mmpl.segmentation.plan import single_plan
@@ -27,7 +30,22 @@ from mmpl.steps import (
 )
 from mmpl.training.cache import load_cached, load_roi
 from mmpl.training.cohort import CohortCase
-from mmpl.training.stages import StageRun, trained_network
+from mmpl.training.cohort_table import CohortTable
+from mmpl.training.mask_thresholds import (
+    MaskThresholds,
+    OverlapTask,
+    best_thresholds,
+    count_overlaps,
+    read_overlaps,
+    read_peaks,
+    thresholds_by_fold,
+)
+from mmpl.training.parallel import each
+from mmpl.training.search_threshold import SearchThreshold, fit_search_threshold
+from mmpl.training.split_run import Centres, SplitRun
+from mmpl.training.stages import HPV, RFS, SEGMENTATION, StageRun, trained_network
+
+Measured = tuple[np.ndarray, dict[str, float]]  # centre (z, y, x) on the 1 mm ROI, radiomics columns
 
 
 @dataclass(frozen=True)
@@ -61,13 +79,11 @@ def measure_out_of_fold(task: MaskTask) -> None:
         "centre_zyx": outcome_centre(on_roi).tolist(),
         "features": {name: None if not np.isfinite(v) else float(v) for name, v in features.items()},
     }
-    partial_path = task.path.with_suffix(".partial")
-    partial_path.write_text(json.dumps(data), encoding="utf-8")
-    os.replace(partial_path, task.path)
+    write_json_atomic(task.path, data)
 
 
-def read_measured(path: Path) -> tuple[np.ndarray, dict[str, float]]:
-    """Centre (z, y, x) on the 1 mm ROI, and radiomics columns (NaN where missing)."""
+def read_measured(path: Path) -> Measured:
+    """What :func:`measure_out_of_fold` wrote; NaN where a column is missing."""
     data = json.loads(path.read_text(encoding="utf-8"))
     features = {name: float("nan") if v is None else float(v) for name, v in data["features"].items()}
     return np.array(data["centre_zyx"]), features
@@ -78,6 +94,105 @@ def deep_score(run: StageRun, cached: Path, centre_zyx_1mm: np.ndarray) -> float
     net = TorchRunner(trained_network(run))
     array = load_cached(cached).image.astype(np.float32)
     patch = outcome_patch(array, centre_zyx_1mm, run.config.network.spacing_mm)
-    if run.stage == "hpv":
+    if run.stage == HPV:
         return hpv_logit(net, patch)
     return expected_days(net, patch, run.config.breaks_days)
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Every patient measured once a split.
+
+    Attributes
+    ----------
+    measured : split name -> patient_id -> centre and radiomics
+    mask_thresholds, search : of the bundle, from all splits
+    """
+
+    measured: Mapping[str, Mapping[str, Measured]]
+    mask_thresholds: MaskThresholds
+    search: SearchThreshold
+
+    def of(self, run: SplitRun) -> Mapping[str, Measured]:
+        return self.measured[run.split.name]
+
+    def centres(self, run: SplitRun) -> Centres:
+        return {patient_id: centre for patient_id, (centre, _) in self.of(run).items()}
+
+
+def measure_all(
+    runs: Sequence[SplitRun], cases: Sequence[CohortCase], *, workers: int, progress: Progress
+) -> OutOfFold:
+    """Segment and measure every patient, once a split, by the fold that did not train on them; fit the thresholds."""
+    labelled = [case for case in cases if case.label_path is not None]
+    counted = [_overlap_tasks(run, labelled) for run in runs]
+    tasks = [task for of_run in counted for task in of_run.values()]
+    each(count_overlaps, tasks, workers=workers, progress=progress, step="mask thresholds")
+    overlaps = [{patient: read_overlaps(task.path) for patient, task in of_run.items()} for of_run in counted]
+    to_measure = [_mask_tasks(run, cases, counts) for run, counts in zip(runs, overlaps, strict=True)]
+    masks = [task for of_run in to_measure for task in of_run]
+    each(measure_out_of_fold, masks, workers=workers, progress=progress, step="out-of-fold masks and radiomics")
+    return OutOfFold(
+        {
+            run.split.name: {task.case.patient_id: read_measured(task.path) for task in of_run}
+            for run, of_run in zip(runs, to_measure, strict=True)
+        },
+        best_thresholds([counts for of_run in overlaps for counts in of_run.values()]),
+        fit_search_threshold([peak for task in tasks for peak in read_peaks(task.path)]),
+    )
+
+
+def _overlap_tasks(run: SplitRun, labelled: Sequence[CohortCase]) -> dict[str, OverlapTask]:
+    folder = run.folder / "overlaps"
+    folder.mkdir(parents=True, exist_ok=True)
+    return {
+        case.patient_id: OverlapTask(run.unseen_by(case, SEGMENTATION), array, folder / f"{case.patient_id}.json")
+        for case, array in zip(labelled, run.arrays(labelled), strict=True)
+    }
+
+
+def _mask_tasks(run: SplitRun, cases: Sequence[CohortCase], overlaps) -> list[MaskTask]:
+    """Each fold's own patients are cut at the thresholds that suit the other folds' patients."""
+    folder = run.folder / "measured"
+    folder.mkdir(parents=True, exist_ok=True)
+    fold_of = run.split.fold_of
+    thresholds = thresholds_by_fold(overlaps, fold_of, run.split.folds)
+    return [
+        MaskTask(
+            case,
+            run.unseen_by(case, SEGMENTATION),
+            thresholds[fold_of[case.patient_id]],
+            folder / f"{case.patient_id}.json",
+        )
+        for case in cases
+    ]
+
+
+def out_of_fold_table(
+    run: SplitRun, cases: Sequence[CohortCase], measured: Mapping[str, Measured], progress: Progress
+) -> CohortTable:
+    """Every patient's row from the networks that did not train on them; deep scores are kept in a file."""
+    path = run.folder / "out_of_fold.json"
+    if not path.is_file():
+        scores = {}
+        for n, (case, array) in enumerate(zip(cases, run.arrays(cases), strict=True), start=1):
+            centre = measured[case.patient_id][0]
+            scores[case.patient_id] = [deep_score(run.unseen_by(case, stage), array, centre) for stage in (HPV, RFS)]
+            progress(f"out-of-fold deep scores, {run.split.name} split", n / len(cases))
+        write_json_atomic(path, scores)
+    scores = json.loads(path.read_text(encoding="utf-8"))
+    return CohortTable(
+        patient_ids=tuple(c.patient_id for c in cases),
+        fold=np.array([run.split.fold_of[c.patient_id] for c in cases]),
+        clinical=[c.clinical for c in cases],
+        radiomics=pd.DataFrame([measured[c.patient_id][1] for c in cases]),
+        deep_hpv=np.array([scores[c.patient_id][0] for c in cases]),
+        deep_days=np.array([scores[c.patient_id][1] for c in cases]),
+        hpv=_column(cases, "hpv"),
+        time_days=_column(cases, "rfs_days"),
+        event=_column(cases, "relapse"),
+    )
+
+
+def _column(cases: Sequence[CohortCase], name: str) -> np.ndarray:
+    return np.array([np.nan if getattr(c, name) is None else float(getattr(c, name)) for c in cases])

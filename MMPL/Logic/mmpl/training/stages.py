@@ -19,6 +19,7 @@ from mmpl.progress import Progress, silent
 from mmpl.survival.discrete import interval_targets
 from mmpl.training.config import StageConfig, TrainingConfig
 from mmpl.training.errors import require
+from mmpl.training.folds import PATIENT
 from mmpl.training.loop import fit
 from mmpl.training.losses import balanced_bce_loss, discrete_time_nll, oda_loss
 from mmpl.training.patches import OutcomePatches, SegmentationPatches, seed_everything
@@ -38,6 +39,8 @@ class StageRun:
     folder: Path
     fold: int
     stage: str
+    split: str = PATIENT
+    split_number: int = 0
 
     @property
     def weights_path(self) -> Path:
@@ -45,11 +48,11 @@ class StageRun:
 
     @property
     def seed(self) -> int:
-        return self.config.seed + 1000 * self.fold + 100 * STAGES.index(self.stage)
+        return self.config.seed + 100_000 * self.split_number + 1000 * self.fold + 100 * STAGES.index(self.stage)
 
     @property
     def label(self) -> str:
-        return f"fold {self.fold + 1} of {self.config.folds}: {self.stage}"
+        return f"{self.split} fold {self.fold}: {self.stage}"
 
     def load(self) -> nn.Module:
         """The trained network, in evaluation mode."""
@@ -188,6 +191,7 @@ def _train(
         stage,
         run.folder,
         autocast=run.config.autocast,
+        ema_decay=run.config.ema_decay,
         progress=progress,
         step=run.label,
     )

@@ -1,15 +1,17 @@
-"""The global split."""
+"""The patient-level and the centre-out split, and their table."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mmpl.errors import TrainingError
 from mmpl.training.cohort import CohortCase
-from mmpl.training.folds import patient_folds
+from mmpl.training.folds import SPLITS, centre_folds, make_splits, patient_folds, read_splits, write_splits
 
 
 @pytest.fixture
@@ -56,3 +58,80 @@ def test_strata_are_spread_evenly(cases):
 def test_the_seed_decides(cases):
     assert patient_folds(cases, 5, seed=1) == patient_folds(cases, 5, seed=1)
     assert patient_folds(cases, 5, seed=1) != patient_folds(cases, 5, seed=2)
+
+
+# --- whole centres left out ---------------------------------------------------------------------------
+
+
+def _of_centres(sizes) -> list[CohortCase]:
+    here = Path("nowhere")
+    return [CohortCase(f"{c}-{n}", here, here, here, c) for c, size in sizes.items() for n in range(size)]
+
+
+def test_large_centres_stay_alone_and_small_ones_are_put_together():
+    sizes = {"A": 60, "B": 50, "C": 40, "D": 12, "E": 10, "F": 9, "G": 4}
+    folds = centre_folds(_of_centres(sizes), 5)
+    of_centre = {centre: {f for p, f in folds.items() if p.startswith(centre)} for centre in sizes}
+    # by hand: A, B, C alone; D and E open the last two folds; F joins E (10 < 12), G joins D (12 < 19)
+    assert of_centre == {"A": {0}, "B": {1}, "C": {2}, "D": {3}, "E": {4}, "F": {4}, "G": {3}}
+
+
+def test_centres_do_not_depend_on_the_patients_order(cases):
+    assert centre_folds(cases, 3) == centre_folds(cases[::-1], 3)
+
+
+def test_too_few_centres_are_refused(cases):
+    with pytest.raises(TrainingError, match=r"3 centres cannot fill 4 folds: lower 'folds', or set 'splits: \[patient"):
+        centre_folds(cases, 4)
+
+
+def test_a_patient_without_a_centre_is_refused(cases):
+    lost = replace(cases[7], center_id="")
+    with pytest.raises(TrainingError, match=r"1 patients have no CenterID \(\['P007'\]\)"):
+        centre_folds([*cases[:7], lost], 2)
+
+
+# --- saved and read again -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(cases, tmp_path):
+    splits = make_splits(SPLITS, cases, 3, seed=4)
+    write_splits(tmp_path / "folds.csv", splits)
+    return tmp_path / "folds.csv", splits
+
+
+def test_splits_come_back_as_they_were_saved(saved, cases):
+    path, splits = saved
+    assert [s.folds for s in splits] == [3, 3]
+    assert read_splits(path, SPLITS, [c.patient_id for c in cases]) == splits
+    assert path.read_text(encoding="utf-8").startswith("PatientID,Split,Fold\nP000,patient,")
+
+
+def test_patients_of_other_cohorts_are_left_out(saved, cases):
+    path, splits = saved
+    some = [c.patient_id for c in cases[:20]]
+    (read,) = read_splits(path, ["patient"], some)
+    assert read.fold_of == {p: splits[0].fold_of[p] for p in some}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: t + "P003,patient,1\n", "P003 is listed twice in the split 'patient'"),
+        (lambda t: t.replace("P004,patient", "X,patient"), r"1 patients have no fold in the split 'patient' \(P004\)"),
+        (lambda t: t.replace("Fold", "fold"), "no column 'Fold'; folds are a table of PatientID,Split,Fold"),
+        (lambda t: t.replace("P005,patient,", "P005,patient,x"), "the fold of P005 is 'x"),
+        (lambda t: t.replace(",0\n", ",7\n"), r"the folds of the split 'patient' are \[1, 2, 7\], expected 0, 1"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(saved, cases, change, said):
+    path, _ = saved
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(TrainingError, match=said):
+        read_splits(path, SPLITS, [c.patient_id for c in cases])
+
+
+def test_a_missing_table_is_said(tmp_path):
+    with pytest.raises(TrainingError, match="the folds cannot be read"):
+        read_splits(tmp_path / "none.csv", SPLITS, ["P1"])

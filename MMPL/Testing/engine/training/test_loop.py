@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import errno
 import json
 
 import pytest
 import torch
 from torch import nn
 
-from mmpl.errors import TrainingError
+from mmpl.errors import OutputError, TrainingError
 from mmpl.training.config import StageConfig
-from mmpl.training.loop import fit, prefetched
+from mmpl.training.loop import Average, fit, prefetched
 
 STAGE = StageConfig(5, 2, (1e-2, 1e-3, 1e-4))
 
@@ -136,3 +138,82 @@ def test_batch_norm_ends_with_plain_averages_over_an_epoch(tmp_path):
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path, net):
     with pytest.raises(TrainingError, match="became nan in epoch 0"):
         fit(net, _batches, lambda output, target: output.mean() * float("nan"), STAGE, tmp_path, step="here")
+
+
+# --- average of the weights ---------------------------------------------------------------------------
+
+
+def test_the_average_is_the_hand_worked_one():
+    """Decay 0.5: steps 1, 2, 3 take in with decays 0.1, 2/11, 0.25 as the average warms up."""
+    net = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(net.weight, 0.0)
+    average = Average(net, 0.5)
+    expected = 0.0
+    for value, decay in ((1.0, 1 / 10), (2.0, 2 / 11), (4.0, 3 / 12)):
+        nn.init.constant_(net.weight, value)
+        average.update(net)
+        expected = decay * expected + (1 - decay) * value
+    average.take_over(net)
+    assert net.weight.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_without_a_decay_the_last_weights_stay():
+    net = nn.Linear(1, 1)
+    before = net.weight.item()
+    average = Average(net, 0.0)
+    average.update(net)
+    average.take_over(net)
+    assert net.weight.item() == before
+
+
+def test_an_interrupted_run_with_an_average_ends_as_an_uninterrupted_one(tmp_path, net):
+    def stop_after_two(step, fraction):
+        if fraction == 0.4:
+            raise KeyboardInterrupt
+
+    other = copy.deepcopy(net)
+    plain = fit(copy.deepcopy(net), _batches, _loss, STAGE, tmp_path / "plain")
+    whole = fit(copy.deepcopy(net), _batches, _loss, STAGE, tmp_path / "whole", ema_decay=0.9)
+    with pytest.raises(KeyboardInterrupt):
+        fit(net, _batches, _loss, STAGE, tmp_path / "parts", ema_decay=0.9, progress=stop_after_two)
+    rest = fit(other, _batches, _loss, STAGE, tmp_path / "parts", ema_decay=0.9)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, rest.state_dict()[name]), name
+    assert not torch.equal(plain[0].weight, whole[0].weight)
+
+
+# --- a disk that fills, and a log ahead of its checkpoint ---------------------------------------------
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, net, monkeypatch):
+    folder, save, saved = tmp_path / "stage", torch.save, []
+
+    def full_at_the_third(state, path):
+        if len(saved) == 2:
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        saved.append(path)
+        save(state, path)
+
+    whole = fit(copy.deepcopy(net), _batches, _loss, STAGE, tmp_path / "whole")
+    monkeypatch.setattr(torch, "save", full_at_the_third)
+    with pytest.raises(OutputError, match=r"the checkpoint of epoch 3 cannot be written \(No space left on device\)"):
+        fit(copy.deepcopy(net), _batches, _loss, STAGE, folder)
+    assert sorted(p.name for p in folder.iterdir()) == ["checkpoint.pt", "log.jsonl"]
+    monkeypatch.setattr(torch, "save", save)
+    rest = fit(net, _batches, _loss, STAGE, folder)
+    assert torch.equal(whole[0].weight, rest[0].weight)
+    assert [r["epoch"] for r in _log(folder)] == [0, 1, 2, 3, 4]
+
+
+def test_a_torn_last_line_of_the_log_is_taken_back(tmp_path, net):
+    def stop_after_two(step, fraction):
+        if fraction == 0.4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(copy.deepcopy(net), _batches, _loss, STAGE, tmp_path, progress=stop_after_two)
+    with (tmp_path / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write('{"epoch": 2, "lear')
+    fit(net, _batches, _loss, STAGE, tmp_path)
+    assert [r["epoch"] for r in _log(tmp_path)] == [0, 1, 2, 3, 4]

@@ -1,0 +1,63 @@
+"""What a bundle says of where it comes from."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmpl.phantom.cohort import MANIFEST
+from mmpl.training.assemble import Provenance
+from mmpl.training.cache import load_cached
+from mmpl.training.cohort import CohortCase
+from mmpl.training.config import TrainingConfig
+from mmpl.training.folds import CENTRE, Split
+
+STANDARDISED = (
+    "Deep scores are standardised per network over the patients it did not train on; rows that trained the "
+    "forests and Cox models carry masks, deep scores and HPV probabilities of sibling folds."
+)
+PHANTOMS_ONLY = "Trained on synthetic phantoms only: nothing it says of a real patient means anything."
+FULL_SPACING_MM = 1.0
+
+
+def provenance_of(
+    data: Path, cases: Sequence[CohortCase], cache: Path, config: TrainingConfig, splits: Sequence[Split]
+) -> Provenance:
+    """Sentences for the model card.
+
+    Parameters
+    ----------
+    data : the cohort; phantoms say so themselves
+    cache : folder of the cached cases, which know how many label voxels the region of interest lost
+    """
+    manifest = data / MANIFEST
+    lost = sum(load_cached(cache / f"{c.patient_id}.npz").lost_voxels for c in cases)
+    phantom = manifest.is_file()
+    centres = len({c.center_id for c in cases})
+    what = f"{len(cases)} patients of {centres} centres"
+    if phantom:
+        seed = json.loads(manifest.read_text(encoding="utf-8"))["seed"]
+        what = f"{len(cases)} synthetic phantoms of {centres} synthetic centres, seed {seed}"
+    return Provenance(
+        description=f"MMPL ensemble: segmentation, HPV probability and recurrence-free survival. {STANDARDISED}",
+        training_data=f"{what}. {_folds_text(splits)} {lost} label voxels lay outside the region of interest.",
+        phantom=phantom,
+        time_zero=config.time_zero,
+        created=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        limitations=_phantom_limitations(config) if phantom else (),
+    )
+
+
+def _folds_text(splits: Sequence[Split]) -> str:
+    words = [f"{s.folds} {'centre-out' if s.name == CENTRE else 'patient-level'} folds" for s in splits]
+    return f"One member for each of {' and '.join(words)}."
+
+
+def _phantom_limitations(config: TrainingConfig) -> tuple[str, ...]:
+    spacing = config.network.spacing_mm
+    if spacing <= FULL_SPACING_MM:
+        return (PHANTOMS_ONLY,)
+    narrow = f"Networks at {spacing:g} mm: contours are smoother than networks at 1 mm would draw."
+    return (PHANTOMS_ONLY, narrow)

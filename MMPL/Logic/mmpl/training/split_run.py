@@ -1,0 +1,121 @@
+"""The networks of one split: where they live, whom each of them trains on, and who judges a patient unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mmpl.training.cohort import CohortCase
+from mmpl.training.config import TrainingConfig
+from mmpl.training.folds import Split
+from mmpl.training.stages import (
+    HPV,
+    RFS,
+    SEGMENTATION,
+    STAGES,
+    StageRun,
+    train_hpv,
+    train_rfs,
+    train_segmentation,
+)
+
+Centres = Mapping[str, np.ndarray]  # patient_id -> centre (z, y, x) of the outcome networks' patch on the 1 mm ROI
+
+
+@dataclass(frozen=True)
+class SplitRun:
+    """One split's folder and networks.
+
+    Attributes
+    ----------
+    split : Split
+    folder : holds ``fold_<f>/<stage>`` and the out-of-fold files
+    cache : folder of the cached cases
+    networks : per fold, stage name -> StageRun
+    """
+
+    split: Split
+    folder: Path
+    cache: Path
+    networks: tuple[Mapping[str, StageRun], ...]
+
+    def unseen_by(self, case: CohortCase, stage: str) -> StageRun:
+        """The network of a stage that did not train on a patient."""
+        return self.networks[self.split.fold_of[case.patient_id]][stage]
+
+    def training_cases(self, cases: Sequence[CohortCase], fold: int) -> list[CohortCase]:
+        return [case for case in cases if self.split.fold_of[case.patient_id] != fold]
+
+    def arrays(self, cases: Sequence[CohortCase]) -> list[Path]:
+        return [self.cache / f"{case.patient_id}.npz" for case in cases]
+
+
+def split_runs(config: TrainingConfig, out: Path, splits: Sequence[Split]) -> list[SplitRun]:
+    """Every split's run in its folder of a training run."""
+
+    def networks(number: int, split: Split) -> tuple[Mapping[str, StageRun], ...]:
+        return tuple(
+            {
+                stage: StageRun(config, out / split.name / f"fold_{fold}" / stage, fold, stage, split.name, number)
+                for stage in STAGES
+            }
+            for fold in range(split.folds)
+        )
+
+    return [SplitRun(s, out / s.name, out / "cache", networks(n, s)) for n, s in enumerate(splits)]
+
+
+@dataclass(frozen=True)
+class SegmentationTask:
+    """Stage 1 of one fold: its labelled training patients' arrays."""
+
+    run: StageRun
+    arrays: Sequence[Path]
+
+
+@dataclass(frozen=True)
+class OutcomeTask:
+    """Stages 2 and 3 of one fold: the training patients' arrays, centres and targets."""
+
+    stages: Mapping[str, StageRun]
+    hpv: tuple[Sequence[Path], Sequence[np.ndarray], Sequence[int]]
+    rfs: tuple[Sequence[Path], Sequence[np.ndarray], Sequence[float], Sequence[int]]
+
+
+def segmentation_tasks(run: SplitRun, cases: Sequence[CohortCase]) -> list[SegmentationTask]:
+    labelled = [case for case in cases if case.label_path is not None]
+    return [
+        SegmentationTask(stages[SEGMENTATION], run.arrays(run.training_cases(labelled, fold)))
+        for fold, stages in enumerate(run.networks)
+    ]
+
+
+def outcome_tasks(run: SplitRun, cases: Sequence[CohortCase], centres: Centres) -> list[OutcomeTask]:
+    return [_outcome_task(run, stages, cases, centres) for stages in run.networks]
+
+
+def _outcome_task(run: SplitRun, stages: Mapping[str, StageRun], cases, centres: Centres) -> OutcomeTask:
+    training = run.training_cases(cases, stages[HPV].fold)
+    known_hpv = [c for c in training if c.hpv is not None]
+    followed = [c for c in training if c.relapse is not None and c.rfs_days is not None]
+
+    def images(chosen: Sequence[CohortCase]) -> tuple[list[Path], list[np.ndarray]]:
+        return run.arrays(chosen), [centres[c.patient_id] for c in chosen]
+
+    return OutcomeTask(
+        stages,
+        (*images(known_hpv), [c.hpv for c in known_hpv]),
+        (*images(followed), [c.rfs_days for c in followed], [c.relapse for c in followed]),
+    )
+
+
+def run_segmentation(task: SegmentationTask) -> None:
+    train_segmentation(task.run, task.arrays)
+
+
+def run_outcomes(task: OutcomeTask) -> None:
+    train_hpv(task.stages[HPV], task.stages[SEGMENTATION].weights_path, *task.hpv)
+    train_rfs(task.stages[RFS], task.stages[HPV].weights_path, *task.rfs)
