@@ -22,13 +22,13 @@ def sensitivity(truth, probability, threshold: float) -> float:
     InputError
         If lengths differ, a truth is not 0 or 1, or a probability is not in [0, 1].
     """
-    truth, probability = _checked(truth, probability)
+    truth, probability = checked_probabilities(truth, probability)
     return _mean(probability[truth] >= threshold)
 
 
 def specificity(truth, probability, threshold: float) -> float:
     """Share of negatives with probability < threshold; NaN without negatives. See ``sensitivity``."""
-    truth, probability = _checked(truth, probability)
+    truth, probability = checked_probabilities(truth, probability)
     return _mean(probability[~truth] < threshold)
 
 
@@ -46,7 +46,7 @@ def roc_auc(truth, probability) -> float:
     ----------
     Hanley and McNeil, Radiology 1982;143:29-36 (area = Mann-Whitney U / (n_pos n_neg)).
     """
-    truth, probability = _checked(truth, probability)
+    truth, probability = checked_probabilities(truth, probability)
     n_pos, n_neg = int(truth.sum()), int((~truth).sum())
     if not n_pos or not n_neg:
         return float("nan")
@@ -63,7 +63,7 @@ def brier(truth, probability) -> float:
     ----------
     Brier, Mon Weather Rev 1950;78:1-3 (the form for two outcomes, in [0, 1]).
     """
-    truth, probability = _checked(truth, probability)
+    truth, probability = checked_probabilities(truth, probability)
     return _mean((probability - truth) ** 2)
 
 
@@ -71,7 +71,8 @@ def _mean(values: np.ndarray) -> float:
     return float(np.mean(values)) if values.size else float("nan")
 
 
-def _checked(truth, probability) -> tuple[np.ndarray, np.ndarray]:
+def checked_probabilities(truth, probability) -> tuple[np.ndarray, np.ndarray]:
+    """Truth as bool and probability as float64, both of shape (n,); errors as in ``sensitivity``."""
     truth, probability = np.asarray(truth), np.asarray(probability, dtype=float)
     if truth.ndim != 1 or truth.shape != probability.shape:
         raise InputError(f"{truth.shape} truths and {probability.shape} probabilities: give one a patient")

@@ -1,4 +1,4 @@
-"""Harrell's concordance index, on risk: higher risk = earlier relapse."""
+"""Harrell's concordance index, on risk: higher risk = earlier relapse; weights for what censoring hides."""
 
 from __future__ import annotations
 
@@ -71,17 +71,52 @@ def c_index(time_days, event, risk) -> float:
     return concordance(time_days, event, risk).c_index
 
 
+def censoring_weights(time_days, event, at_days) -> np.ndarray:
+    """Inverse probability of censoring weights 1 / G(t), G the Kaplan-Meier estimate of P(censored after t).
+
+    At equal times an event comes before a censoring. Where G is 0 the weight is 0: nothing that is seen there
+    can stand for what is not.
+
+    Parameters
+    ----------
+    time_days, event : as in ``concordance``
+    at_days : float array, shape (m,), days at which weights are wanted; beyond the last time G keeps its last value
+
+    Returns
+    -------
+    float64 array, shape (m,)
+
+    Raises
+    ------
+    InputError
+        As in ``concordance``.
+
+    References
+    ----------
+    Robins and Finkelstein, Biometrics 2000;56:779-788.
+    """
+    time_days, event, _ = _checked(time_days, event, np.zeros(np.shape(time_days)))
+    times, of = np.unique(time_days, return_inverse=True)
+    events, leaving = (np.bincount(of, weights=w, minlength=times.size) for w in (event, np.ones(event.size)))
+    censored = leaving - events
+    at_risk = time_days.size - np.cumsum(leaving) + censored  # after the events of that day
+    share = np.divide(censored, at_risk, out=np.zeros_like(at_risk), where=at_risk > 0)
+    uncensored = np.concatenate(([1.0], np.cumprod(1.0 - share)))
+    g = uncensored[np.searchsorted(times, np.asarray(at_days, dtype=float), side="right")]
+    return np.divide(1.0, g, out=np.zeros_like(g), where=g > 0)
+
+
 def _checked(time_days, event, risk) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     time_days, risk = np.asarray(time_days, dtype=float), np.asarray(risk, dtype=float)
     event = np.asarray(event)
     if time_days.ndim != 1 or not time_days.shape == event.shape == risk.shape:
         raise InputError(
-            f"c-index: times {time_days.shape}, events {event.shape} and risks {risk.shape}; give one of each a patient"
+            f"survival: times {time_days.shape}, events {event.shape}, risks {risk.shape}; give one of each a patient"
         )
     if not np.isin(event, (0, 1)).all():
-        raise InputError("c-index: an event is neither 0 nor 1; leave patients without an outcome out")
+        raise InputError("survival: an event is neither 0 nor 1; leave patients without an outcome out")
     for name, values in (("time", time_days), ("risk", risk)):
         if not np.isfinite(values).all():
             first = int(np.flatnonzero(~np.isfinite(values))[0])
-            raise InputError(f"c-index: {name} of patient {first} is {values[first]}; give a finite number")
+            raise InputError(f"survival: {name} of patient {first} is {values[first]}; give a finite number")
     return time_days, event.astype(bool), risk

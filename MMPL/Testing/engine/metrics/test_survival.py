@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from lifelines.utils import concordance_index
+from torchsurv.stats.ipcw import get_ipcw
 
 from mmpl.errors import InputError
-from mmpl.metrics.survival import Concordance, c_index, concordance
+from mmpl.metrics.survival import Concordance, c_index, censoring_weights, concordance
 
 
 def test_hand_worked_cohort():
@@ -54,3 +56,24 @@ def test_refuses_what_it_cannot_order():
         c_index([1, 2], [1, np.nan], [1.0, 2.0])
     with pytest.raises(InputError, match="risk of patient 1 is nan"):
         c_index([1, 2], [1, 0], [1.0, np.nan])
+
+
+def test_censoring_weights_of_a_hand_worked_cohort():
+    # Day 1 relapse, 2 censored, 3 relapse and censored, 4 censored. At risk of censoring: on day 2 four of whom
+    # one goes (G = 3/4); on day 3, after the relapse, two of whom one goes (G = 3/8); on day 4 the last (G = 0).
+    time_days, event = [1, 2, 3, 3, 4], [1, 0, 1, 0, 0]
+    found = censoring_weights(time_days, event, [0, 1, 1.9, 2, 2.5, 3, 4, 9])
+    assert found == pytest.approx([1, 1, 1, 4 / 3, 4 / 3, 8 / 3, 0, 0])
+
+
+def test_without_censoring_everybody_weighs_one():
+    assert censoring_weights([1, 2, 2], [1, 1, 1], [0.5, 2, 3]).tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_censoring_weights_agree_with_torchsurv(seed):
+    rng = np.random.default_rng(seed)
+    time_days, event = rng.integers(1, 30, 80).astype(float), rng.random(80) < 0.5
+    at = np.concatenate((time_days, rng.integers(0, 40, 20) + 0.5))
+    expected = get_ipcw(torch.from_numpy(event), torch.from_numpy(time_days), torch.from_numpy(at)).numpy()
+    assert censoring_weights(time_days, event, at) == pytest.approx(expected, rel=1e-6)

@@ -1,0 +1,144 @@
+"""HPV probabilities and relapse risks, from a CSV file or from the results.json files of MMPL."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from mmpl.errors import InputError, OutputError
+from mmpl.evaluation.tables import DAYS_MOST, PatientTable, Row, read_table
+from mmpl.report.validate import validate_results
+
+PROBABILITY, RISK, RISK_GROUP = "hpv_probability", "risk", "risk_group"
+SURVIVAL_COLUMN = re.compile(r"survival_(\d+(?:\.\d+)?)")
+RESULTS = "results.json"
+RISING = 1e-9
+
+
+@dataclass(frozen=True)
+class HpvPrediction:
+    """A probability, or None where none is given; the threshold that came with it, if any."""
+
+    probability: float | None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class RfsPrediction:
+    """A risk (higher = earlier relapse), or None where none is given.
+
+    Attributes
+    ----------
+    group : risk group that came with it, or None
+    days, survival : float arrays, shape (k,), rising days and the recurrence-free share from each of them on,
+        as far as it is known; empty without a curve
+    """
+
+    risk: float | None
+    group: str | None
+    days: np.ndarray
+    survival: np.ndarray
+
+
+Prediction = TypeVar("Prediction", HpvPrediction, RfsPrediction)
+
+
+def read_hpv_predictions(path: Path) -> dict[str, HpvPrediction]:
+    """HPV probabilities by patient, from a CSV (PatientID, hpv_probability) or folders with results.json.
+
+    Raises
+    ------
+    InputError
+        If the file or a cell is not as it should be; see ``read_table``.
+    """
+    if Path(path).is_dir():
+        return _from_results(Path(path), lambda r: HpvPrediction(r["hpv"]["probability"], r["hpv"]["threshold"]))
+    table = read_table(path, what="predictions", required=(PROBABILITY,))
+    return {row.patient_id: HpvPrediction(_probability(row, PROBABILITY)) for row in table.rows}
+
+
+def read_rfs_predictions(path: Path) -> dict[str, RfsPrediction]:
+    """Risks by patient, from a CSV (PatientID, risk; survival_DAY, risk_group) or folders with results.json.
+
+    Raises
+    ------
+    InputError
+        If the file or a cell is not as it should be (see ``read_table``), or a survival curve rises or has a gap.
+    """
+    if Path(path).is_dir():
+        return _from_results(Path(path), _rfs_of_results)
+    table = read_table(path, what="predictions", required=(RISK,))
+    columns = _survival_columns(table)
+    return {row.patient_id: _rfs_of_row(row, columns) for row in table.rows}
+
+
+def _probability(row: Row, column: str) -> float | None:
+    return row.number(column, 0.0, 1.0, "a probability from 0 to 1")
+
+
+def _survival_columns(table: PatientTable) -> list[tuple[float, str]]:
+    """(day, column) of the columns "survival_365" and the like, by rising day."""
+    found = [(float(m[1]), name) for name in table.columns if (m := SURVIVAL_COLUMN.fullmatch(name))]
+    if found and max(found)[0] > DAYS_MOST:
+        raise InputError(f"predictions {table.path}: column '{max(found)[1]}' is past a hundred years; give days")
+    return sorted(found)
+
+
+def _rfs_of_row(row: Row, columns: list[tuple[float, str]]) -> RfsPrediction:
+    risk = row.number(RISK, -np.inf, np.inf, "a finite number, higher for earlier relapse")
+    values = [_probability(row, name) for _, name in columns]
+    known = len(list(itertools.takewhile(lambda v: v is not None, values)))
+    if any(v is not None for v in values[known:]):
+        raise InputError(f"{row.where}: {columns[known][1]} is empty but a later day is given; fill it in")
+    for (_, before), (_, name), a, b in zip(columns, columns[1:], values[:known], values[1:known], strict=False):
+        if b > a + RISING:
+            raise InputError(f"{row.where}: {name} is {b:g}, more than {before} ({a:g}); survival can only fall")
+    days = np.array([day for day, _ in columns[:known]])
+    return RfsPrediction(risk, row.text(RISK_GROUP), days, np.array(values[:known], dtype=float))
+
+
+# --- results.json -------------------------------------------------------------------------------------
+
+
+def _rfs_of_results(results: dict) -> RfsPrediction:
+    rfs = results["rfs"]
+    curve = rfs["curve"] or {"days": [], "survival": []}
+    known = [(d, s) for d, s in zip(curve["days"], curve["survival"], strict=True) if s is not None]
+    days, survival = (np.array([pair[k] for pair in known], dtype=float) for k in (0, 1))
+    return RfsPrediction(rfs["risk"], rfs["risk_group"], days, survival)
+
+
+def _from_results(folder: Path, read: Callable[[dict], Prediction]) -> dict[str, Prediction]:
+    files = [p for p in (folder / RESULTS, *sorted(folder.glob(f"*/{RESULTS}"))) if p.is_file()]
+    if not files:
+        raise InputError(f"predictions {folder}: no {RESULTS} in this folder or the folders in it")
+    found: dict[str, Prediction] = {}
+    places: dict[str, Path] = {}
+    for path in files:
+        results = _results(path)
+        patient_id = results["case_id"]
+        if patient_id in found:
+            raise InputError(
+                f"predictions {folder}: patient '{patient_id}' occurs twice ({places[patient_id].parent.name} and "
+                f"{path.parent.name}); keep one"
+            )
+        found[patient_id], places[patient_id] = read(results), path
+    return found
+
+
+def _results(path: Path) -> dict:
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        validate_results(results)
+    except (OSError, ValueError) as error:
+        raise InputError(f"predictions {path} cannot be read as JSON ({error}); write it again with mmpl") from error
+    except OutputError as error:
+        raise InputError(f"predictions {path} are not as mmpl writes them: {error}") from error
+    return results

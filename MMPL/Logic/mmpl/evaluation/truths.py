@@ -1,0 +1,93 @@
+"""What came true, from HECKTOR's tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmpl.clinical.fields import HPV_STATUS
+from mmpl.errors import InputError
+from mmpl.evaluation.tables import DAYS_MOST, PatientTable, Row, read_table
+
+RELAPSE, RFS = "Relapse", "RFS"
+SEGMENTATION_TASK, RFS_TASK, HPV_TASK = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """Relapse (1) or end of follow-up (0), and the day of it."""
+
+    relapse: int
+    rfs_days: float
+
+
+@dataclass(frozen=True)
+class HpvTruth:
+    """HPV status by patient, 1 positive, None unknown; centers as in ``PatientTable.centers``."""
+
+    path: Path
+    status: dict[str, int | None]
+    centers: dict[str, str | None] | None
+
+
+@dataclass(frozen=True)
+class RfsTruth:
+    """Follow-up by patient, None unknown; centers as in ``PatientTable.centers``."""
+
+    path: Path
+    follow_up: dict[str, FollowUp | None]
+    centers: dict[str, str | None] | None
+
+
+def read_hpv_truth(path: Path) -> HpvTruth:
+    """HPV status from a table, or from a folder in HECKTOR's layout.
+
+    Raises
+    ------
+    InputError
+        See ``read_table``; if a status is neither positive nor negative nor unknown.
+    """
+    table = read_table(_table_path(path, HPV_TASK), what="truth", required=(HPV_STATUS,))
+    return HpvTruth(table.path, {row.patient_id: row.hpv_status() for row in table.rows}, table.centers())
+
+
+def read_rfs_truth(path: Path) -> RfsTruth:
+    """Relapse (0 or 1) and RFS (days) from a table, or from a folder in HECKTOR's layout.
+
+    Raises
+    ------
+    InputError
+        See ``read_table``; if a value is out of range, or one of the two is given without the other.
+    """
+    table = read_table(_table_path(path, RFS_TASK), what="truth", required=(RELAPSE, RFS))
+    return RfsTruth(table.path, {row.patient_id: _follow_up(row) for row in table.rows}, table.centers())
+
+
+def read_centers(path: Path) -> PatientTable:
+    """A table with PatientID and CenterID."""
+    return read_table(path, what="centers", required=("CenterID",))
+
+
+def hecktor_table(folder: Path, task: int) -> Path | None:
+    """The table of a task in a folder of HECKTOR's layout, or None."""
+    name = f"HECKTOR_2025_Training_Task_{task}.csv"
+    return next((p for p in (folder / f"Task {task}" / name, folder / name) if p.is_file()), None)
+
+
+def _table_path(path: Path, task: int) -> Path:
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    found = hecktor_table(path, task)
+    if found is None:
+        raise InputError(f"truth {path}: no HECKTOR_2025_Training_Task_{task}.csv in this folder; give the CSV file")
+    return found
+
+
+def _follow_up(row: Row) -> FollowUp | None:
+    relapse = row.status(RELAPSE)
+    days = row.number(RFS, 0.0, DAYS_MOST, f"days from 0 to {DAYS_MOST:g}")
+    if (relapse is None) != (days is None):
+        given, empty = (RFS, RELAPSE) if relapse is None else (RELAPSE, RFS)
+        raise InputError(f"{row.where}: {given} is given and {empty} is not; give both, or leave both empty")
+    return None if relapse is None else FollowUp(relapse, days)

@@ -1,0 +1,155 @@
+"""Measures by day against hand-worked cases, a published trial and scikit-survival."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from mmpl.evaluation.follow_up import (
+    Cohort,
+    auc_at,
+    brier_at,
+    integrated,
+    kaplan_meier_at,
+    kaplan_meier_steps,
+    log_rank,
+    median_follow_up,
+    survival_at,
+)
+
+# Weeks of remission in childhood leukaemia, True = relapse: Freireich et al., Blood 1963;21:699-716, as in
+# Gehan, Biometrika 1965;52:203-223
+TREATED = [
+    *((6, True), (6, True), (6, True), (7, True), (10, True), (13, True), (16, True), (22, True), (23, True)),
+    *((6, False), (9, False), (10, False), (11, False), (17, False), (19, False), (20, False), (25, False)),
+    *((32, False), (32, False), (34, False), (35, False)),
+]
+PLACEBO = [1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23]
+
+
+def cohort(time_days, event, risk) -> Cohort:
+    return Cohort(np.array(time_days, float), np.array(event, bool), np.array(risk, float))
+
+
+# Day 1 relapse, 2 censored, 3 relapse, 5 censored. On day 4: G is 2/3 from day 2 on, so the relapse of day 3
+# and who is free on day 4 count 3/2, the relapse of day 1 counts 1, who left on day 2 counts nothing.
+FOUR = ([1, 2, 3, 5], [1, 0, 1, 0])
+
+
+def test_hand_worked_auc_with_censoring():
+    # who is free has risk 2: the relapse of day 1 (risk 3) is above, that of day 3 (risk 1) below
+    assert auc_at(cohort(*FOUR, [3, 9, 1, 2]), np.array([4.0])) == pytest.approx([1 / 2.5])
+    assert auc_at(cohort(*FOUR, [1, 9, 3, 2]), np.array([4.0])) == pytest.approx([1.5 / 2.5])
+    assert auc_at(cohort(*FOUR, [2, 9, 2, 2]), np.array([4.0])) == pytest.approx([0.5])
+
+
+def test_hand_worked_brier_with_censoring():
+    survival = np.array([[0.1], [0.5], [0.4], [0.8]])
+    expected = (0.1**2 + 1.5 * 0.4**2 + 1.5 * 0.2**2) / 4
+    assert brier_at(cohort(*FOUR, [0] * 4), survival, np.array([4.0])) == pytest.approx([expected])
+
+
+def test_undefined_days_are_nan():
+    found = auc_at(cohort(*FOUR, [3, 9, 1, 2]), np.array([0.5, 4.0, 5.0]))
+    assert [math.isnan(v) for v in found] == [True, False, True]  # nobody relapsed yet; nobody is left
+    never = cohort([1, 2, 3], [0, 0, 0], [1, 2, 3])
+    assert np.isnan(auc_at(never, np.array([1.5]))).all()
+    assert np.isnan(brier_at(never, np.ones((3, 1)), np.array([1.5]))).all()
+    assert np.isnan(brier_at(cohort(*FOUR, [0] * 4), np.ones((4, 1)), np.array([5.0]))).all()
+
+
+def test_tied_times_of_relapse_and_censoring():
+    # Day 2: a relapse and a censoring, of three at risk. After the relapse one of two leaves: G = 1/2, so on day 3
+    # the relapse and the one who is free count 2 each: (2 s1^2 + 2 (1 - s3)^2) / 3.
+    tied = cohort([2, 2, 5], [1, 0, 0], [2, 3, 1])
+    survival = np.array([[0.3], [0.5], [0.9]])
+    assert brier_at(tied, survival, np.array([3.0])) == pytest.approx([(2 * 0.09 + 2 * 0.01) / 3])
+    assert auc_at(tied, np.array([3.0])).tolist() == [1.0]
+
+
+def test_the_integrated_score_is_the_mean_over_days():
+    assert integrated(np.array([0.1, 0.3, 0.2]), np.array([0.0, 10.0, 30.0])) == pytest.approx((2 + 5) / 30)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_auc_and_brier_agree_with_scikit_survival(seed):
+    sksurv = pytest.importorskip("sksurv.metrics")
+    rng = np.random.default_rng(seed)
+    n = 120
+    many = cohort(rng.integers(1, 900, n), rng.random(n) < 0.4, np.round(rng.normal(size=n), 1))
+    truth = np.array(list(zip(many.event, many.time_days, strict=True)), dtype=[("event", bool), ("time", float)])
+    days = np.array([90.5, 200.5, 400.5, 600.5])
+    survival = np.exp(-days / 1000 * np.exp(many.risk[:, None]))
+    auc, _ = sksurv.cumulative_dynamic_auc(truth, truth, many.risk, days)
+    assert auc_at(many, days) == pytest.approx(auc, rel=1e-6)
+    _, brier = sksurv.brier_score(truth, truth, survival, days)
+    assert brier_at(many, survival, days) == pytest.approx(brier, rel=1e-6)
+    whole = sksurv.integrated_brier_score(truth, truth, survival, days)
+    assert integrated(brier_at(many, survival, days), days) == pytest.approx(whole, rel=1e-6)
+
+
+# --- Kaplan-Meier -------------------------------------------------------------------------------------
+
+
+def test_published_kaplan_meier_of_a_trial():
+    time, event = np.array(TREATED, dtype=float).T
+    steps = dict(kaplan_meier_steps(time, event.astype(bool)))
+    published = {6: 0.857, 7: 0.807, 10: 0.753, 13: 0.690, 16: 0.627, 22: 0.538, 23: 0.448, 35: 0.448}
+    assert steps.keys() == published.keys()
+    assert [steps[week] for week in published] == pytest.approx(list(published.values()), abs=6e-4)
+
+
+def test_published_log_rank_of_a_trial():
+    times = [t for t, _ in TREATED] + PLACEBO
+    events = [e for _, e in TREATED] + [True] * len(PLACEBO)
+    groups = ["treated"] * len(TREATED) + ["placebo"] * len(PLACEBO)
+    assert len(times) == 42
+    found = log_rank(cohort(times, events, [0] * 42), groups)
+    assert found.value == pytest.approx(math.erfc(math.sqrt(16.79 / 2)), rel=0.01)  # chi-squared 16.79, 1 degree
+
+
+def test_log_rank_without_groups_or_relapses():
+    assert log_rank(cohort([1, 2], [1, 1], [0, 0]), ["low", "low"]).reason == "all patients are in one risk group"
+    assert log_rank(cohort([1, 2], [0, 0], [0, 0]), ["low", "high"]).reason == "no patient relapsed"
+
+
+def test_kaplan_meier_on_a_day_has_greenwoods_interval():
+    # 3 of 4 free after day 10: Greenwood's variance of log(-log S) is (1 / (4 * 3)) / log(3/4)^2
+    time, event = np.array([10.0, 20.0, 20.0, 20.0]), np.array([True, False, False, False])
+    found = kaplan_meier_at(time, event, 15)
+    shift = 1.959964 * math.sqrt(1 / 12) / abs(math.log(0.75))
+    assert found.value == pytest.approx(0.75)
+    assert (found.low, found.high) == pytest.approx((0.75 ** math.exp(shift), 0.75 ** math.exp(-shift)), rel=1e-5)
+
+
+def test_kaplan_meier_without_relapse_has_no_interval_and_without_follow_up_no_value():
+    time, event = np.array([10.0, 400.0]), np.array([False, False])
+    assert (kaplan_meier_at(time, event, 20).value, kaplan_meier_at(time, event, 20).low) == (1.0, None)
+    assert kaplan_meier_at(time, event, 2 * 365.25).reason == "no follow-up beyond 2 years"
+
+
+def test_median_follow_up_counts_relapses_as_leaving():
+    # reverse Kaplan-Meier: 1 of 4 leaves on day 10, relapse on day 20, then 1 of 2 on day 30: 3/8
+    found = median_follow_up(np.array([10.0, 20.0, 30.0, 40.0]), np.array([False, True, False, False]))
+    assert found == 30
+    assert median_follow_up(np.array([10.0, 20.0]), np.array([True, True])) is None
+
+
+# --- predicted curves ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"), [(0, 1.0), (30, 0.9), (59, 0.9), (60, 0.8), (62, 0.8), (62.1, math.nan), (20, math.nan)]
+)
+def test_a_curve_holds_until_its_next_day(day, expected):
+    assert survival_at(np.array([30.0, 60.0]), np.array([0.9, 0.8]), day) == pytest.approx(expected, nan_ok=True)
+
+
+def test_a_value_is_not_stretched_over_a_year():
+    days, survival = np.array([365.0, 1825.0]), np.array([0.9, 0.5])
+    assert survival_at(days, survival, 365.25) == 0.9
+    assert math.isnan(survival_at(days, survival, 730.5))
+    assert survival_at(days, survival, 1826.25) == 0.5
+    assert math.isnan(survival_at(np.empty(0), np.empty(0), 0))
