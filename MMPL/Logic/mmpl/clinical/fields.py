@@ -301,7 +301,7 @@ def _is_unknown(value: object, further: frozenset[str] = frozenset()) -> bool:
     if isinstance(value, str):
         text = value.strip().lower()
         return text in UNKNOWN_SPELLINGS or text in further
-    return isinstance(value, numbers.Real) and math.isnan(value)
+    return isinstance(value, numbers.Real) and bool(value != value)  # NaN; a huge whole number has no float
 
 
 def _as_number(value: object) -> float | None:
@@ -310,5 +310,5 @@ def _as_number(value: object) -> float | None:
         return None
     try:
         return float(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # a whole number of hundreds of digits
         return None

@@ -18,4 +18,8 @@ def compiled(function: Callable) -> Callable:
         return function
     import numba
 
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder for compiled code can be written, as in a read-only container
+        return numba.njit(**options)(function)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,28 +108,28 @@ def test_weights_are_dropped_once():
     assert first.made == [one, one, other, one]
 
 
-def test_pytorch_is_always_the_last_resort():
+def test_pytorch_is_always_the_last_resort(tmp_path):
     for config in (NetworkConfig.demo(), NetworkConfig.full()):
-        chosen, _ = backends(BackendChoice(), config, Path("bundle"))
+        chosen, _ = backends(BackendChoice(), config, tmp_path / "bundle")
         assert (chosen[-1].name, chosen[-1].device, chosen[-1].precision) == ("PyTorch", "cpu", "fp32")
 
 
-def test_small_networks_are_not_worth_converting():
+def test_small_networks_are_not_worth_converting(tmp_path):
     assert worth_converting(NetworkConfig.full())
     assert not worth_converting(NetworkConfig.demo())
-    chosen, _ = backends(BackendChoice(), NetworkConfig.demo(), Path("bundle"))
+    chosen, _ = backends(BackendChoice(), NetworkConfig.demo(), tmp_path / "bundle")
     assert [b.name for b in chosen] == ["PyTorch"]
 
 
-def test_what_was_asked_for_by_name_and_is_missing_is_said(monkeypatch):
+def test_what_was_asked_for_by_name_and_is_missing_is_said(monkeypatch, tmp_path):
     from mmpl.network.backends import openvino_cpu
 
     monkeypatch.setattr(openvino_cpu, "installed", lambda: False)
-    chosen, why_not = backends(BackendChoice(backend="openvino"), NetworkConfig.demo(), Path("bundle"))
+    chosen, why_not = backends(BackendChoice(backend="openvino"), NetworkConfig.demo(), tmp_path / "bundle")
     assert [b.name for b in chosen] == ["PyTorch"]
     (notice,) = Networks(chosen, NetworkConfig.demo(), why_not).notices
     assert notice.text.startswith("OpenVINO is not installed: pip install openvino: PyTorch, fp32, cpu is used")
-    assert backends(BackendChoice(), NetworkConfig.full(), Path("bundle"))[1] is None  # nobody asked for it
+    assert backends(BackendChoice(), NetworkConfig.full(), tmp_path / "bundle")[1] is None  # nobody asked for it
 
 
 @pytest.mark.parametrize(

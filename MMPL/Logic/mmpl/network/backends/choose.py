@@ -78,7 +78,7 @@ def worth_converting(config: NetworkConfig) -> bool:
 def _cuda_precision(choice: BackendChoice) -> str:
     if choice.precision != AUTO:
         return choice.precision
-    return BF16 if torch.cuda.is_bf16_supported() else FP16
+    return BF16 if torch.cuda.is_bf16_supported(including_emulation=False) else FP16
 
 
 def _openvino(choice: BackendChoice, bundle: Path) -> Backend:
