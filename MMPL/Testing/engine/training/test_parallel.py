@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmpl.progress import silent
-from mmpl.training.parallel import THREAD_COUNTS, each, executor
+from mmpl.training.parallel import THREAD_COUNTS, each
 
 WORKERS = 3
 
@@ -38,6 +38,10 @@ def threads_of(meeting_place: Path) -> dict[str, int]:
     return {**pools, "torch": torch.get_num_threads(), "numba": numba.get_num_threads(), "itk": itk}
 
 
+def process_of(folder: Path) -> int:
+    return os.getpid()
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_order(workers):
     heard = []
@@ -62,6 +66,7 @@ def test_every_worker_process_keeps_to_one_thread(tmp_path):
     assert {name: os.environ.get(name) for name in THREAD_COUNTS} == before
 
 
-def test_one_worker_is_this_process():
-    with executor(1) as pool:
-        assert pool.submit(os.getpid).result() == os.getpid()
+@pytest.mark.parametrize(("workers", "tasks"), [(1, 2), (2, 1)])
+def test_one_worker_or_one_task_stays_in_this_process(workers, tasks, tmp_path):
+    found = each(process_of, [tmp_path] * tasks, workers=workers, progress=silent, step="pid")
+    assert found == [os.getpid()] * tasks

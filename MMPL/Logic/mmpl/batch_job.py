@@ -1,0 +1,210 @@
+"""One case of a batch: ``mmpl predict`` into the case's folder, unless that is done already."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from mmpl.batch_cases import BatchCase
+from mmpl.bundle.reader import canonical_json, open_bundle
+from mmpl.clinical.fields import PRIMARY_SITE, primary_site
+from mmpl.ensemble import Ensemble, Inference, load_ensemble
+from mmpl.errors import BundleError, InputError, MMPLError, OutputError
+from mmpl.io.case import read_case
+from mmpl.io.output import write_json_atomic, write_text_atomic
+from mmpl.machine import check_device
+from mmpl.outputs import FEATURES, MASK, REPORT, RESULTS, SEGMENTATION, write_outputs
+from mmpl.pipeline import check_clinical, predict
+from mmpl.training.scan.tables import squeezed
+
+RECORD = "batch_case.json"  # written last: a case that has it is finished
+TRACEBACK = "traceback.txt"
+DETACHED_HEADERS = (".nhdr", ".mhd")  # their voxels lie in another file of the same name
+DONE, FAILED, FAULT = "done", "failed", "fault"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all cases of a batch share.
+
+    Attributes
+    ----------
+    bundle, bundle_sha256 : where it lies, and what it must hold
+    inference : how networks run
+    site : primary site of the cases whose record does not name one, or None
+    """
+
+    bundle: Path
+    bundle_sha256: str
+    inference: Inference
+    site: str | None = None
+
+
+@dataclass(frozen=True)
+class CaseJob:
+    """A case that is to be run, and the folder for its results."""
+
+    case: BatchCase
+    folder: Path
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class CaseEnd:
+    """How a case ended.
+
+    Attributes
+    ----------
+    status : "done"; "failed", the input's fault or the machine's; "fault", ours
+    seconds : that it took; None where it was not run
+    reason : one sentence; empty when it is done
+    """
+
+    case_id: str
+    status: str
+    seconds: float | None = None
+    reason: str = ""
+
+
+def run_case(job: CaseJob) -> CaseEnd:
+    """Run a case, in whichever process this is; what is wrong with it is its own affair.
+
+    Raises
+    ------
+    BundleError, OutputError
+        If the bundle or the output folder cannot be used: no case can be run then.
+    """
+    if job.case.fault:
+        return CaseEnd(job.case.case_id, FAILED, reason=job.case.fault)
+    if (earlier := finished(job)) is not None:
+        return earlier
+    settings = job.settings
+    ensemble = loaded_ensemble(settings.bundle, settings.bundle_sha256, settings.inference)
+    _clear(job.folder)
+    try:
+        return _run(job, ensemble)
+    except (BundleError, OutputError):
+        raise
+    except MMPLError as error:
+        return CaseEnd(job.case.case_id, FAILED, reason=" ".join(str(error).split()))
+    except Exception as error:  # the edge of a case: a fault of ours in one must not keep hundreds from being run
+        return _fault(job, error)
+
+
+def _run(job: CaseJob, ensemble: Ensemble) -> CaseEnd:
+    started = time.perf_counter()
+    inputs = inputs_of(job)
+    clinical = _clinical(job)
+    check_clinical(clinical)
+    case = read_case(job.case.case_id, job.case.ct, job.case.pt, clinical)
+    write_outputs(job.folder, case, predict(case, ensemble))
+    seconds = round(time.perf_counter() - started, 3)
+    record = {"bundle_sha256": job.settings.bundle_sha256, "inputs": inputs, "seconds": seconds}
+    write_json_atomic(job.folder / RECORD, record)
+    return CaseEnd(job.case.case_id, DONE, seconds)
+
+
+def finished(job: CaseJob) -> CaseEnd | None:
+    """How the case ended in an earlier run, if it did: with this bundle and these inputs."""
+    if job.case.fault or not (job.folder / RESULTS).is_file():
+        return None
+    try:
+        record = json.loads((job.folder / RECORD).read_text(encoding="utf-8"))
+        same = (record["bundle_sha256"], record["inputs"]) == (job.settings.bundle_sha256, inputs_of(job))
+        return CaseEnd(job.case.case_id, DONE, float(record["seconds"])) if same else None
+    except (OSError, ValueError, KeyError, TypeError, MMPLError):
+        return None  # it is run, and then says what is wrong
+
+
+def inputs_of(job: CaseJob) -> dict:
+    """Name, size and time of change of the image files, and a checksum of the clinical record.
+
+    Raises
+    ------
+    InputError
+        If the file of the record cannot be used.
+    """
+    record = hashlib.sha256(canonical_json(_clinical(job))).hexdigest()
+    return {"ct": _states(job.case.ct), "pt": _states(job.case.pt), "record": record}
+
+
+def _states(image: Path) -> dict[str, list[int]]:
+    try:
+        return {p.name: [p.stat().st_size, p.stat().st_mtime_ns] for p in sorted(_files(image))}
+    except OSError as error:
+        raise InputError(f"{image} cannot be read ({error.strerror}): check that it is still there") from error
+
+
+def _files(image: Path) -> list[Path]:
+    if image.is_dir():
+        return [p for p in image.iterdir() if p.is_file()]
+    if image.suffix.lower() in DETACHED_HEADERS:
+        return [p for p in image.parent.iterdir() if p.is_file() and p.name.startswith(f"{image.stem}.")]
+    return [image]
+
+
+def _clinical(job: CaseJob) -> dict[str, object]:
+    clinical = job.case.clinical()
+    if not job.settings.site or primary_site(clinical) is not None:
+        return clinical
+    without = {name: value for name, value in clinical.items() if squeezed(name) != squeezed(PRIMARY_SITE)}
+    return {**without, PRIMARY_SITE: job.settings.site}
+
+
+@lru_cache(maxsize=1)
+def loaded_ensemble(bundle: Path, sha256: str, inference: Inference) -> Ensemble:
+    """The ensemble, which a process keeps from one case to the next.
+
+    Raises
+    ------
+    InputError
+        If this machine lacks the device.
+    BundleError
+        If the bundle is no longer the one that the batch began with.
+    """
+    check_device(inference.backend.device)
+    opened = open_bundle(bundle)
+    if opened.sha256 != sha256:
+        raise BundleError(f"bundle {bundle} is not the one that this batch began with: put that back, or start again")
+    return load_ensemble(opened, inference)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a killed run left half-written, and results of other inputs; a user's own files stay.
+
+    Raises
+    ------
+    OutputError
+        If that cannot be removed.
+    """
+    try:
+        _remove_ours(folder)
+    except OSError as error:
+        raise OutputError(f"output {folder} cannot be written ({error.strerror}): choose another folder") from error
+
+
+def _remove_ours(folder: Path) -> None:
+    leftover = re.compile(re.escape(f".{folder.name}.partial-") + r"[0-9a-f]{8}(-old)?")
+    homes = [home for home in (folder.parent, folder) if home.is_dir()]
+    for path in [p for home in homes for p in home.iterdir() if leftover.fullmatch(p.name)]:
+        shutil.rmtree(path, ignore_errors=True)
+    for name in (RECORD, MASK, SEGMENTATION, RESULTS, FEATURES, REPORT, TRACEBACK):
+        (folder / name).unlink(missing_ok=True)
+    with suppress(OSError):  # it is not there, or holds files of the user's
+        folder.rmdir()
+
+
+def _fault(job: CaseJob, error: Exception) -> CaseEnd:
+    job.folder.mkdir(parents=True, exist_ok=True)
+    write_text_atomic(job.folder / TRACEBACK, "".join(traceback.format_exception(error)))
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    reason = f"{job.case.case_id}: a fault of MMPL's ({what}); please report it with {TRACEBACK} of its folder"
+    return CaseEnd(job.case.case_id, FAULT, reason=reason)

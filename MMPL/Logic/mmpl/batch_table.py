@@ -1,0 +1,91 @@
+"""The tables of a batch: one row a case."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmpl.batch_job import DONE, CaseEnd
+from mmpl.case import CLASS_NAMES
+from mmpl.io.output import write_text_atomic
+from mmpl.outputs import RESULTS
+
+CASES, FAILED_CASES = "cases.csv", "failed.csv"
+FIGURES = ("volume_ml", "suv_max", "mtv_ml", "tlg_g")
+YEARS = ("1y", "2y", "3y", "5y")
+COLUMNS = (
+    "case_id",
+    "status",
+    *(f"{name}_{column}" for name in CLASS_NAMES.values() for column in (*FIGURES, "lesions")),
+    "hpv_probability",
+    "hpv_status",
+    "hpv_known",
+    "rfs_risk",
+    "rfs_group",
+    *(f"rfs_{year}" for year in YEARS),
+    "warnings",
+    "bundle_name",
+    "bundle_version",
+    "bundle_sha256",
+    "seconds",
+)
+FAILED_COLUMNS = ("case_id", "status", "reason")
+
+
+def write_tables(out: Path, ends: Sequence[CaseEnd]) -> None:
+    """Write ``cases.csv`` with every case, and ``failed.csv`` with those that are not done, if there are any.
+
+    Raises
+    ------
+    OutputError
+        If a table cannot be written.
+    """
+    write_text_atomic(out / CASES, csv_text(COLUMNS, [_row(out / end.case_id, end) for end in ends]))
+    failed = [end for end in ends if end.status != DONE]
+    if failed:
+        rows = [{"case_id": end.case_id, "status": end.status, "reason": end.reason} for end in failed]
+        write_text_atomic(out / FAILED_CASES, csv_text(FAILED_COLUMNS, rows))
+    else:
+        (out / FAILED_CASES).unlink(missing_ok=True)
+
+
+def csv_text(columns: Sequence[str], rows: Sequence[dict]) -> str:
+    """Comma-separated lines; numbers as they are, what is not known is empty."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)
+    return stream.getvalue()
+
+
+def _row(folder: Path, end: CaseEnd) -> dict:
+    row = {"case_id": end.case_id, "status": end.status}
+    if end.status != DONE:
+        return row
+    results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    return {**row, **_figures(results["lesions"]), **_outcome(results), "seconds": end.seconds}
+
+
+def _figures(lesions: dict) -> dict:
+    row = {}
+    for name in CLASS_NAMES.values():
+        row |= {f"{name}_{figure}": lesions[name][figure] for figure in FIGURES}
+        row[f"{name}_lesions"] = len(lesions[name]["components"])
+    return row
+
+
+def _outcome(results: dict) -> dict:
+    hpv, rfs, bundle = results["hpv"], results["rfs"], results["bundle"]
+    return {
+        "hpv_probability": hpv["probability"],
+        "hpv_status": hpv["status"],
+        "hpv_known": hpv["known"],
+        "rfs_risk": rfs["risk"],
+        "rfs_group": rfs["risk_group"],
+        **{f"rfs_{year}": rfs["survival_at"].get(year) for year in YEARS},
+        "warnings": ";".join(dict.fromkeys(warning["code"] for warning in results["warnings"])),
+        **{f"bundle_{key}": bundle[key] for key in ("name", "version", "sha256")},
+    }
