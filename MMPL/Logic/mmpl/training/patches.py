@@ -11,7 +11,6 @@ from monai.data import Dataset, MetaTensor
 from monai.transforms import (
     Compose,
     RandAffined,
-    RandCropByPosNegLabeld,
     RandFlipd,
     RandGaussianNoised,
     RandScaleIntensityd,
@@ -21,21 +20,18 @@ from monai.utils import set_determinism
 
 from mmpl.lengths import WINDOW_MM, padded_voxels
 from mmpl.preprocess.field_of_view import cut_patch
-from mmpl.preprocess.network_grid import background_values, roi_index_to_network
-from mmpl.segmentation.windows import padded_to
+from mmpl.preprocess.network_grid import roi_index_to_network
 from mmpl.training.cache import load_cached
 from mmpl.training.config import AugmentationConfig
-
-INDEX_SAMPLE = 4000  # fore- and background voxels kept per case to draw crop centres from
-FOREGROUND = 128  # of 255: half of the voxel
-MARGIN = 8  # voxels cut beyond the window on every side, which shifts and rotations draw from
+from mmpl.training.crops import MARGIN, RandomCrop, where_to_crop
 
 
 class SegmentationPatches(Dataset):
     """Stage 1 items: image (2, z, y, x) and target (2, z, y, x) in [0, 1], of a window's or of the wide field's size.
 
-    Half of the crops are centred on foreground, either class as often as the other; cases stay in memory as float16
-    and uint8. Which size comes next is set by :meth:`set_wide`: a batch has one. A network that has only seen windows
+    Half of the crops are centred on foreground, either class as often as the other. Cases stay on the disk: a crop is
+    cut from memory-mapped arrays, opened anew for each (hundreds of open cases would be more files than a process may
+    have). Which size comes next is set by :meth:`set_wide`: a batch has one. A network that has only seen windows
     has never seen what a whole-ROI pass shows it.
 
     Parameters
@@ -54,22 +50,7 @@ class SegmentationPatches(Dataset):
         window = padded_voxels(WINDOW_MM, spacing_mm)
         wide = tuple(padded_voxels(length, spacing_mm) for length in wide_mm)
         draw = np.random.default_rng(seed)
-        items = []
-        for path in paths:
-            cached = load_cached(path)
-            # padded before the crop centres are listed, so that these count in the padded grid
-            image = with_margin(cached.image, wide, background_values(cached.image))
-            label = with_margin(cached.label, wide, (0, 0))
-            foreground = crop_centres(label, draw)
-            background = np.flatnonzero((label < FOREGROUND).all(axis=0))
-            items.append(
-                {
-                    "image": image,
-                    "label": label,
-                    "foreground": foreground if foreground.size else _sample(background, INDEX_SAMPLE, draw),
-                    "background": _sample(background, INDEX_SAMPLE, draw),
-                }
-            )
+        items = [{"path": path, "where": where_to_crop(load_cached(path), wide, draw)} for path in paths]
         self._narrow = segmentation_transform((window,) * 3, spacing_mm, augmentation)
         self._wide = segmentation_transform(wide, spacing_mm, augmentation)
         super().__init__(items, self._narrow)
@@ -84,16 +65,13 @@ class SegmentationPatches(Dataset):
         self.transform = self._wide if wide else self._narrow
 
     def __getitem__(self, index):
-        item = dict(self.data[index])
-        item["image"] = torch.from_numpy(item["image"].astype(np.float32))
-        item["label"] = torch.from_numpy(item["label"].astype(np.float32) / 255)
-        out = self.transform(item)
-        out = out[0] if isinstance(out, list) else out
+        item = self.data[index]
+        out = self.transform({"case": load_cached(item["path"]), "where": item["where"]})
         return _plain(out["image"]), _plain(out["label"]).clamp(0, 1)
 
 
 class OutcomePatches(Dataset):
-    """Stage 2 and 3 items: image (2, w, w, w) around the lesions, jittered, and the targets."""
+    """Stage 2 and 3 items: image (2, w, w, w) around the lesions, jittered, and the targets. Cases stay on the disk."""
 
     def __init__(
         self,
@@ -107,7 +85,7 @@ class OutcomePatches(Dataset):
         self.window = padded_voxels(WINDOW_MM, spacing_mm)
         items = [
             {
-                "image": load_cached(path).image,
+                "path": path,
                 "centre": roi_index_to_network(centre, spacing_mm),
                 "target": np.asarray(target, dtype=np.float32),
             }
@@ -130,39 +108,17 @@ class OutcomePatches(Dataset):
     def __getitem__(self, index):
         item = self.data[index]
         # the affine transform shifts, so the cut is wider than the patch it keeps; the patch is inference's own
-        wide = cut_patch(item["image"].astype(np.float32), item["centre"], self.window, margin=MARGIN)
+        wide = cut_patch(load_cached(item["path"]).image, item["centre"], self.window, margin=MARGIN)
         image = self.transform({"image": torch.from_numpy(wide)})["image"]
         return _plain(image), torch.from_numpy(item["target"])
 
 
-def with_margin(array: np.ndarray, window: int | tuple[int, int, int], fills: Sequence[float]) -> np.ndarray:
-    """The array (channels, z, y, x) padded to at least a window, as inference does, and by ``MARGIN`` on every side.
-
-    So a crop with its margin can be cut wherever an inference window lies, at the very border too.
-    """
-    inner, _ = padded_to(array, window, fills)
-    outer = np.empty((inner.shape[0], *(n + 2 * MARGIN for n in inner.shape[1:])), inner.dtype)
-    for channel, fill in enumerate(fills):
-        outer[channel] = fill
-    outer[:, MARGIN:-MARGIN, MARGIN:-MARGIN, MARGIN:-MARGIN] = inner
-    return outer
-
-
 def segmentation_transform(size: tuple[int, int, int], spacing_mm: float, augmentation: AugmentationConfig) -> Compose:
-    """Crops of ``size`` (z, y, x) voxels around fore- and background, augmented."""
+    """Crops of ``size`` (z, y, x) voxels around fore- and background, augmented, of {"case", "where"}."""
     keys = ["image", "label"]
     return Compose(
         [
-            RandCropByPosNegLabeld(
-                keys,
-                label_key="label",
-                spatial_size=tuple(n + 2 * MARGIN for n in size),
-                pos=1,
-                neg=1,
-                num_samples=1,
-                fg_indices_key="foreground",
-                bg_indices_key="background",
-            ),
+            RandomCrop(tuple(n + 2 * MARGIN for n in size)),
             affine(size, spacing_mm, augmentation, keys),
             mirror(augmentation, keys),
             *intensity(augmentation),
@@ -209,22 +165,3 @@ def seed_everything(seed: int) -> None:
 def _plain(image: torch.Tensor) -> torch.Tensor:
     """The tensor without MONAI's metadata, which would slow every operation after."""
     return image.as_tensor() if isinstance(image, MetaTensor) else image
-
-
-def crop_centres(label: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    """Flat indices of foreground voxels, as many of either class, so that large nodes do not crowd small tumours out.
-
-    ``label`` is uint8, shape (2, z, y, x).
-    """
-    of_class = [found for share in label if (found := np.flatnonzero(share >= FOREGROUND)).size]
-    if not of_class:
-        return np.empty(0, dtype=np.int64)
-    each = min(INDEX_SAMPLE // 2, max(found.size for found in of_class))
-    # a class with fewer voxels than that is listed more than once
-    return np.concatenate([_sample(np.tile(found, -(-each // found.size)), each, draw) for found in of_class])
-
-
-def _sample(indices: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:
-    if indices.size <= count:
-        return indices
-    return np.sort(draw.choice(indices, count, replace=False))
