@@ -24,7 +24,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import inference_cost as cost
-from inference_agreement import OURS, PAPER, PLAIN_PASS, SLABS, score, summarise
+from inference_agreement import MOVED, OURS, PAPER, PLAIN_PASS, SLABS, score, summarise
 from inference_plot import plot_growth
 
 from mmpl.bundle.reader import default_bundle_path, open_bundle
@@ -116,6 +116,7 @@ def _agreement_text(table: dict) -> str:
         ours, paper = rows["plans"][OURS], rows["plans"][PAPER]
         lines += [
             _target("Dice with the paper's plan", ours["dice_paper"], TARGETS["dice"]),
+            f"  the paper's plan with itself, windows moved: {rows['plans'][MOVED]['dice_paper']:.4f}",
             _target("Dice with the truth, gain", ours["dice_truth"] - paper["dice_truth"], TARGETS["truth"]),
             _target("lesions lost, negative", -ours["lost"], 0),
             f"  halo error: 1 - Dice of {SLABS} with {PLAIN_PASS} = {1 - rows['plans'][SLABS]['dice_one_pass']:.5f}",
