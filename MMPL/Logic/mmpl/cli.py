@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmpl.errors import MMPLError
+from mmpl.errors import MMPLError, TrainingError
 from mmpl.results import RESEARCH_USE
 from mmpl.version import __version__
 
@@ -57,8 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_predict(commands)
     _add_assess(commands)
+    _add_batch(commands)
     _add_phantom(commands)
+    _add_scan(commands)
     _add_train(commands)
+    _add_ablate(commands)
+    _add_evaluate(commands)
     return parser
 
 
@@ -101,6 +105,22 @@ def _add_case_arguments(p: argparse.ArgumentParser) -> None:
     p.add_argument("--strict", action="store_true", help="exit with 3 when there are warnings")
 
 
+def _add_batch(commands) -> None:
+    p = commands.add_parser("batch", help="predict for a cohort; resumable, one table out")
+    p.add_argument("--data", type=Path, required=True, metavar="DIR", help="HECKTOR 2025 layout, or a folder a case")
+    p.add_argument("--bundle", type=Path, required=True, help="model bundle")
+    p.add_argument("--out", type=Path, required=True, metavar="DIR")
+    p.add_argument("--workers", type=int, default=1, help="processes of this machine, one thread each; 1: all threads")
+    p.add_argument("--scheduler", help="Dask scheduler whose workers do the work: tcp://host:port, or scheduler file")
+    p.add_argument("--site", help="primary site of the cases whose record names none")
+    p.add_argument("--plan", choices=("auto", "fast", "paper"), default="auto", help="how networks go over the images")
+    p.add_argument("--device", default="cpu", help="where networks run: cpu (default) or cuda:0")
+    p.add_argument("--backend", choices=("auto", "pytorch", "openvino"), default="auto", help="library that runs them")
+    p.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto", help="of their arithmetic")
+    p.add_argument("--memory-gb", type=float, help="memory that a pass of a network may take, each worker")
+    p.set_defaults(run=_batch, when_stopped=RESUMABLE)
+
+
 def _add_phantom(commands) -> None:
     p = commands.add_parser("phantom", help="a synthetic cohort with known truth, in HECKTOR 2025 layout")
     p.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -110,13 +130,63 @@ def _add_phantom(commands) -> None:
     p.set_defaults(run=_phantom, when_stopped="what is in the output folder is not the whole cohort")
 
 
+def _add_scan(commands) -> None:
+    p = commands.add_parser("scan", help="everything that stands in the way of training on a cohort, before it starts")
+    p.add_argument("--data", type=Path, required=True, metavar="DIR", help="cohort in HECKTOR 2025 layout")
+    p.add_argument("--quick", action="store_true", help="tables, files and headers only; voxels are not read")
+    p.add_argument("--strict", action="store_true", help="exit with 3 when there are warnings")
+    p.add_argument("--json", type=Path, metavar="FILE", help="write all that was found")
+    p.add_argument("--workers", type=int, default=1, help="processes that share the reading of images")
+    p.set_defaults(run=_scan, when_stopped=NOTHING_WRITTEN)
+
+
 def _add_train(commands) -> None:
     p = commands.add_parser("train", help="three stages, folds, ensemble, bundle; resumable")
     p.add_argument("--data", type=Path, required=True, metavar="DIR", help="cohort in HECKTOR 2025 layout")
     p.add_argument("--out", type=Path, required=True, metavar="RUN")
     p.add_argument("--config", type=Path, help="YAML; 'base: demo' starts from the demo's settings")
     p.add_argument("--folds", type=Path, metavar="CSV", help="splits to use: folds.csv of another run")
+    p.add_argument("--strict", action="store_true", help="do not train on a cohort of which the scan warns")
+    _add_training_arguments(p)
     p.set_defaults(run=_train, when_stopped=RESUMABLE)
+
+
+def _add_training_arguments(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--start", type=Path, metavar="BUNDLE", help="stage 1 starts from its weights, not from random ones")
+    p.add_argument("--scheduler", help="Dask scheduler whose workers do the work: tcp://host:port, or scheduler file")
+
+
+def _add_ablate(commands) -> None:
+    p = commands.add_parser("ablate", help="what each part of the method adds, on a training run; resumable")
+    p.add_argument("--data", type=Path, required=True, metavar="DIR", help="cohort in HECKTOR 2025 layout")
+    p.add_argument("--out", type=Path, required=True, metavar="RUN", help="training run; trained first where it is not")
+    p.add_argument("--config", type=Path, help="YAML, as for train")
+    _add_training_arguments(p)
+    p.set_defaults(run=_ablate, when_stopped=RESUMABLE)
+
+
+def _add_evaluate(commands) -> None:
+    p = commands.add_parser("evaluate", help="predictions against truth, with the measures of HECKTOR 2025")
+    p.add_argument("task", choices=("segmentation", "hpv", "rfs"))
+    p.add_argument("--pred", type=Path, required=True, help="label maps or results.json in a folder, or a CSV")
+    p.add_argument("--truth", type=Path, required=True, help="label maps in a folder, or a HECKTOR table")
+    p.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    p.add_argument("--csv", type=Path, metavar="FILE", help="write a line a patient")
+    p.add_argument("--html", type=Path, metavar="FILE", help="write a report with charts")
+    p.add_argument("--only-common", action="store_true", help="score patients that have both; others are counted")
+    p.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    p.add_argument("--resamples", type=int, default=2000, help="of the bootstrap")
+    s = p.add_argument_group("segmentation")
+    s.add_argument("--iou", type=float, help="a node is found above this intersection over union; 0.3 by default")
+    s.add_argument("--matching", choices=("one-to-one", "any"), help="of nodes; one-to-one by default")
+    s.add_argument("--connectivity", type=int, choices=(6, 18, 26), help="of a node's voxels; 26 by default")
+    s.add_argument("--resample", action="store_true", help="bring predictions on other grids to the truth's")
+    s.add_argument("--missing-as-empty", action="store_true", help="no prediction counts as nothing found")
+    s.add_argument("--centers", type=Path, metavar="CSV", help="PatientID and CenterID; by default the truth's table")
+    h = p.add_argument_group("hpv")
+    h.add_argument("--threshold", type=float, help="positive from here on; the results' own, or 0.5, by default")
+    h.add_argument("--bins", type=int, help="of the reliability table; 5 by default")
+    p.set_defaults(run=_evaluate, when_stopped=NOTHING_WRITTEN)
 
 
 def _demo(arguments) -> int:
@@ -181,6 +251,32 @@ def _run_case(arguments, job) -> int:
     return DONE_WITH_WARNINGS if arguments.strict and outcome.results.warnings else DONE
 
 
+def _batch(arguments) -> int:
+    from mmpl.batch import run_batch
+    from mmpl.console import ConsoleProgress
+    from mmpl.ensemble import Inference
+    from mmpl.network.backends.choose import BackendChoice
+
+    backend = BackendChoice(arguments.device, arguments.backend, arguments.precision)
+    with ConsoleProgress() as progress:
+        end = run_batch(
+            arguments.data,
+            arguments.bundle,
+            arguments.out,
+            inference=Inference(backend, arguments.plan, arguments.memory_gb),
+            site=arguments.site,
+            workers=arguments.workers,
+            scheduler=arguments.scheduler,
+            progress=progress,
+        )
+    done = len(end.cases) - len(end.failed)
+    before = f", {end.done_before} of them earlier" if end.done_before else ""
+    print(f"{done} of {len(end.cases)} cases done{before}: {arguments.out / 'cases.csv'}\n{RESEARCH_USE}")
+    if end.failed:
+        print(f"not done: {', '.join(end.failed)}; reasons in {arguments.out / 'failed.csv'}", file=sys.stderr)
+    return DONE_WITH_WARNINGS if end.failed else DONE
+
+
 def _phantom(arguments) -> int:
     from mmpl.console import ConsoleProgress
     from mmpl.phantom import write_cohort
@@ -191,6 +287,21 @@ def _phantom(arguments) -> int:
     return DONE
 
 
+def _scan(arguments) -> int:
+    from mmpl.console import ConsoleProgress
+    from mmpl.io.output import write_json_atomic
+    from mmpl.training.scan import ERROR, WARNING, scan_cohort
+
+    with ConsoleProgress() as progress:
+        scan = scan_cohort(arguments.data, thorough=not arguments.quick, workers=arguments.workers, progress=progress)
+    print(scan.text())
+    if arguments.json:
+        write_json_atomic(arguments.json, scan.to_dict())
+    if errors := len(scan.of(ERROR)):
+        raise TrainingError(f"training cannot start: {errors} error{'' if errors == 1 else 's'} in {arguments.data}")
+    return DONE_WITH_WARNINGS if arguments.strict and scan.of(WARNING) else DONE
+
+
 def _train(arguments) -> int:
     from mmpl.console import ConsoleProgress
     from mmpl.training.config import load_config
@@ -198,8 +309,47 @@ def _train(arguments) -> int:
 
     config = load_config(arguments.config)
     with ConsoleProgress() as progress:
-        bundle = train(arguments.data, arguments.out, config, folds=arguments.folds, progress=progress)
+        bundle = train(
+            arguments.data,
+            arguments.out,
+            config,
+            folds=arguments.folds,
+            start=arguments.start,
+            strict=arguments.strict,
+            scheduler=arguments.scheduler,
+            progress=progress,
+        )
     print(f"bundle {bundle.info.name} {bundle.info.version} in {bundle.path}")
+    return DONE
+
+
+def _ablate(arguments) -> int:
+    from mmpl.console import ConsoleProgress
+    from mmpl.phantom.cohort import MANIFEST
+    from mmpl.training.ablation.run import ablate, table_text
+    from mmpl.training.config import load_config
+
+    config = load_config(arguments.config)
+    with ConsoleProgress() as progress:
+        tables = ablate(
+            arguments.data,
+            arguments.out,
+            config,
+            start=arguments.start,
+            scheduler=arguments.scheduler,
+            progress=progress,
+        )
+    print(table_text(tables, phantom=(arguments.data / MANIFEST).is_file()))
+    return DONE
+
+
+def _evaluate(arguments) -> int:
+    from mmpl.console import ConsoleProgress
+    from mmpl.evaluation.command import run
+
+    with ConsoleProgress() as progress:
+        text = run(arguments, progress)
+    print(text)
     return DONE
 
 

@@ -11,6 +11,7 @@ from mmpl.network.config import NetworkConfig
 from mmpl.radiomics.feature_set import FeatureSet
 from mmpl.training.folds import PATIENT, SPLITS
 
+LOSSES = ("oda", "dice")
 BREAKS_DAYS = (0, 300, 600, 900, 1100, 1300, 1500, 2100, 2700, 3500, 6000)
 
 
@@ -76,6 +77,7 @@ class TrainingConfig:
     folds : of each split: so many networks, and members of the ensemble
     splits : "patient": patients dealt out evenly; "centre": whole centres left out
     ema_decay : of the exponential moving average of the weights that a stage ends with, per step; 0 = the last weights
+    segmentation_loss : "oda": the method's; "dice": Dice alone, for comparison
     wide_share : share of the segmentation network's steps that see the wide field in place of a 128 mm window: what a
         whole-ROI pass will show it
     wide_mm : (z, y, x) lengths of the wide field
@@ -85,6 +87,8 @@ class TrainingConfig:
     workers : processes that share folds and cases, one thread each; with one, all threads of this process. Sums in
         another order round otherwise: the same up to that
     autocast : run training convolutions in bfloat16 where the device has it
+    device : where networks train: "cpu", "cuda", "cuda:N", or "auto": a graphics card where there is one. No setting of
+        the result, up to rounding
     """
 
     name: str = "mmpl"
@@ -93,6 +97,7 @@ class TrainingConfig:
     folds: int = 5
     splits: tuple[str, ...] = SPLITS
     ema_decay: float = 0.0
+    segmentation_loss: str = "oda"
     network: NetworkConfig = field(default_factory=NetworkConfig.full)
     segmentation: StageConfig = StageConfig(200, 2, (1e-4, 5e-5, 1e-5))
     hpv: StageConfig = StageConfig(60, 8, (5e-5, 1e-5, 1e-6))
@@ -106,6 +111,7 @@ class TrainingConfig:
     time_zero: str = "end of radiotherapy"
     workers: int = 1
     autocast: bool = True
+    device: str = "auto"
 
     def __post_init__(self):
         object.__setattr__(self, "breaks_days", tuple(float(b) for b in self.breaks_days))
@@ -116,6 +122,9 @@ class TrainingConfig:
             raise TrainingError(f"training config: splits = {list(self.splits)}, expected {known}, or both")
         if not 0 <= self.ema_decay < 1:
             raise TrainingError(f"training config: ema_decay = {self.ema_decay}, expected 0 to below 1")
+        if self.segmentation_loss not in LOSSES:
+            known = " or ".join(LOSSES)
+            raise TrainingError(f"training config: segmentation_loss = '{self.segmentation_loss}', expected {known}")
         if not 0 <= self.overlap < 1:
             raise TrainingError(f"training config: overlap = {self.overlap}, expected 0 <= overlap < 1")
         object.__setattr__(self, "wide_mm", tuple(float(length) for length in self.wide_mm))

@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,9 +16,12 @@ from torch import Tensor, nn
 
 from mmpl.errors import OutputError
 from mmpl.io.output import write_text_atomic
+from mmpl.lengths import MULTIPLE
 from mmpl.progress import Progress, silent
 from mmpl.training.config import StageConfig
 from mmpl.training.errors import require
+
+MOST_SKIPPED = 0.05  # of an epoch's steps
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -43,8 +46,7 @@ def fit(
     batches : epoch -> iterable of (image, target); must depend on the epoch alone, so that a resumed run goes on
         as an uninterrupted one would
     loss_function : (output, target) -> scalar
-    autocast : run the passes in bfloat16 on a GPU. Never on a CPU: PyTorch 2.13's bfloat16 weight gradients of
-        convolutions over 2 x 2 x 2 voxels are now and then NaN there.
+    autocast : run the passes in bfloat16 where the device computes in it, see :func:`mixed_precision`
     ema_decay : the network ends with an exponential moving average of its weights; 0: with the last ones
     folder : holds ``checkpoint.pt`` while training runs, and ``log.jsonl``
 
@@ -67,23 +69,33 @@ def fit(
             group["lr"] = config.learning_rate(epoch)
         torch.manual_seed(epoch_seed(config, epoch))  # dropout
         net.train()
-        losses = []
+        losses, skipped = [], 0
         for image, target in prefetched(batches(epoch)):
             image = image.to(device).contiguous(memory_format=torch.channels_last_3d)
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast and device.type == "cuda"):
+            mixed = autocast and mixed_precision(device, image.shape[2:])
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed):
                 output = net(image)
             loss = loss_function(output.float(), target.to(device))
             losses.append(float(loss.detach()))
             require(math.isfinite(losses[-1]), f"{step}: the loss became {losses[-1]} in epoch {epoch}")
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(net.parameters(), max_norm=10.0)
+            if not math.isfinite(float(nn.utils.clip_grad_norm_(net.parameters(), max_norm=10.0))):
+                skipped += 1  # once in a while in reduced precision
+                continue
             optimizer.step()
             average.update(net)
+        most = MOST_SKIPPED * len(losses)
+        require(
+            skipped <= most,
+            f"{step}: {skipped} of {len(losses)} steps of epoch {epoch} had no finite gradient; lower the learning "
+            "rates, or set 'autocast: false'",
+        )
         record = {
             "epoch": epoch,
             "learning_rate": config.learning_rate(epoch),
             "loss": sum(losses) / max(len(losses), 1),
+            "skipped": skipped,
             "seconds": round(time.monotonic() - started, 1),
         }
         with log.open("a", encoding="utf-8") as lines:
@@ -93,6 +105,17 @@ def fit(
     average.take_over(net)
     settle_batch_norm(net, batches(config.epochs))
     return net.eval()
+
+
+def mixed_precision(device: torch.device, size: Sequence[int]) -> bool:
+    """Whether passes over volumes of ``size`` (z, y, x) voxels train in bfloat16 on a device.
+
+    On a CPU only where it computes in bfloat16, and where the coarsest level keeps three voxels a side: PyTorch 2.13's
+    bfloat16 weight gradients of convolutions over 2 x 2 x 2 voxels are now and then NaN there.
+    """
+    if device.type != "cpu":
+        return device.type == "cuda"
+    return min(size) // MULTIPLE >= 3 and torch.cpu._is_avx512_bf16_supported()
 
 
 class Average:
@@ -196,7 +219,7 @@ def _reason(error: Exception) -> str:
 def _resume(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average: Average) -> int:
     if not path.is_file():
         return 0
-    stored = torch.load(path, weights_only=True)
+    stored = torch.load(path, weights_only=True, map_location=next(net.parameters()).device)
     net.load_state_dict(stored["net"])
     optimizer.load_state_dict(stored["optimizer"])
     average.restore(stored["average"])

@@ -66,6 +66,14 @@ def oda_loss(logits: Tensor, target: Tensor) -> Tensor:
     return per_class.sum(dim=1).mean()
 
 
+def dice_only_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Dice loss summed over classes, averaged over the batch: what :func:`oda_loss` is compared with."""
+    return dice_loss(torch.sigmoid(logits), target).sum(dim=1).mean()
+
+
+SEGMENTATION_LOSSES = {"oda": oda_loss, "dice": dice_only_loss}
+
+
 def balanced_bce_loss(logit: Tensor, label: Tensor, pos_weight: float) -> Tensor:
     """Class-balanced binary cross-entropy of stage 2; a scalar.
 

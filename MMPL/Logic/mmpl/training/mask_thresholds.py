@@ -22,7 +22,7 @@ from mmpl.preprocess.network_grid import background_values
 from mmpl.segmentation.engine import segment_by_plan
 from mmpl.segmentation.plan import Account, single_plan
 from mmpl.training.cache import load_cached
-from mmpl.training.patches import FOREGROUND
+from mmpl.training.crops import FOREGROUND
 from mmpl.training.search_threshold import lesion_peaks
 from mmpl.training.stages import StageRun, trained_network
 
@@ -40,6 +40,9 @@ class OverlapTask:
     run: StageRun
     cached: Path
     path: Path
+
+    def name(self) -> str:
+        return self.path.stem
 
 
 def count_overlaps(task: OverlapTask) -> None:

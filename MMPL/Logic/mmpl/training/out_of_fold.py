@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mmpl.cluster import Pool
 from mmpl.io.output import write_json_atomic
 from mmpl.network.backends.pytorch import TorchRunner
 from mmpl.preprocess.field_of_view import outcome_patch
@@ -40,7 +41,6 @@ from mmpl.training.mask_thresholds import (
     read_peaks,
     thresholds_by_fold,
 )
-from mmpl.training.parallel import each
 from mmpl.training.search_threshold import SearchThreshold, fit_search_threshold
 from mmpl.training.split_run import Centres, SplitRun
 from mmpl.training.stages import HPV, RFS, SEGMENTATION, StageRun, trained_network
@@ -56,6 +56,9 @@ class MaskTask:
     run: StageRun
     thresholds: tuple[float, float]
     path: Path
+
+    def name(self) -> str:
+        return self.case.patient_id
 
 
 def measure_out_of_fold(task: MaskTask) -> None:
@@ -120,18 +123,17 @@ class OutOfFold:
         return {patient_id: centre for patient_id, (centre, _) in self.of(run).items()}
 
 
-def measure_all(
-    runs: Sequence[SplitRun], cases: Sequence[CohortCase], *, workers: int, progress: Progress
-) -> OutOfFold:
+def measure_all(runs: Sequence[SplitRun], cases: Sequence[CohortCase], pool: Pool, *, progress: Progress) -> OutOfFold:
     """Segment and measure every patient, once a split, by the fold that did not train on them; fit the thresholds."""
     labelled = [case for case in cases if case.label_path is not None]
     counted = [_overlap_tasks(run, labelled) for run in runs]
     tasks = [task for of_run in counted for task in of_run.values()]
-    each(count_overlaps, tasks, workers=workers, progress=progress, step="mask thresholds")
+    pool.each(count_overlaps, tasks, progress=progress, step="mask thresholds", name=OverlapTask.name)
     overlaps = [{patient: read_overlaps(task.path) for patient, task in of_run.items()} for of_run in counted]
     to_measure = [_mask_tasks(run, cases, counts) for run, counts in zip(runs, overlaps, strict=True)]
     masks = [task for of_run in to_measure for task in of_run]
-    each(measure_out_of_fold, masks, workers=workers, progress=progress, step="out-of-fold masks and radiomics")
+    step = "out-of-fold masks and radiomics"
+    pool.each(measure_out_of_fold, masks, progress=progress, step=step, name=MaskTask.name)
     return OutOfFold(
         {
             run.split.name: {task.case.patient_id: read_measured(task.path) for task in of_run}

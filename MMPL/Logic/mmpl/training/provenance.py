@@ -13,6 +13,7 @@ from mmpl.training.cache import load_cached
 from mmpl.training.cohort import CohortCase
 from mmpl.training.config import TrainingConfig
 from mmpl.training.folds import CENTRE, Split
+from mmpl.training.start import Start
 
 STANDARDISED = (
     "Deep scores are standardised per network over the patients it did not train on; rows that trained the "
@@ -23,7 +24,12 @@ FULL_SPACING_MM = 1.0
 
 
 def provenance_of(
-    data: Path, cases: Sequence[CohortCase], cache: Path, config: TrainingConfig, splits: Sequence[Split]
+    data: Path,
+    cases: Sequence[CohortCase],
+    cache: Path,
+    config: TrainingConfig,
+    splits: Sequence[Split],
+    start: Start | None = None,
 ) -> Provenance:
     """Sentences for the model card.
 
@@ -33,7 +39,7 @@ def provenance_of(
     cache : folder of the cached cases, which know how many label voxels the region of interest lost
     """
     manifest = data / MANIFEST
-    lost = sum(load_cached(cache / f"{c.patient_id}.npz").lost_voxels for c in cases)
+    lost = sum(load_cached(cache / c.patient_id).lost_voxels for c in cases)
     phantom = manifest.is_file()
     centres = len({c.center_id for c in cases})
     what = f"{len(cases)} patients of {centres} centres"
@@ -42,7 +48,8 @@ def provenance_of(
         what = f"{len(cases)} synthetic phantoms of {centres} synthetic centres, seed {seed}"
     return Provenance(
         description=f"MMPL ensemble: segmentation, HPV probability and recurrence-free survival. {STANDARDISED}",
-        training_data=f"{what}. {_folds_text(splits)} {lost} label voxels lay outside the region of interest.",
+        training_data=f"{what}. {_folds_text(splits)} {lost} label voxels lay outside the region of interest."
+        + _start_text(start),
         phantom=phantom,
         time_zero=config.time_zero,
         created=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
@@ -53,6 +60,12 @@ def provenance_of(
 def _folds_text(splits: Sequence[Split]) -> str:
     words = [f"{s.folds} {'centre-out' if s.name == CENTRE else 'patient-level'} folds" for s in splits]
     return f"One member for each of {' and '.join(words)}."
+
+
+def _start_text(start: Start | None) -> str:
+    if start is None:
+        return ""
+    return f" Segmentation networks started from the bundle {start.name} (sha256 {start.sha256[:12]})."
 
 
 def _phantom_limitations(config: TrainingConfig) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Resumable step by step::
     RUN/config.json                       settings; a run is only ever resumed with the same ones
     RUN/folds.csv                         PatientID, Split, Fold
     RUN/cache/                            arrays on the network grid
+    RUN/images.json                       checksums of these arrays
     RUN/<split>/fold_<f>/<stage>/         weights.safetensors, log.jsonl
     RUN/<split>/overlaps/<patient>.json   out-of-fold overlaps at several mask thresholds, and peaks of the lesions
     RUN/<split>/measured/<patient>.json   out-of-fold centre and radiomics
@@ -16,26 +17,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmpl.bundle.reader import Bundle
 from mmpl.clinical.fields import parse_record
+from mmpl.cluster import open_pool
 from mmpl.errors import ClinicalError, OutputError, TrainingError
 from mmpl.io.output import write_json_atomic
 from mmpl.progress import Progress, silent
 from mmpl.training.assemble import assemble
 from mmpl.training.cache import build_cache
-from mmpl.training.cohort import CohortCase, read_cohort
+from mmpl.training.cache_entry import arrays_sha256
+from mmpl.training.cohort_table import CohortTable
 from mmpl.training.config import TrainingConfig, config_to_dict
 from mmpl.training.ensemble_statistics import EnsembleStatistics, StatisticsConfig, fit_ensemble
 from mmpl.training.errors import require
 from mmpl.training.folds import Split, make_splits, read_splits, write_splits
 from mmpl.training.kaplan_meier import kaplan_meier
-from mmpl.training.out_of_fold import measure_all, out_of_fold_table
-from mmpl.training.parallel import each
+from mmpl.training.layout import CohortCase
+from mmpl.training.out_of_fold import OutOfFold, measure_all, out_of_fold_table
 from mmpl.training.provenance import provenance_of
+from mmpl.training.scan import scan_cohort
 from mmpl.training.split_run import (
+    OutcomeTask,
+    SegmentationTask,
     SplitRun,
     outcome_tasks,
     run_outcomes,
@@ -43,10 +49,38 @@ from mmpl.training.split_run import (
     segmentation_tasks,
     split_runs,
 )
+from mmpl.training.start import Start, keep_start, open_start
+
+
+@dataclass(frozen=True)
+class Networks:
+    """A run whose networks are trained and whose out-of-fold rows are there.
+
+    Attributes
+    ----------
+    cases : the cohort
+    runs, tables : one a split
+    measured : out-of-fold figures and the thresholds fitted on them
+    start : what stage 1 started from, None for random weights
+    """
+
+    cases: Sequence[CohortCase]
+    runs: Sequence[SplitRun]
+    measured: OutOfFold
+    tables: Sequence[CohortTable]
+    start: Start | None = None
 
 
 def train(
-    data: Path, out: Path, config: TrainingConfig, *, folds: Path | None = None, progress: Progress = silent
+    data: Path,
+    out: Path,
+    config: TrainingConfig,
+    *,
+    folds: Path | None = None,
+    start: Path | None = None,
+    strict: bool = False,
+    scheduler: str | None = None,
+    progress: Progress = silent,
 ) -> Bundle:
     """Run everything that is not done yet and return the bundle.
 
@@ -56,28 +90,27 @@ def train(
     out : run folder; a run that was stopped is taken up where it was
     config : TrainingConfig
     folds : table of an earlier run's splits (PatientID, Split, Fold) to use in place of new ones
+    start : bundle whose segmentation weights stage 1 starts from; trained on none of these patients, or out-of-fold
+        rows are none
+    strict : refuse a cohort of which the scan warns, too
+    scheduler : of a Dask cluster whose workers share the work and the folders; by default ``config.workers`` processes
 
     Raises
     ------
     TrainingError
         If the cohort cannot be trained on, or ``out`` holds a run with other settings.
+    BundleError
+        If ``start`` cannot be used.
+    OutputError
+        If the disk is full; what is finished is kept.
     """
-    cases = read_cohort(data)
-    splits = _splits(cases, config, folds)
-    _check_trainable(cases, splits)
-    _claim(out, config, cases)
-    runs = split_runs(config, out, _kept_splits(out, splits, cases, chosen=folds is not None))
-    build_cache(cases, out / "cache", config.network.spacing_mm, workers=config.workers, progress=progress)
-    tasks = [task for run in runs for task in segmentation_tasks(run, cases)]
-    each(run_segmentation, tasks, workers=config.workers, progress=progress, step="segmentation networks")
-    measured = measure_all(runs, cases, workers=config.workers, progress=progress)
-    tasks = [task for run in runs for task in outcome_tasks(run, cases, measured.centres(run))]
-    each(run_outcomes, tasks, workers=config.workers, progress=progress, step="HPV and RFS networks")
-    tables = [out_of_fold_table(run, cases, measured.of(run), progress) for run in runs]
+    networks = train_networks(
+        data, out, config, folds=folds, start=start, strict=strict, scheduler=scheduler, progress=progress
+    )
     progress("forests and Cox models", 0.0)
-    statistics = fit_ensemble(tables, StatisticsConfig(), config.seed)
+    statistics = fit_ensemble(networks.tables, StatisticsConfig(), config.seed)
     progress("forests and Cox models", 1.0)
-    table = tables[0]
+    runs, measured, table = networks.runs, networks.measured, networks.tables[0]
     return assemble(
         out / "bundle",
         config,
@@ -85,10 +118,44 @@ def train(
         statistics,
         measured.mask_thresholds,
         measured.search.value or None,
-        provenance_of(data, cases, out / "cache", config, splits),
+        provenance_of(data, networks.cases, out / "cache", config, [run.split for run in runs], networks.start),
         {"out_of_fold": _pooled_scores(statistics, runs), "search": measured.search.to_dict()},
         kaplan_meier(table.time_days[table.has_follow_up], table.event[table.has_follow_up]),
     )
+
+
+def train_networks(
+    data: Path,
+    out: Path,
+    config: TrainingConfig,
+    *,
+    folds: Path | None = None,
+    start: Path | None = None,
+    strict: bool = False,
+    scheduler: str | None = None,
+    progress: Progress = silent,
+) -> Networks:
+    """All of :func:`train` but for the statistics and the bundle; the same arguments and errors."""
+    data, out = Path(data).absolute(), Path(out).absolute()  # as workers elsewhere find them
+    scan = scan_cohort(data, thorough=False)
+    scan.require_usable(strict=strict)
+    cases = list(scan.cases)
+    splits = _splits(cases, config, folds)
+    _check_trainable(cases, splits)
+    begin = None if start is None else open_start(start, config.network)
+    _claim(out, config, cases, begin)
+    first = None if begin is None else keep_start(begin, out / "start")
+    runs = split_runs(config, out, _kept_splits(out, splits, cases, chosen=folds is not None))
+    with open_pool(1 if scheduler else config.workers, scheduler) as pool:
+        build_cache(cases, out / "cache", config.network.spacing_mm, pool=pool, progress=progress)
+        _check_images(out, cases)
+        tasks = [task for run in runs for task in segmentation_tasks(run, cases, first)]
+        pool.each(run_segmentation, tasks, progress=progress, step="segmentation networks", name=SegmentationTask.name)
+        measured = measure_all(runs, cases, pool, progress=progress)
+        tasks = [task for run in runs for task in outcome_tasks(run, cases, measured.centres(run))]
+        pool.each(run_outcomes, tasks, progress=progress, step="HPV and RFS networks", name=OutcomeTask.name)
+    tables = [out_of_fold_table(run, cases, measured.of(run), progress) for run in runs]
+    return Networks(cases, runs, measured, tables, first)
 
 
 def _splits(cases: Sequence[CohortCase], config: TrainingConfig, folds: Path | None) -> list[Split]:
@@ -97,16 +164,16 @@ def _splits(cases: Sequence[CohortCase], config: TrainingConfig, folds: Path | N
     return read_splits(folds, config.splits, [c.patient_id for c in cases])
 
 
-def _claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase]) -> None:
+def _claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase], start: Bundle | None = None) -> None:
     """Write the settings, or check that an earlier run had the same ones."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot be created ({error.strerror}); choose another folder") from error
-    # how many processes share the work changes nothing but rounding
-    settings = json.loads(
-        json.dumps({**config_to_dict(replace(config, workers=1)), "patients": [c.patient_id for c in cases]})
-    )
+    # how many processes share the work, and where, changes nothing but rounding
+    settings = {**config_to_dict(replace(config, workers=1, device="auto")), "patients": [c.patient_id for c in cases]}
+    settings["start"] = None if start is None else start.sha256
+    settings = json.loads(json.dumps(settings))
     path = out / "config.json"
     if not path.is_file():
         write_json_atomic(path, settings)
@@ -130,6 +197,22 @@ def _kept_splits(out: Path, splits: Sequence[Split], cases: Sequence[CohortCase]
         f"{out}: the run began with other folds; choose another folder",
     )
     return kept
+
+
+def _check_images(out: Path, cases: Sequence[CohortCase]) -> None:
+    """Keep the checksums of what the networks see, or check that they still see the same."""
+    path = out / "images.json"
+    now = {c.patient_id: arrays_sha256(out / "cache" / c.patient_id) for c in cases}
+    if not path.is_file():
+        write_json_atomic(path, now)
+        return
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    changed = sorted(patient for patient in now if earlier.get(patient) != now[patient])
+    require(
+        not changed,
+        f"{out}: images or contours of {len(changed)} patients ({', '.join(changed[:3])}) have changed since the run "
+        "began; put them back, or choose another folder",
+    )
 
 
 def _check_trainable(cases: Sequence[CohortCase], splits: Sequence[Split]) -> None:

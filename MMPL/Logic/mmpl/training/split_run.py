@@ -21,6 +21,7 @@ from mmpl.training.stages import (
     train_rfs,
     train_segmentation,
 )
+from mmpl.training.start import Start
 
 Centres = Mapping[str, np.ndarray]  # patient_id -> centre (z, y, x) of the outcome networks' patch on the 1 mm ROI
 
@@ -50,7 +51,7 @@ class SplitRun:
         return [case for case in cases if self.split.fold_of[case.patient_id] != fold]
 
     def arrays(self, cases: Sequence[CohortCase]) -> list[Path]:
-        return [self.cache / f"{case.patient_id}.npz" for case in cases]
+        return [self.cache / case.patient_id for case in cases]
 
 
 def split_runs(config: TrainingConfig, out: Path, splits: Sequence[Split]) -> list[SplitRun]:
@@ -70,10 +71,14 @@ def split_runs(config: TrainingConfig, out: Path, splits: Sequence[Split]) -> li
 
 @dataclass(frozen=True)
 class SegmentationTask:
-    """Stage 1 of one fold: its labelled training patients' arrays."""
+    """Stage 1 of one fold: its labelled training patients' arrays, and weights to start from."""
 
     run: StageRun
     arrays: Sequence[Path]
+    start: Path | None = None
+
+    def name(self) -> str:
+        return self.run.label
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,20 @@ class OutcomeTask:
     hpv: tuple[Sequence[Path], Sequence[np.ndarray], Sequence[int]]
     rfs: tuple[Sequence[Path], Sequence[np.ndarray], Sequence[float], Sequence[int]]
 
+    def name(self) -> str:
+        return self.stages[HPV].label
 
-def segmentation_tasks(run: SplitRun, cases: Sequence[CohortCase]) -> list[SegmentationTask]:
+
+def segmentation_tasks(
+    run: SplitRun, cases: Sequence[CohortCase], start: Start | None = None
+) -> list[SegmentationTask]:
     labelled = [case for case in cases if case.label_path is not None]
     return [
-        SegmentationTask(stages[SEGMENTATION], run.arrays(run.training_cases(labelled, fold)))
+        SegmentationTask(
+            stages[SEGMENTATION],
+            run.arrays(run.training_cases(labelled, fold)),
+            None if start is None else start.of(fold),
+        )
         for fold, stages in enumerate(run.networks)
     ]
 
@@ -113,7 +127,7 @@ def _outcome_task(run: SplitRun, stages: Mapping[str, StageRun], cases, centres:
 
 
 def run_segmentation(task: SegmentationTask) -> None:
-    train_segmentation(task.run, task.arrays)
+    train_segmentation(task.run, task.arrays, task.start)
 
 
 def run_outcomes(task: OutcomeTask) -> None:

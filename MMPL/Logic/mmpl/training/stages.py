@@ -21,7 +21,7 @@ from mmpl.training.config import StageConfig, TrainingConfig
 from mmpl.training.errors import require
 from mmpl.training.folds import PATIENT
 from mmpl.training.loop import fit
-from mmpl.training.losses import balanced_bce_loss, discrete_time_nll, oda_loss
+from mmpl.training.losses import SEGMENTATION_LOSSES, balanced_bce_loss, discrete_time_nll
 from mmpl.training.patches import OutcomePatches, SegmentationPatches, seed_everything
 
 SEGMENTATION, HPV, RFS = "segmentation", "hpv", "rfs"
@@ -70,8 +70,10 @@ def trained_network(run: StageRun) -> nn.Module:
     return run.load()
 
 
-def train_segmentation(run: StageRun, paths: Sequence[Path], *, progress: Progress = silent) -> None:
-    """Stage 1 on the labelled training cases' cached arrays."""
+def train_segmentation(
+    run: StageRun, paths: Sequence[Path], start: Path | None = None, *, progress: Progress = silent
+) -> None:
+    """Stage 1 on the labelled training cases' cached arrays, from weights of another bundle where there are any."""
     if run.weights_path.is_file():
         return
     require(len(paths) > 0, f"{run.label}: no labelled training case")
@@ -79,11 +81,14 @@ def train_segmentation(run: StageRun, paths: Sequence[Path], *, progress: Progre
     config = run.config
     data = SegmentationPatches(paths, config.network.spacing_mm, config.augmentation, run.seed, config.wide_mm)
     net = SegmentationNet(config.network)
+    if start is not None:
+        net.load_state_dict({name: value.float() for name, value in load_file(start).items()}, strict=False)
 
     def choose_field(draw: np.random.Generator) -> None:
         data.set_wide(draw.random() < config.wide_share)
 
-    _train(run, config.segmentation, net, data, _shuffled(len(data)), oda_loss, progress, choose_field)
+    loss = SEGMENTATION_LOSSES[config.segmentation_loss]
+    _train(run, config.segmentation, net, data, _shuffled(len(data)), loss, progress, choose_field)
 
 
 def train_hpv(
@@ -185,7 +190,7 @@ def _train(
                 yield tuple(torch.stack(parts) for parts in zip(*items, strict=True))
 
     net = fit(
-        net,
+        net.to(training_device(run.config.device)),
         batches,
         loss,
         stage,
@@ -199,6 +204,23 @@ def _train(
     save_file(stored_weights(net), partial)
     os.replace(partial, run.weights_path)
     (run.folder / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def training_device(name: str) -> torch.device:
+    """The device of that name; for "auto" a graphics card where there is one.
+
+    Raises
+    ------
+    TrainingError
+        If there is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    known = ["cpu"]
+    if torch.cuda.is_available():
+        known += ["cuda", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
+    require(name in known, f"training config: device = '{name}', this machine has {', '.join(known)}")
+    return torch.device(name)
 
 
 def _shuffled(n: int):

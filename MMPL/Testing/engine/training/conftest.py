@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 
 from mmpl.network.config import NetworkConfig
+from mmpl.phantom.cohort import MANIFEST
+from mmpl.radiomics.feature_set import FeatureSet
+from mmpl.training import run as training_run
+from mmpl.training.cache_entry import write_entry
 from mmpl.training.cohort import CohortCase
 from mmpl.training.config import AugmentationConfig, StageConfig, TrainingConfig
+from mmpl.training.ensemble_statistics import StatisticsConfig
+from mmpl.training.hpv_classifier import HpvConfig
+from mmpl.training.run import train
 
 SHAPE = (34, 26, 25)  # (z, y, x); the patch is 16 voxels, cut 32 wide
 FAST = (1e-2, 5e-3, 1e-3)
@@ -54,7 +64,7 @@ def no_augmentation():
 
 
 def _write(path: Path, image: np.ndarray, label: np.ndarray) -> Path:
-    np.savez(path, image=image.astype(np.float16), label=label.astype(np.uint8), lost_voxels=np.int64(0))
+    write_entry(path, image, label, spacing_mm=8.0, lost_voxels=0, sources={})
     return path
 
 
@@ -79,6 +89,43 @@ def write_random():
     return _write_random
 
 
+class CohortWriter:
+    """Writes a cohort in HECKTOR 2025's layout, with images of 27 voxels."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def patient(self, patient_id: str, task: int = 1, label: bool = True) -> Path:
+        home = self.root / f"Task {task}" / patient_id
+        home.mkdir(parents=True)
+        seed = sum(n * ord(c) for n, c in enumerate(patient_id, start=1))
+        for suffix in ("__CT", "__PT"):
+            noise = np.random.default_rng(seed).normal(size=(3, 3, 3)).astype(np.float32)
+            self.image(home / f"{patient_id}{suffix}.nii.gz", noise)
+        if label:
+            self.image(home / f"{patient_id}.nii.gz", np.ones((3, 3, 3), np.uint8))
+        return home
+
+    def image(self, path: Path, array: np.ndarray, spacing_mm: float = 1.0, origin_mm: float = 0.0) -> Path:
+        image = sitk.GetImageFromArray(array)
+        image.SetSpacing((spacing_mm,) * 3)
+        image.SetOrigin((origin_mm,) * 3)
+        sitk.WriteImage(image, str(path))
+        return path
+
+    def table(self, task: int, *lines: str) -> Path:
+        path = self.root / f"Task {task}" / f"HECKTOR_2025_Training_Task_{task}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+
+@pytest.fixture
+def writer(tmp_path) -> CohortWriter:
+    """Writes a cohort into a folder of its own."""
+    return CohortWriter(tmp_path / "cohort")
+
+
 @pytest.fixture(scope="session")
 def a_cohort():
     """Eight patients; every fold of four holds both HPV classes and both outcomes."""
@@ -97,3 +144,65 @@ def a_cohort():
         )
 
     return [case(n) for n in range(8)]
+
+
+# --- a whole run --------------------------------------------------------------------------------------
+
+CASES = 8
+ONCE = StageConfig(1, 4, (1e-3, 1e-3, 1e-3))
+
+
+@pytest.fixture(scope="session")
+def small_statistics():
+    """Settings of forests that eight patients can fill."""
+    return StatisticsConfig(hpv=HpvConfig(top_features=5, trees=(5,), depths=(2,), leaf_sizes=(1,), inner_folds=2))
+
+
+@pytest.fixture(scope="session")
+def run_config(tiny_config):
+    return replace(
+        tiny_config,
+        network=replace(tiny_config.network, spacing_mm=10.0),
+        segmentation=ONCE,
+        hpv=ONCE,
+        rfs=ONCE,
+        feature_set=FeatureSet(families=("firstorder",), log_sigmas_mm=(), wavelet=None),
+        overlap=0.0,
+    )
+
+
+@pytest.fixture(scope="session")
+def cohort_folder(tmp_path_factory, tiny_patient, save_image):
+    """The tiny patient eight times over, each with other noise, in HECKTOR's layout with a phantom's manifest."""
+    folder = tmp_path_factory.mktemp("data") / "cohort"
+    draw = np.random.default_rng(0)
+    tables = {1: [], 2: [], 3: []}
+    for n in range(CASES):
+        name = f"T-{n:02d}"
+        home = folder / "Task 1" / name
+        pet = tiny_patient.pet.array * draw.uniform(0.7, 1.3) * draw.normal(1, 0.1, tiny_patient.pet.array.shape)
+        ct = tiny_patient.ct.array + n  # no two patients have the same images
+        save_image(tiny_patient.ct.with_array(ct.astype(np.float32)), home / f"{name}__CT.nii.gz")
+        save_image(tiny_patient.pet.with_array(pet.astype(np.float32)), home / f"{name}__PT.nii.gz")
+        save_image(tiny_patient.label_map, home / f"{name}.nii.gz")
+        record = f"{name},{min(n // 2, 2)},{50 + n},{n % 2}"
+        tables[1].append(record)
+        tables[2].append(f"{record},{n // 2 % 2},{300 + 101 * n}")
+        tables[3].append(f"{record},{n % 2}")
+    columns = {1: "", 2: ",Relapse,RFS", 3: ",HPV Status"}
+    for task, rows in tables.items():
+        (folder / f"Task {task}").mkdir(exist_ok=True)
+        text = "\n".join([f"PatientID,CenterID,Age,Gender{columns[task]}", *rows])
+        (folder / f"Task {task}" / f"HECKTOR_2025_Training_Task_{task}.csv").write_text(text, encoding="utf-8")
+    (folder / MANIFEST).write_text(json.dumps({"seed": 11}), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory, cohort_folder, run_config, small_statistics):
+    """The run folder, the bundle and what progress was told."""
+    out, told = tmp_path_factory.mktemp("run") / "run", []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_run, "StatisticsConfig", lambda: small_statistics)
+        bundle = train(cohort_folder, out, run_config, progress=lambda step, fraction: told.append((step, fraction)))
+    return out, bundle, told

@@ -12,7 +12,7 @@ from torch import nn
 
 from mmpl.errors import OutputError, TrainingError
 from mmpl.training.config import StageConfig
-from mmpl.training.loop import Average, fit, prefetched
+from mmpl.training.loop import Average, fit, mixed_precision, prefetched
 
 STAGE = StageConfig(5, 2, (1e-2, 1e-3, 1e-4))
 
@@ -217,3 +217,47 @@ def test_a_torn_last_line_of_the_log_is_taken_back(tmp_path, net):
         log.write('{"epoch": 2, "lear')
     fit(net, _batches, _loss, STAGE, tmp_path)
     assert [r["epoch"] for r in _log(tmp_path)] == [0, 1, 2, 3, 4]
+
+
+# --- reduced precision --------------------------------------------------------------------------------
+
+
+def _with_a_bad_gradient(every):
+    """A loss that is finite, with an infinite gradient in every so-many-th step."""
+    steps = iter(range(10_000))
+
+    def loss(output, target):
+        bad = next(steps) % every == every - 1
+        steep = (output * 0).sum().sqrt() if bad else 0  # the root's slope at 0 is infinite
+        return _loss(output, target) + steep
+
+    return loss
+
+
+def test_a_step_without_a_finite_gradient_is_left_out(tmp_path):
+    def many(epoch):
+        return [(torch.ones(1, 1, 1, 1, 1), torch.zeros(1, 1, 1, 1, 1))] * 40
+
+    fitted = fit(nn.Conv3d(1, 1, 1), many, _with_a_bad_gradient(40), StageConfig(1, 1, (1e-3,) * 3), tmp_path)
+    assert [r["skipped"] for r in _log(tmp_path)] == [1]
+    assert all(torch.isfinite(p).all() for p in fitted.parameters())
+
+
+def test_too_many_of_them_end_the_run(tmp_path, net):
+    with pytest.raises(TrainingError, match="here: 1 of 3 steps of epoch 0 had no finite gradient"):
+        fit(net, _batches, _with_a_bad_gradient(3), STAGE, tmp_path, step="here")
+
+
+@pytest.mark.parametrize(
+    ("device", "size", "supported", "mixed"),
+    [
+        ("cpu", (48, 48, 48), True, True),
+        ("cpu", (64, 48, 32), True, False),
+        ("cpu", (64, 64, 64), False, False),
+        ("cuda", (32, 32, 32), False, True),
+        ("mps", (64, 64, 64), True, False),
+    ],
+)
+def test_where_training_is_mixed(monkeypatch, device, size, supported, mixed):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported)
+    assert mixed_precision(torch.device(device), size) is mixed

@@ -79,7 +79,7 @@ def test_overlaps_are_counted_once_with_the_lesions_peaks(tmp_path, tiny_config,
     label[0, 10:14, 10:14, 10:14] = label[1, 30:32, 5:7, 5:7] = label[1, 2:4, 5:7, 5:7] = 255
     path = tmp_path / "overlaps.json"
     run = StageRun(tiny_config, tmp_path, 0, SEGMENTATION)
-    task = OverlapTask(run, write_arrays(tmp_path / "a.npz", np.ones((2, 39, 25, 25)), label), path)
+    task = OverlapTask(run, write_arrays(tmp_path / "a", np.ones((2, 39, 25, 25)), label), path)
     monkeypatch.setattr(mask_thresholds, "trained_network", lambda run: SegmentationNet(run.config.network).eval())
     path.write_text(json.dumps({"GTVp": [], "GTVn": []}), encoding="utf-8")  # of a run before there were peaks
     count_overlaps(task)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from functools import partial
 
@@ -11,12 +12,22 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mmpl.cluster import InlinePool
 from mmpl.errors import TrainingError
 from mmpl.network.model import OutcomeNet, SegmentationNet
 from mmpl.progress import silent
-from mmpl.training import run as training_run
+from mmpl.training import out_of_fold
 from mmpl.training import stages as training_stages
 from mmpl.training.config import StageConfig
+from mmpl.training.folds import PATIENT, Split
+from mmpl.training.split_run import (
+    SplitRun,
+    outcome_tasks,
+    run_outcomes,
+    run_segmentation,
+    segmentation_tasks,
+    split_runs,
+)
 from mmpl.training.stages import (
     HPV,
     RFS,
@@ -28,6 +39,7 @@ from mmpl.training.stages import (
     train_hpv,
     train_rfs,
     train_segmentation,
+    training_device,
 )
 
 CENTRE = np.array((130.0, 100.0, 95.0))
@@ -37,7 +49,7 @@ CENTRE = np.array((130.0, 100.0, 95.0))
 def cache(tmp_path_factory, a_cohort, write_random):
     folder = tmp_path_factory.mktemp("cache")
     for n, case in enumerate(a_cohort):
-        write_random(folder / f"{case.patient_id}.npz", n)
+        write_random(folder / case.patient_id, n)
     return folder
 
 
@@ -51,32 +63,35 @@ def _runs(config, folder, fold=0):
 
 
 def _paths(cases, folds, cache, fold=0):
-    return [cache / f"{c.patient_id}.npz" for c in cases if folds[c.patient_id] != fold]
+    return [cache / c.patient_id for c in cases if folds[c.patient_id] != fold]
+
+
+def _split_run(config, folder, folds) -> SplitRun:
+    (run,) = split_runs(config, folder, [Split(PATIENT, folds)])
+    return run
 
 
 def _train(config, folder, cases, folds, cache, centres=None):
     """Stage 1 of all folds and stages 2 and 3 of fold 0, as a run trains them; fold 0's weights by stage."""
     centres = centres or {c.patient_id: CENTRE for c in cases}
-    runs = [_runs(config, folder, fold) for fold in range(config.folds)]
-    _copy(cache, folder / "cache")
+    run = _split_run(config, folder, folds)
+    _copy(cache, run.cache)
 
     def measured(task):
         found = {"centre_zyx": centres[task.case.patient_id].tolist(), "features": {}}
         task.path.write_text(json.dumps(found), encoding="utf-8")
 
+    for task in segmentation_tasks(run, cases):
+        run_segmentation(task)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_run, "measure_out_of_fold", measured)
-        found, *_ = training_run._segment_and_measure(folder, cases, folds, runs, config, silent)
-    seen = {patient_id: centre for patient_id, (centre, _) in found.items()}
-    training_run._train_outcomes(training_run._outcome_task(runs[0], cases, folds, folder / "cache", seen))
-    return {stage: load_file(runs[0][stage].weights_path) for stage in STAGES}
+        patch.setattr(out_of_fold, "measure_out_of_fold", measured)
+        found = out_of_fold.measure_all([run], cases, InlinePool(), progress=silent)
+    run_outcomes(outcome_tasks(run, cases, found.centres(run))[0])
+    return {stage: load_file(run.networks[0][stage].weights_path) for stage in STAGES}
 
 
 def _copy(cache, folder):
-    folder.mkdir()
-    for path in cache.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    return folder
+    return shutil.copytree(cache, folder)
 
 
 def _same(first, second) -> bool:
@@ -110,7 +125,7 @@ def _altered(case):
 def _copy_with(cache, folder, patient_ids, write_random):
     _copy(cache, folder)
     for patient_id in patient_ids:
-        write_random(folder / f"{patient_id}.npz", 1000)
+        write_random(folder / patient_id, 1000)
     return folder
 
 
@@ -147,9 +162,9 @@ class Stopped(Exception):
 
 
 def test_resuming_every_stage_gives_the_uninterrupted_weights(reference, tmp_path, tiny_config, a_cohort, folds, cache):
-    runs = _runs(tiny_config, tmp_path)
-    centres = {c.patient_id: CENTRE for c in a_cohort}
-    task = training_run._outcome_task(runs, a_cohort, folds, cache, centres)
+    split = _split_run(tiny_config, tmp_path, folds)
+    runs = split.networks[0]
+    task = outcome_tasks(replace(split, cache=cache), a_cohort, {c.patient_id: CENTRE for c in a_cohort})[0]
     calls = {
         SEGMENTATION: partial(train_segmentation, runs[SEGMENTATION], _paths(a_cohort, folds, cache)),
         HPV: partial(train_hpv, runs[HPV], runs[SEGMENTATION].weights_path, *task.hpv),
@@ -167,7 +182,7 @@ def test_resuming_every_stage_gives_the_uninterrupted_weights(reference, tmp_pat
         torch.rand(7)  # another process has another random state
         told = []
         call(progress=lambda step, fraction, told=told: told.append((step, fraction)))
-        assert told == [(f"fold 1 of 2: {stage}", 1.0)]  # the second epoch alone
+        assert told == [(f"patient fold 0: {stage}", 1.0)]  # the second epoch alone
         assert not (runs[stage].folder / "checkpoint.pt").exists()
         assert _same(reference[stage], load_file(runs[stage].weights_path))
 
@@ -207,7 +222,7 @@ def test_a_finished_stage_is_not_trained_again(tmp_path, tiny_config, a_cohort, 
 
 def test_networks_load_in_evaluation_mode(tmp_path, tiny_config, a_cohort, folds, cache, reference):
     _train(tiny_config, tmp_path, a_cohort, folds, cache)
-    runs = _runs(tiny_config, tmp_path)
+    runs = _split_run(tiny_config, tmp_path, folds).networks[0]
     nets = {s: runs[s].load() for s in STAGES}
     assert isinstance(nets[SEGMENTATION], SegmentationNet)
     assert nets[HPV].head[-1].out_features == 1
@@ -273,15 +288,28 @@ def test_batches_of_one_patch_train(tmp_path, tiny_config, a_cohort, folds, cach
 
 def test_one_class_or_no_label_is_refused(tmp_path, tiny_config, cache):
     runs = _runs(tiny_config, tmp_path)
-    paths, centres = [cache / "P0.npz", cache / "P1.npz"], [CENTRE, CENTRE]
-    with pytest.raises(TrainingError, match="fold 1 of 2: segmentation: no labelled training case"):
+    paths, centres = [cache / "P0", cache / "P1"], [CENTRE, CENTRE]
+    with pytest.raises(TrainingError, match="patient fold 0: segmentation: no labelled training case"):
         train_segmentation(runs[SEGMENTATION], [])
-    with pytest.raises(TrainingError, match="fold 1 of 2: hpv: the training patients hold only one HPV class"):
+    with pytest.raises(TrainingError, match="patient fold 0: hpv: the training patients hold only one HPV class"):
         train_hpv(runs[HPV], tmp_path / "none", paths, centres, [1, 1])
-    with pytest.raises(TrainingError, match="fold 1 of 2: rfs: needs both relapsed and censored"):
+    with pytest.raises(TrainingError, match="patient fold 0: rfs: needs both relapsed and censored"):
         train_rfs(runs[RFS], tmp_path / "none", paths, centres, [10, 20], [0, 0])
 
 
 def test_stages_and_folds_have_seeds_of_their_own(tmp_path, tiny_config):
     seeds = [run.seed for fold in range(10) for run in _runs(tiny_config, tmp_path, fold).values()]
     assert len(set(seeds)) == 30
+
+
+def test_networks_train_where_the_settings_say(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert training_device("auto") == training_device("cpu") == torch.device("cpu")
+    with pytest.raises(TrainingError, match="device = 'cuda:1', this machine has cpu"):
+        training_device("cuda:1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert training_device("auto") == torch.device("cuda")
+    assert training_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(TrainingError, match="device = 'cuda:2', this machine has cpu, cuda, cuda:0, cuda:1"):
+        training_device("cuda:2")

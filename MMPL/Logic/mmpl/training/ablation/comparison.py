@@ -1,0 +1,74 @@
+"""Two ways judged on the same patients: each with its interval, and the difference with its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmpl.metrics.bootstrap import percentile_interval
+
+BOOTSTRAP_SEED = 1
+Measure = Callable[[np.ndarray], float]  # rows of patients, one of them more than once -> figure
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure and its 95 % bootstrap interval; NaN where it is not defined."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One measure of two ways.
+
+    Attributes
+    ----------
+    what : the measure and where it is taken
+    patients : that both were judged on
+    plain, full : name -> figure, of the plain way and of the method's
+    difference : the method's minus the plain way's, on the same resamples
+    """
+
+    what: str
+    patients: int
+    plain: tuple[str, Figure]
+    full: tuple[str, Figure]
+    difference: Figure
+
+    @property
+    def verdict(self) -> str:
+        """In words; "inconclusive" where the interval of the difference holds 0."""
+        if self.difference.low > 0:
+            return f"{self.full[0]} is better"
+        if self.difference.high < 0:
+            return f"{self.plain[0]} is better"
+        return "inconclusive"
+
+
+def compare(what: str, patients: int, plain: tuple[str, Measure], full: tuple[str, Measure]) -> Comparison:
+    """Compare two measures, higher is better, by resampling patients.
+
+    Parameters
+    ----------
+    what : the measure and where it is taken
+    patients : that both measures take rows of
+    plain, full : (name, measure)
+    """
+    return Comparison(
+        what,
+        patients,
+        (plain[0], figure(plain[1], patients)),
+        (full[0], figure(full[1], patients)),
+        figure(lambda rows: full[1](rows) - plain[1](rows), patients),
+    )
+
+
+def figure(measure: Measure, patients: int) -> Figure:
+    """A measure over all patients with its bootstrap interval; the resamples are the same for every measure."""
+    interval = percentile_interval(measure, patients, np.random.default_rng(BOOTSTRAP_SEED))
+    return Figure(float(measure(np.arange(patients))), interval.low, interval.high)

@@ -1,0 +1,88 @@
+"""All ablations of one run, as one command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from mmpl.cluster import open_pool
+from mmpl.io.output import write_json_atomic
+from mmpl.phantom.cohort import MANIFEST
+from mmpl.progress import Progress, silent
+from mmpl.training.ablation.comparison import Comparison, Figure
+from mmpl.training.ablation.outcomes import hpv_comparisons, rfs_comparisons, split_comparisons
+from mmpl.training.ablation.segmentation import segmentation_comparisons
+from mmpl.training.config import TrainingConfig
+from mmpl.training.ensemble_statistics import StatisticsConfig, fit_ensemble
+from mmpl.training.errors import require
+from mmpl.training.folds import PATIENT
+from mmpl.training.run import train_networks
+
+Tables = Mapping[str, Sequence[Comparison]]
+
+
+def ablate(
+    data: Path,
+    out: Path,
+    config: TrainingConfig,
+    *,
+    start: Path | None = None,
+    scheduler: str | None = None,
+    progress: Progress = silent,
+) -> Tables:
+    """Compare the method with what it is without each of its parts; resumable, beside the training run in ``out``.
+
+    Networks that the run lacks are trained first. Masks, deep scores and probabilities are out-of-fold throughout.
+
+    Parameters
+    ----------
+    data, out, config, start, scheduler : as of :func:`mmpl.training.run.train`
+
+    Returns
+    -------
+    title -> comparisons; written to ``out/ablation/ablation.json`` too
+
+    Raises
+    ------
+    TrainingError
+        If the cohort cannot be trained on, or the run has no patient split.
+    """
+    require(PATIENT in config.splits, "ablations need the patient split: add it to 'splits'")
+    networks = train_networks(data, out, config, start=start, scheduler=scheduler, progress=progress)
+    names = [run.split.name for run in networks.runs]
+    patient = networks.runs[names.index(PATIENT)]
+    folder = Path(out).absolute() / "ablation"
+    with open_pool(1 if scheduler else config.workers, scheduler) as pool:
+        segmentation = segmentation_comparisons(patient, networks.cases, folder, pool, progress=progress)
+    progress("forests, Cox models and intervals", 0.0)
+    statistics = fit_ensemble(networks.tables, StatisticsConfig(), config.seed)
+    tables = {
+        "Segmentation: loss of stage 1": segmentation,
+        "HPV: what radiomics and clinical data add": hpv_comparisons(names, networks.tables, statistics),
+        "RFS: what the Cox model adds": rfs_comparisons(names, networks.tables, statistics),
+        "Leaving the patient's centre out": split_comparisons(names, statistics),
+    }
+    progress("forests, Cox models and intervals", 1.0)
+    kept = {title: [asdict(one) | {"verdict": one.verdict} for one in rows] for title, rows in tables.items()}
+    write_json_atomic(folder / "ablation.json", {"phantom": (data / MANIFEST).is_file(), "tables": kept})
+    return tables
+
+
+def table_text(tables: Tables, *, phantom: bool) -> str:
+    """The tables for a terminal; phantom results say so."""
+    lines = ["Phantom results: they say nothing about patients."] if phantom else []
+    for title, rows in tables.items():
+        if not rows:
+            continue
+        lines += ["", title]
+        for row in rows:
+            lines.append(f"  {row.what}, {row.patients} patients: {row.verdict}")
+            lines += [f"    {name:<28} {_text(one)}" for name, one in (row.plain, row.full)]
+            lines.append(f"    {'difference':<28} {_text(row.difference, signed=True)}")
+    return "\n".join(lines).strip()
+
+
+def _text(one: Figure, *, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    return f"{one.value:{sign}.3f} (95 % interval {one.low:{sign}.3f} to {one.high:{sign}.3f})"

@@ -1,0 +1,151 @@
+"""Stage 1: Dice alone against the method's loss, on patients that neither network trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mmpl.cluster import Pool
+from mmpl.io.images import read_label_map
+from mmpl.io.output import write_json_atomic
+from mmpl.metrics.segmentation import MEASURES, CaseScore, Detection, Overlap, score_case
+from mmpl.network.backends.pytorch import TorchRunner
+from mmpl.preprocess.network_grid import network_input
+from mmpl.preprocess.prepare import label_on_roi
+from mmpl.progress import Progress
+from mmpl.segmentation.plan import single_plan
+from mmpl.steps import segment_on_roi
+from mmpl.training.ablation.comparison import Comparison, compare
+from mmpl.training.cache import load_roi
+from mmpl.training.cohort import CohortCase
+from mmpl.training.mask_thresholds import (
+    MaskThresholds,
+    OverlapTask,
+    best_thresholds,
+    count_overlaps,
+    read_overlaps,
+)
+from mmpl.training.split_run import SegmentationTask, SplitRun, run_segmentation, segmentation_tasks
+from mmpl.training.stages import SEGMENTATION, StageRun, trained_network
+
+DICE_ONLY, ODA = "Dice alone", "ODA loss"
+FOLDS = 2
+NAMES = {"gtvp_dice": "GTVp mean Dice", "gtvn_dice_agg": "GTVn aggregated Dice", "gtvn_f1_agg": "GTVn F1agg"}
+
+
+@dataclass(frozen=True)
+class ScoreTask:
+    """Draw one labelled patient with one network, cut at (GTVp, GTVn) thresholds, and count against the truth."""
+
+    case: CohortCase
+    run: StageRun
+    thresholds: MaskThresholds
+    path: Path
+
+    def name(self) -> str:
+        return self.case.patient_id
+
+
+def segmentation_comparisons(
+    run: SplitRun, cases: Sequence[CohortCase], folder: Path, pool: Pool, *, progress: Progress
+) -> list[Comparison]:
+    """Train the first folds' stage 1 with Dice alone as well, and compare both networks on those folds' patients.
+
+    Each network's masks are cut at the thresholds that suit the other fold's patients best, for that loss.
+
+    Parameters
+    ----------
+    run : the patient split, its networks trained with the method's loss
+    folder : keeps the Dice-only networks and all counts; resumable
+    """
+    labelled = [c for c in cases if c.label_path is not None and run.split.fold_of[c.patient_id] < FOLDS]
+    arms = {ODA: run, DICE_ONLY: _dice_only(run, folder)}
+    tasks = [t for t in segmentation_tasks(arms[DICE_ONLY], cases) if t.run.fold < FOLDS]
+    pool.each(run_segmentation, tasks, progress=progress, step="Dice-only networks", name=SegmentationTask.name)
+    scores = {}
+    for name, arm in arms.items():
+        home = folder / ("oda" if name == ODA else "dice")
+        scores[name] = _scores(arm, labelled, home, pool, progress=progress, step=f"scores of {name}")
+
+    def measure(name: str, of):
+        return lambda rows: of([scores[name][i] for i in rows])
+
+    return [
+        compare(NAMES[key], len(labelled), (DICE_ONLY, measure(DICE_ONLY, of)), (ODA, measure(ODA, of)))
+        for key, of in MEASURES.items()
+    ]
+
+
+def _dice_only(run: SplitRun, folder: Path) -> SplitRun:
+    def network(stages: Mapping[str, StageRun]) -> dict[str, StageRun]:
+        one = stages[SEGMENTATION]
+        config = replace(one.config, segmentation_loss="dice")
+        return {SEGMENTATION: replace(one, config=config, folder=folder / "dice" / f"fold_{one.fold}")}
+
+    return replace(run, networks=tuple(network(stages) for stages in run.networks))
+
+
+def _scores(
+    run: SplitRun, labelled: Sequence[CohortCase], home: Path, pool: Pool, *, progress: Progress, step: str
+) -> list[CaseScore]:
+    thresholds = _thresholds(run, labelled, home / "overlaps", pool, progress=progress, step=step)
+    (home / "scores").mkdir(parents=True, exist_ok=True)
+    tasks = [
+        ScoreTask(
+            case,
+            run.unseen_by(case, SEGMENTATION),
+            thresholds[run.split.fold_of[case.patient_id]],
+            home / "scores" / f"{case.patient_id}.json",
+        )
+        for case in labelled
+    ]
+    pool.each(score_out_of_fold, tasks, progress=progress, step=step, name=ScoreTask.name)
+    return [read_score(task.path) for task in tasks]
+
+
+def _thresholds(
+    run: SplitRun, labelled: Sequence[CohortCase], folder: Path, pool: Pool, *, progress: Progress, step: str
+) -> list[MaskThresholds]:
+    """For each of the folds, from the other ones' patients."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tasks = {
+        case.patient_id: OverlapTask(run.unseen_by(case, SEGMENTATION), array, folder / f"{case.patient_id}.json")
+        for case, array in zip(labelled, run.arrays(labelled), strict=True)
+    }
+    what = f"{step}: thresholds"
+    pool.each(count_overlaps, list(tasks.values()), progress=progress, step=what, name=OverlapTask.name)
+    counts = {patient: read_overlaps(task.path) for patient, task in tasks.items()}
+    fold_of = run.split.fold_of
+    return [best_thresholds([c for p, c in counts.items() if fold_of[p] != fold]) for fold in range(FOLDS)]
+
+
+def score_out_of_fold(task: ScoreTask) -> None:
+    """Write a patient's counts as JSON, unless already there; truth and mask are compared on the 1 mm ROI."""
+    if task.path.is_file():
+        return
+    roi, spacing_mm = load_roi(task.case), task.run.config.network.spacing_mm
+    array = network_input(roi, spacing_mm)
+    drawn = segment_on_roi(
+        roi,
+        array,
+        [TorchRunner(trained_network(task.run))],
+        single_plan(array, spacing_mm),
+        thresholds=task.thresholds,
+    )
+    truth = label_on_roi(read_label_map(task.case.label_path), roi.geometry)
+    write_json_atomic(task.path, asdict(score_case(task.case.patient_id, drawn, np.asarray(truth))))
+
+
+def read_score(path: Path) -> CaseScore:
+    """What :func:`score_out_of_fold` wrote."""
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return CaseScore(
+        stored["patient_id"],
+        Overlap(**stored["gtvp"]),
+        Overlap(**stored["gtvn"]),
+        Detection(**stored["gtvn_detection"]),
+    )

@@ -1,0 +1,81 @@
+"""Starting weights for stage 1 from another bundle: of a coarser grid, or of another hospital's cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from mmpl.bundle.reader import Bundle, open_bundle
+from mmpl.ensemble import SEGMENTATION
+from mmpl.network.config import NetworkConfig
+from mmpl.network.run import check_weights
+from mmpl.training.errors import require
+
+
+@dataclass(frozen=True)
+class Start:
+    """A bundle whose segmentation networks others start from.
+
+    Attributes
+    ----------
+    name, sha256 : of the bundle
+    weights : one file a member
+    """
+
+    name: str
+    sha256: str
+    weights: tuple[Path, ...]
+
+    def of(self, number: int) -> Path:
+        """The weights that network ``number`` of the run starts from; members are dealt out in turn."""
+        return self.weights[number % len(self.weights)]
+
+
+def open_start(path: Path, network: NetworkConfig) -> Bundle:
+    """A bundle to start from, checked.
+
+    Parameters
+    ----------
+    path : bundle
+    network : that is to be trained: of the same widths, at any spacing
+
+    Raises
+    ------
+    BundleError
+        If the bundle cannot be used, or its weights do not fit.
+    TrainingError
+        If its networks have other widths.
+    """
+    bundle = open_bundle(path)
+    theirs = NetworkConfig.from_dict(dict(bundle.info.network))
+    mine = replace(network, spacing_mm=theirs.spacing_mm, dropout=theirs.dropout)
+    changed = [name for name, value in theirs.to_dict().items() if mine.to_dict()[name] != value]
+    require(
+        not changed,
+        f"{path}: its networks have another '{', '.join(changed)}' than the settings: start from a bundle of the same "
+        "widths, or set 'network' as it has it",
+    )
+    for rel in _files(bundle):
+        check_weights(network, None, bundle.tensors(rel), f"bundle {path}: {rel}")
+    return bundle
+
+
+def keep_start(bundle: Bundle, folder: Path) -> Start:
+    """Copy a bundle's segmentation weights into a run, so that it can be resumed without the bundle."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = []
+    for n, rel in enumerate(_files(bundle)):
+        path = folder / f"{n}.safetensors"
+        if not path.is_file():
+            partial = path.with_suffix(".partial")
+            save_file(dict(bundle.tensors(rel)), partial)
+            partial.replace(path)
+        kept.append(path)
+    return Start(bundle.info.name, bundle.sha256, tuple(kept))
+
+
+def _files(bundle: Bundle) -> Sequence[str]:
+    return [member.files[SEGMENTATION] for member in bundle.info.members]

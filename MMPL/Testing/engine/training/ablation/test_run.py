@@ -1,0 +1,70 @@
+"""All ablations of a small run, as one command runs them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from mmpl.errors import TrainingError
+from mmpl.training.ablation import run as ablation_run
+from mmpl.training.ablation.run import ablate, table_text
+from mmpl.training.ablation.segmentation import DICE_ONLY, ODA
+
+TITLES = [
+    "Segmentation: loss of stage 1",
+    "HPV: what radiomics and clinical data add",
+    "RFS: what the Cox model adds",
+    "Leaving the patient's centre out",
+]
+
+
+@pytest.fixture(scope="module")
+def ablated(finished_run, cohort_folder, run_config, small_statistics, tmp_path_factory):
+    out = tmp_path_factory.mktemp("ablation") / "run"
+    shutil.copytree(finished_run[0], out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ablation_run, "StatisticsConfig", lambda: small_statistics)
+        return out, ablate(cohort_folder, out, run_config)
+
+
+def test_every_table_has_its_rows(ablated):
+    _, tables = ablated
+    assert list(tables) == TITLES
+    assert [len(rows) for rows in tables.values()] == [3, 4, 2, 2]
+    for row in tables[TITLES[0]]:
+        assert (row.plain[0], row.full[0], row.patients) == (DICE_ONLY, ODA, 8)
+
+
+def test_dice_only_networks_are_others_and_the_runs_own_stay(ablated, finished_run):
+    out, _ = ablated
+    for fold in range(2):
+        weights = f"fold_{fold}/segmentation/weights.safetensors"
+        dice = (out / "ablation" / "dice" / f"fold_{fold}" / "weights.safetensors").read_bytes()
+        own = (out / "patient" / weights).read_bytes()
+        assert dice != own
+        assert own == (finished_run[0] / "patient" / weights).read_bytes()
+
+
+def test_figures_are_kept_and_phantoms_named(ablated):
+    out, tables = ablated
+    kept = json.loads((out / "ablation" / "ablation.json").read_text(encoding="utf-8"))
+    assert kept["phantom"] is True
+    assert list(kept["tables"]) == TITLES
+    row = kept["tables"][TITLES[2]][0]
+    assert row["what"] == "RFS C-index, patient split"
+    assert row["verdict"] == tables[TITLES[2]][0].verdict
+
+
+def test_the_text_names_both_ways_and_the_verdict(ablated):
+    text = table_text(ablated[1], phantom=True)
+    assert text.startswith("Phantom results: they say nothing about patients.")
+    assert "RFS C-index, centre split, 8 patients: " in text
+    assert "Phantom" not in table_text(ablated[1], phantom=False)
+
+
+def test_without_a_patient_split_there_is_nothing_to_compare(cohort_folder, run_config, tmp_path):
+    with pytest.raises(TrainingError, match="ablations need the patient split"):
+        ablate(cohort_folder, tmp_path / "run", replace(run_config, splits=("centre",)))

@@ -1,0 +1,70 @@
+"""A training run that is killed again and again ends as one that never was."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from mmpl.training.config import config_to_dict
+
+# the tests' small forests, in another process
+SCRIPT = """
+import sys
+from pathlib import Path
+
+from mmpl.training import run
+from mmpl.training.config import load_config
+from mmpl.training.ensemble_statistics import StatisticsConfig
+from mmpl.training.hpv_classifier import HpvConfig
+
+import torch
+
+torch.set_num_threads(1)
+hpv = HpvConfig(top_features=5, trees=(5,), depths=(2,), leaf_sizes=(1,), inner_folds=2)
+run.StatisticsConfig = lambda: StatisticsConfig(hpv=hpv)
+data, out, config = map(Path, sys.argv[1:])
+run.train(data, out, load_config(config), progress=lambda step, fraction: print(step, flush=True))
+"""
+MOST_STARTS = 40
+
+
+@pytest.mark.slow
+def test_kill_minus_nine_at_any_moment_changes_nothing(tmp_path, cohort_folder, run_config, finished_run):
+    whole, bundle, _ = finished_run
+    settings, out = tmp_path / "config.yaml", tmp_path / "run"
+    settings.write_text(yaml.safe_dump(config_to_dict(run_config)), encoding="utf-8")
+    command = [sys.executable, "-c", SCRIPT, str(cohort_folder), str(out), str(settings)]
+    draw, killed = np.random.default_rng(4), []
+    for _ in range(MOST_STARTS):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        lives_for = int(draw.integers(3, 15))  # lines of progress, and a moment
+        said = [process.stdout.readline() for _ in range(lives_for)]
+        if not said[-1]:
+            break
+        try:
+            process.wait(float(draw.uniform(0, 0.5)))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            killed.append(said[-1].strip())
+        process.stdout.close()
+        process.wait()
+    assert process.wait() == 0
+    assert len(set(killed)) >= 4  # it was killed in steps of several kinds
+    for split in ("patient", "centre"):
+        one, other = (json.loads((r / split / "out_of_fold.json").read_text("utf-8")) for r in (whole, out))
+        assert one == other
+    for path in sorted(whole.glob("*/fold_*/*/weights.safetensors")):
+        one, other = load_file(path), load_file(out / path.relative_to(whole))
+        assert all(torch.equal(one[name], other[name]) for name in one), path
+        log = (out / path.relative_to(whole)).with_name("log.jsonl").read_text("utf-8").splitlines()
+        epochs = [json.loads(line)["epoch"] for line in log]
+        assert epochs == list(range(len(epochs)))
+    assert json.loads((out / "bundle" / "bundle.json").read_text("utf-8"))["files"] == dict(bundle.checksums)
