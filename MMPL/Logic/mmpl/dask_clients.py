@@ -47,6 +47,8 @@ def local_client(workers: int) -> Iterator[Client]:
     Dask's limit of memory is off. It gives each process its share of the machine's memory, pauses one at 80 % of it
     and ends it at 95 %; but a case or a fold takes what it takes for a while, and results are too small to be spilled.
     """
+    for handler in logging.getLogger("distributed").handlers:
+        handler.setLevel(logging.CRITICAL)  # and so it stays: connections tell of their end after the cluster's
     with tempfile.TemporaryDirectory(prefix="mmpl-") as scratch, _kept_environment(), dask.config.set(LOCAL):
         cluster = _local_cluster(workers, scratch)
         try:

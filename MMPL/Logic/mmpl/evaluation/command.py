@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import os
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from mmpl.evaluation.findings import Evaluation
 from mmpl.evaluation.page import render_evaluation
 from mmpl.evaluation.text import as_text
 from mmpl.io.output import write_json_atomic, write_text_atomic
+from mmpl.phantom.cohort import MANIFEST
 from mmpl.progress import Progress, silent
 from mmpl.version import __version__
 
+PHANTOM_RESULTS = "Phantom results: the truth is synthetic, and the figures say nothing about patients."
 ONLY_FOR = {  # options that mean nothing to the other tasks
     "iou": "segmentation",
     "matching": "segmentation",
@@ -44,8 +47,16 @@ def run(arguments: argparse.Namespace, progress: Progress = silent) -> str:
     outputs = {name: path for name in ("json", "csv", "html") if (path := getattr(arguments, name)) is not None}
     _check_outputs(outputs, (arguments.pred, arguments.truth, arguments.centers))
     evaluation = _evaluate(arguments, progress)
+    if is_of_phantoms(arguments.truth):
+        evaluation = replace(evaluation, notes=(PHANTOM_RESULTS, *evaluation.notes))
     _write(evaluation, arguments, outputs)
     return as_text(evaluation)
+
+
+def is_of_phantoms(truth: Path) -> bool:
+    """Whether a truth lies in a cohort that ``mmpl phantom`` wrote."""
+    place = Path(truth).absolute()
+    return any((folder / MANIFEST).is_file() for folder in (place, *place.parents[:2]))
 
 
 def _check_options(arguments: argparse.Namespace) -> None:

@@ -89,6 +89,8 @@ class TrainingConfig:
     autocast : run training convolutions in bfloat16 where the device has it
     device : where networks train: "cpu", "cuda", "cuda:N", or "auto": a graphics card where there is one. No setting of
         the result, up to rounding
+    deterministic : the same run gives the same weights on a graphics card too, where PyTorch can; slower there
+    tensorboard : write each stage's loss for TensorBoard as well, beside ``log.jsonl``
     """
 
     name: str = "mmpl"
@@ -112,6 +114,8 @@ class TrainingConfig:
     workers: int = 1
     autocast: bool = True
     device: str = "auto"
+    deterministic: bool = False
+    tensorboard: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "breaks_days", tuple(float(b) for b in self.breaks_days))

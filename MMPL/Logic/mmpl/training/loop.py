@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from mmpl.errors import OutputError
-from mmpl.io.output import write_text_atomic
 from mmpl.lengths import MULTIPLE
 from mmpl.progress import Progress, silent
 from mmpl.training.config import StageConfig
+from mmpl.training.curves import LearningCurve
 from mmpl.training.errors import require
+from mmpl.training.ranks import current
 
 MOST_SKIPPED = 0.05  # of an epoch's steps
 
@@ -35,6 +36,7 @@ def fit(
     *,
     autocast: bool = True,
     ema_decay: float = 0.0,
+    tensorboard: bool = False,
     progress: Progress = silent,
     step: str = "training",
 ) -> nn.Module:
@@ -43,11 +45,12 @@ def fit(
     Parameters
     ----------
     net : network with its starting weights
-    batches : epoch -> iterable of (image, target); must depend on the epoch alone, so that a resumed run goes on
-        as an uninterrupted one would
+    batches : epoch -> iterable of (image, target), this process's share of each batch; must depend on the epoch alone,
+        so that a resumed run goes on as an uninterrupted one would
     loss_function : (output, target) -> scalar
     autocast : run the passes in bfloat16 where the device computes in it, see :func:`mixed_precision`
     ema_decay : the network ends with an exponential moving average of its weights; 0: with the last ones
+    tensorboard : write the learning curve for TensorBoard, too
     folder : holds ``checkpoint.pt`` while training runs, and ``log.jsonl``
 
     Returns
@@ -59,52 +62,80 @@ def fit(
     net.to(memory_format=torch.channels_last_3d)
     optimizer = torch.optim.Adam(net.parameters())
     checkpoint = folder / "checkpoint.pt"
-    average = Average(net, ema_decay)
+    average, ranks = Average(net, ema_decay), current()
     first = _resume(checkpoint, net, optimizer, average)
-    log = folder / "log.jsonl"
-    _trim(log, first)
+    curve = LearningCurve(folder, first, tensorboard=tensorboard) if ranks.is_first else None
+    trainer = Trainer(net, ranks.parallel(net), optimizer, average, loss_function, autocast)
     started = time.monotonic()
     for epoch in range(first, config.epochs):
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate(epoch)
-        torch.manual_seed(epoch_seed(config, epoch))  # dropout
-        net.train()
-        losses, skipped = [], 0
-        for image, target in prefetched(batches(epoch)):
-            image = image.to(device).contiguous(memory_format=torch.channels_last_3d)
-            mixed = autocast and mixed_precision(device, image.shape[2:])
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed):
-                output = net(image)
-            loss = loss_function(output.float(), target.to(device))
-            losses.append(float(loss.detach()))
-            require(math.isfinite(losses[-1]), f"{step}: the loss became {losses[-1]} in epoch {epoch}")
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            if not math.isfinite(float(nn.utils.clip_grad_norm_(net.parameters(), max_norm=10.0))):
-                skipped += 1  # once in a while in reduced precision
-                continue
-            optimizer.step()
-            average.update(net)
-        most = MOST_SKIPPED * len(losses)
-        require(
-            skipped <= most,
-            f"{step}: {skipped} of {len(losses)} steps of epoch {epoch} had no finite gradient; lower the learning "
-            "rates, or set 'autocast: false'",
-        )
+        torch.manual_seed(epoch_seed(config, epoch) + ranks.rank)  # dropout
+        loss, skipped = trainer.epoch(batches(epoch), f"{step}, epoch {epoch}")
         record = {
             "epoch": epoch,
             "learning_rate": config.learning_rate(epoch),
-            "loss": sum(losses) / max(len(losses), 1),
+            "loss": ranks.mean(loss, device),
             "skipped": skipped,
             "seconds": round(time.monotonic() - started, 1),
         }
-        with log.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(record) + "\n")
-        _save(checkpoint, net, optimizer, average, epoch + 1)
+        if curve is not None:
+            curve.add(record)
+            _save(checkpoint, net, optimizer, average, epoch + 1)
         progress(step, (epoch + 1) / config.epochs)
     average.take_over(net)
     settle_batch_norm(net, batches(config.epochs))
     return net.eval()
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """One step after the other.
+
+    Attributes
+    ----------
+    net : the network
+    parallel : the same, its gradients averaged over the processes of the run
+    """
+
+    net: nn.Module
+    parallel: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: Average
+    loss_function: LossFunction
+    autocast: bool
+
+    def epoch(self, batches: Iterable[tuple[Tensor, Tensor]], step: str) -> tuple[float, int]:
+        """Mean loss, and how many steps were left out for want of a finite gradient."""
+        self.parallel.train()
+        losses, skipped = [], 0
+        for image, target in prefetched(batches):
+            loss, stepped = self.step(image, target)
+            require(math.isfinite(loss), f"{step}: the loss became {loss}")
+            losses.append(loss)
+            skipped += not stepped
+        require(
+            skipped <= MOST_SKIPPED * len(losses),
+            f"{step}: {skipped} of {len(losses)} steps had no finite gradient; lower the learning rates, or set "
+            "'autocast: false'",
+        )
+        return sum(losses) / max(len(losses), 1), skipped
+
+    def step(self, image: Tensor, target: Tensor) -> tuple[float, bool]:
+        """The loss, and whether the gradient was finite, as it is not once in a while in reduced precision."""
+        device = next(self.net.parameters()).device
+        image = image.to(device).contiguous(memory_format=torch.channels_last_3d)
+        mixed = self.autocast and mixed_precision(device, image.shape[2:])
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed):
+            output = self.parallel(image)
+        loss = self.loss_function(output.float(), target.to(device))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if not math.isfinite(float(nn.utils.clip_grad_norm_(self.net.parameters(), max_norm=10.0))):
+            return float(loss.detach()), False
+        self.optimizer.step()
+        self.average.update(self.net)
+        return float(loss.detach()), True
 
 
 def mixed_precision(device: torch.device, size: Sequence[int]) -> bool:
@@ -200,16 +231,6 @@ def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average:
             f"{path}: the checkpoint of epoch {epoch} cannot be written ({_reason(error)}); make room, and the same "
             "command goes on from the one before"
         ) from error
-
-
-def _trim(log: Path, first: int) -> None:
-    """Take back the lines of epochs that were logged, but not saved before the run was stopped."""
-    if not log.is_file():
-        return
-    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith("\n") and json.loads(line)["epoch"] < first]
-    if whole != lines:
-        write_text_atomic(log, "".join(whole))
 
 
 def _reason(error: Exception) -> str:

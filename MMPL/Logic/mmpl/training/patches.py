@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -156,10 +157,12 @@ def intensity(augmentation: AugmentationConfig) -> list:
     ]
 
 
-def seed_everything(seed: int) -> None:
-    """Seed torch, numpy and MONAI for one stage of one fold."""
+def seed_everything(seed: int, *, deterministic: bool = False) -> None:
+    """Seed torch, numpy and MONAI for one stage of one fold; ``deterministic``: algorithms too, where there are any."""
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it
     set_determinism(seed)
-    torch.use_deterministic_algorithms(False)
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
 
 
 def _plain(image: torch.Tensor) -> torch.Tensor:

@@ -16,13 +16,14 @@ Resumable step by step::
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmpl.bundle.reader import Bundle
+from mmpl.bundle.reader import Bundle, open_bundle
 from mmpl.clinical.fields import parse_record
-from mmpl.cluster import open_pool
+from mmpl.cluster import Pool, open_pool
 from mmpl.errors import ClinicalError, OutputError, TrainingError
 from mmpl.io.output import write_json_atomic
 from mmpl.progress import Progress, silent
@@ -31,6 +32,7 @@ from mmpl.training.cache import build_cache
 from mmpl.training.cache_entry import arrays_sha256
 from mmpl.training.cohort_table import CohortTable
 from mmpl.training.config import TrainingConfig, config_to_dict
+from mmpl.training.curves import check_tensorboard
 from mmpl.training.ensemble_statistics import EnsembleStatistics, StatisticsConfig, fit_ensemble
 from mmpl.training.errors import require
 from mmpl.training.folds import Split, make_splits, read_splits, write_splits
@@ -38,6 +40,7 @@ from mmpl.training.kaplan_meier import kaplan_meier
 from mmpl.training.layout import CohortCase
 from mmpl.training.out_of_fold import OutOfFold, measure_all, out_of_fold_table
 from mmpl.training.provenance import provenance_of
+from mmpl.training.ranks import RankPool, Ranks, current, joined
 from mmpl.training.scan import scan_cohort
 from mmpl.training.split_run import (
     OutcomeTask,
@@ -104,9 +107,19 @@ def train(
     OutputError
         If the disk is full; what is finished is kept.
     """
-    networks = train_networks(
-        data, out, config, folds=folds, start=start, strict=strict, scheduler=scheduler, progress=progress
-    )
+    with joined() as ranks:
+        networks = train_networks(
+            data, out, config, folds=folds, start=start, strict=strict, scheduler=scheduler, progress=progress
+        )
+        return ranks.one_first(lambda: _bundle(data, out, config, networks, progress, again=not ranks.is_first))
+
+
+def _bundle(
+    data: Path, out: Path, config: TrainingConfig, networks: Networks, progress: Progress, *, again: bool
+) -> Bundle:
+    """Fit the statistics and write the bundle; or open it, where another process has written it."""
+    if again:
+        return open_bundle(out / "bundle")
     progress("forests and Cox models", 0.0)
     statistics = fit_ensemble(networks.tables, StatisticsConfig(), config.seed)
     progress("forests and Cox models", 1.0)
@@ -137,25 +150,50 @@ def train_networks(
 ) -> Networks:
     """All of :func:`train` but for the statistics and the bundle; the same arguments and errors."""
     data, out = Path(data).absolute(), Path(out).absolute()  # as workers elsewhere find them
+    check_tensorboard(config.tensorboard)
     scan = scan_cohort(data, thorough=False)
     scan.require_usable(strict=strict)
     cases = list(scan.cases)
     splits = _splits(cases, config, folds)
     _check_trainable(cases, splits)
-    begin = None if start is None else open_start(start, config.network)
-    _claim(out, config, cases, begin)
-    first = None if begin is None else keep_start(begin, out / "start")
-    runs = split_runs(config, out, _kept_splits(out, splits, cases, chosen=folds is not None))
-    with open_pool(1 if scheduler else config.workers, scheduler) as pool:
+    ranks = current()
+    runs, first = ranks.one_first(lambda: _begin(out, config, cases, splits, start, chosen=folds is not None))
+    with _pool(ranks, config, scheduler) as pool:
         build_cache(cases, out / "cache", config.network.spacing_mm, pool=pool, progress=progress)
-        _check_images(out, cases)
+        ranks.one_first(lambda: _check_images(out, cases))
         tasks = [task for run in runs for task in segmentation_tasks(run, cases, first)]
         pool.each(run_segmentation, tasks, progress=progress, step="segmentation networks", name=SegmentationTask.name)
         measured = measure_all(runs, cases, pool, progress=progress)
         tasks = [task for run in runs for task in outcome_tasks(run, cases, measured.centres(run))]
         pool.each(run_outcomes, tasks, progress=progress, step="HPV and RFS networks", name=OutcomeTask.name)
-    tables = [out_of_fold_table(run, cases, measured.of(run), progress) for run in runs]
+    tables = ranks.one_first(lambda: [out_of_fold_table(run, cases, measured.of(run), progress) for run in runs])
     return Networks(cases, runs, measured, tables, first)
+
+
+def _begin(
+    out: Path,
+    config: TrainingConfig,
+    cases: Sequence[CohortCase],
+    splits: Sequence[Split],
+    start: Path | None,
+    *,
+    chosen: bool,
+) -> tuple[list[SplitRun], Start | None]:
+    """Claim the folder; the run's splits, and what stage 1 starts from."""
+    bundle = None if start is None else open_start(start, config.network)
+    _claim(out, config, cases, bundle)
+    first = None if bundle is None else keep_start(bundle, out / "start")
+    return split_runs(config, out, _kept_splits(out, splits, cases, chosen=chosen)), first
+
+
+@contextmanager
+def _pool(ranks: Ranks, config: TrainingConfig, scheduler: str | None) -> Iterator[Pool]:
+    if ranks.size > 1:
+        require(scheduler is None, "torchrun and a scheduler: a run is spread by one or the other")
+        yield RankPool(ranks)
+        return
+    with open_pool(1 if scheduler else config.workers, scheduler) as pool:
+        yield pool
 
 
 def _splits(cases: Sequence[CohortCase], config: TrainingConfig, folds: Path | None) -> list[Split]:
@@ -171,7 +209,10 @@ def _claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase], start
     except OSError as error:
         raise OutputError(f"{out}: cannot be created ({error.strerror}); choose another folder") from error
     # how many processes share the work, and where, changes nothing but rounding
-    settings = {**config_to_dict(replace(config, workers=1, device="auto")), "patients": [c.patient_id for c in cases]}
+    settings = {
+        **config_to_dict(replace(config, workers=1, device="auto", tensorboard=False)),
+        "patients": [c.patient_id for c in cases],
+    }
     settings["start"] = None if start is None else start.sha256
     settings = json.loads(json.dumps(settings))
     path = out / "config.json"

@@ -11,6 +11,7 @@ import numpy as np
 from mmpl.training.cohort import CohortCase
 from mmpl.training.config import TrainingConfig
 from mmpl.training.folds import Split
+from mmpl.training.ranks import collective
 from mmpl.training.stages import (
     HPV,
     RFS,
@@ -126,10 +127,12 @@ def _outcome_task(run: SplitRun, stages: Mapping[str, StageRun], cases, centres:
     )
 
 
+@collective
 def run_segmentation(task: SegmentationTask) -> None:
     train_segmentation(task.run, task.arrays, task.start)
 
 
+@collective
 def run_outcomes(task: OutcomeTask) -> None:
     train_hpv(task.stages[HPV], task.stages[SEGMENTATION].weights_path, *task.hpv)
     train_rfs(task.stages[RFS], task.stages[HPV].weights_path, *task.rfs)

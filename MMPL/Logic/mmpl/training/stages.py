@@ -23,6 +23,7 @@ from mmpl.training.folds import PATIENT
 from mmpl.training.loop import fit
 from mmpl.training.losses import SEGMENTATION_LOSSES, balanced_bce_loss, discrete_time_nll
 from mmpl.training.patches import OutcomePatches, SegmentationPatches, seed_everything
+from mmpl.training.ranks import ALONE, current
 
 SEGMENTATION, HPV, RFS = "segmentation", "hpv", "rfs"
 STAGES = (SEGMENTATION, HPV, RFS)
@@ -77,7 +78,7 @@ def train_segmentation(
     if run.weights_path.is_file():
         return
     require(len(paths) > 0, f"{run.label}: no labelled training case")
-    seed_everything(run.seed)
+    seed_everything(run.seed, deterministic=run.config.deterministic)
     config = run.config
     data = SegmentationPatches(paths, config.network.spacing_mm, config.augmentation, run.seed, config.wide_mm)
     net = SegmentationNet(config.network)
@@ -111,7 +112,7 @@ def train_hpv(
         return
     positive = int(sum(labels))
     require(0 < positive < len(labels), f"{run.label}: the training patients hold only one HPV class")
-    seed_everything(run.seed)
+    seed_everything(run.seed, deterministic=run.config.deterministic)
     targets = [np.array([label]) for label in labels]
     data = _outcome_data(run, paths, centres_zyx_1mm, targets)
     net = _with_backbone(OutcomeNet(run.config.network, HPV_OUTPUTS), load_file(start))
@@ -144,7 +145,7 @@ def train_rfs(
         return
     events = np.asarray(events, dtype=int)
     require(0 < events.sum() < len(events), f"{run.label}: needs both relapsed and censored training patients")
-    seed_everything(run.seed)
+    seed_everything(run.seed, deterministic=run.config.deterministic)
     survived, failed = interval_targets(np.asarray(time_days), events, run.config.breaks_days)
     data = _outcome_data(run, paths, centres_zyx_1mm, list(np.stack([survived, failed], axis=1)))
     net = _with_backbone(OutcomeNet(run.config.network, run.config.intervals), load_file(start))
@@ -178,15 +179,23 @@ def _train(
     progress: Progress,
     before_batch: Callable[[np.random.Generator], None] = lambda draw: None,
 ) -> None:
+    ranks = current()
+    require(
+        stage.batch_size % ranks.size == 0,
+        f"{run.label}: batches of {stage.batch_size} cannot be shared by {ranks.size} processes",
+    )
+
     def batches(epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
+        sharing = ranks if epoch < stage.epochs else ALONE  # BatchNorm's averages, after the last, are over everything
         seed = run.seed + 17 * (epoch + 1)
         data.set_random_state(seed)
         indices, draw = order(np.random.default_rng(seed)), np.random.default_rng(seed + 1)
         for first in range(0, len(indices), stage.batch_size):
             before_batch(draw)
-            items = [data[int(i)] for i in indices[first : first + stage.batch_size]]
+            batch = indices[first : first + stage.batch_size]
+            items = [data[int(i)] for i in sharing.share(batch)]
             # BatchNorm cannot learn from a single patch at the coarsest level
-            if len(items) > 1 or stage.batch_size == 1 or len(indices) == 1:
+            if items and (len(batch) > 1 or stage.batch_size == 1 or len(indices) == 1):
                 yield tuple(torch.stack(parts) for parts in zip(*items, strict=True))
 
     net = fit(
@@ -197,13 +206,16 @@ def _train(
         run.folder,
         autocast=run.config.autocast,
         ema_decay=run.config.ema_decay,
+        tensorboard=run.config.tensorboard,
         progress=progress,
         step=run.label,
     )
-    partial = run.weights_path.with_suffix(".partial")
-    save_file(stored_weights(net), partial)
-    os.replace(partial, run.weights_path)
-    (run.folder / "checkpoint.pt").unlink(missing_ok=True)
+    if ranks.is_first:
+        partial = run.weights_path.with_suffix(".partial")
+        save_file(stored_weights(net), partial)
+        os.replace(partial, run.weights_path)
+        (run.folder / "checkpoint.pt").unlink(missing_ok=True)
+    ranks.wait()
 
 
 def training_device(name: str) -> torch.device:

@@ -171,3 +171,16 @@ def test_a_task_that_does_not_exist(mmpl):
     assert ran.code == 2
     assert len(ran.errors) == 1
     assert "invalid choice: 'dose'" in ran.errors[0]
+
+
+def test_phantom_results_are_called_so(hpv, scored, tmp_path):
+    pred, truth = hpv
+    assert not any("Phantom" in note for note in scored("hpv", pred, truth)["notes"])
+    cohort = tmp_path / "cohort" / "Task 3"
+    cohort.mkdir(parents=True)
+    inside = cohort / "HECKTOR_2025_Training_Task_3.csv"
+    inside.write_bytes(truth.read_bytes())
+    (tmp_path / "cohort" / "phantom.json").write_text("{}", encoding="utf-8")
+    said = "Phantom results: the truth is synthetic, and the figures say nothing about patients."
+    for place in (inside, tmp_path / "cohort"):
+        assert scored("hpv", pred, place)["notes"][0] == said

@@ -28,7 +28,7 @@ from mmpl.training.ensemble_statistics import (
 )
 from mmpl.training.hpv_classifier import HpvConfig
 from mmpl.training.rfs_model import RfsConfig
-from mmpl.training.selection import LassoConfig, univariate_auc
+from mmpl.training.selection import LassoConfig
 
 CONFIG = StatisticsConfig(
     hpv=HpvConfig(top_features=5, trees=(10,), depths=(2, 3), leaf_sizes=(3,), inner_folds=2),
@@ -234,15 +234,18 @@ def test_impossible_tables_are_refused(cohort, change, fault):
 
 
 @pytest.mark.slow
-def test_shuffled_labels_give_chance():
-    """Selection, SMOTE and settings inside the folds: no label signal, no out-of-fold AUC."""
-    table = a_cohort(n=90, radiomics=60)
-    noise = np.random.default_rng(0)
-    aucs = []
+def test_shuffled_outcomes_give_chance():
+    """Selection, SMOTE and settings inside the folds: without a signal, no out-of-fold AUC and no C-index."""
+    table, noise = a_cohort(n=200, folds=5, radiomics=60), np.random.default_rng(0)
+    found = []
     for shuffle in range(20):
-        hpv = noise.permutation((np.arange(90) % 3 > 0).astype(float))
-        null = replace(table, hpv=hpv)
-        folds = [fit_hpv_fold(null, f, CONFIG.hpv, seed=shuffle) for f in range(3)]
-        probability = out_of_fold_probabilities(null, folds)
-        aucs.append(univariate_auc(pd.DataFrame({"p": probability}), hpv)[0])
-    assert np.mean(aucs) <= 0.56
+        hpv, follow_up = noise.permutation(200), noise.permutation(200)
+        null = replace(table, hpv=table.hpv[hpv], time_days=table.time_days[follow_up], event=table.event[follow_up])
+        metrics = fit_ensemble([null], CONFIG, shuffle).metrics
+        found.append(metrics[metrics["fold"] == "pooled"][["auc", "c_index"]].iloc[0])
+    mean = pd.DataFrame(found).mean()
+    assert mean["auc"] <= 0.55
+    assert mean["c_index"] <= 0.55
+    true = fit_ensemble([table], CONFIG, 0).metrics
+    true = true[true["fold"] == "pooled"].iloc[0]
+    assert min(true["auc"], true["c_index"]) > 0.65  # and with one, it is found

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from mmpl.errors import OutputError, TrainingError
+from mmpl.training import curves
 from mmpl.training.config import StageConfig
 from mmpl.training.loop import Average, fit, mixed_precision, prefetched
 
@@ -136,7 +137,7 @@ def test_batch_norm_ends_with_plain_averages_over_an_epoch(tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path, net):
-    with pytest.raises(TrainingError, match="became nan in epoch 0"):
+    with pytest.raises(TrainingError, match="here, epoch 0: the loss became nan"):
         fit(net, _batches, lambda output, target: output.mean() * float("nan"), STAGE, tmp_path, step="here")
 
 
@@ -244,7 +245,7 @@ def test_a_step_without_a_finite_gradient_is_left_out(tmp_path):
 
 
 def test_too_many_of_them_end_the_run(tmp_path, net):
-    with pytest.raises(TrainingError, match="here: 1 of 3 steps of epoch 0 had no finite gradient"):
+    with pytest.raises(TrainingError, match="here, epoch 0: 1 of 3 steps had no finite gradient"):
         fit(net, _batches, _with_a_bad_gradient(3), STAGE, tmp_path, step="here")
 
 
@@ -261,3 +262,33 @@ def test_too_many_of_them_end_the_run(tmp_path, net):
 def test_where_training_is_mixed(monkeypatch, device, size, supported, mixed):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported)
     assert mixed_precision(torch.device(device), size) is mixed
+
+
+# --- TensorBoard --------------------------------------------------------------------------------------
+
+
+def test_the_curve_goes_to_tensorboard_when_asked(tmp_path, net, monkeypatch):
+    told = []
+
+    class Writer:
+        def __init__(self, folder, purge_step):
+            told.append((folder, purge_step))
+
+        def add_scalar(self, name, value, epoch):
+            told.append((name, value, epoch))
+
+        def flush(self):
+            pass
+
+    monkeypatch.setattr(curves, "_tensorboard_writer", lambda folder, first: Writer(str(folder), first))
+    fit(net, _batches, _loss, STAGE, tmp_path, tensorboard=True)
+    assert told[0] == (str(tmp_path), 0)
+    losses = [(r["loss"], r["epoch"]) for r in _log(tmp_path)]
+    assert [(value, epoch) for name, value, epoch in told[1:] if name == "loss"] == losses
+
+
+def test_tensorboard_that_is_missing_is_said_before_training(monkeypatch):
+    monkeypatch.setattr(curves.importlib.util, "find_spec", lambda name: None)
+    curves.check_tensorboard(False)
+    with pytest.raises(TrainingError, match="tensorboard is not installed: pip install tensorboard"):
+        curves.check_tensorboard(True)
