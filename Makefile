@@ -73,7 +73,7 @@ bench-panel: $(STAMP)
 	$(BIN)/python -P bench/panel.py
 
 # Segmentation: cost of a full-width case against the plain way, agreement with the paper's plan, growth of the cost
-# (half an hour on two cores; resumable).
+# (forty minutes on two cores; resumable).
 bench-inference: $(STAMP)
 	$(BIN)/python -P bench/inference.py --run runs/inference --plot docs/images/inference_growth.png
 

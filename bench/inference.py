@@ -1,6 +1,6 @@
 """Segmentation's cost, its agreement with the paper's plan, and how its cost grows. Resumable. Phantom results.
 
-    python -P bench/inference.py --run runs/inference [--cases 24] [--plot docs/images/inference_growth.png] [--json F]
+    python -P bench/inference.py --run runs/inference [--cases 60] [--plot docs/images/inference_growth.png] [--json F]
 
 *Cost*: full-width networks over one phantom's ROI at 1 mm. The plain way is PyTorch in fp32 with MONAI's
 sliding_window_inference (windows of 128, overlap 0.5), one member, measured; ten members are that times ten,
@@ -67,7 +67,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--bundle", type=Path, help="of the agreement; the demo bundle by default")
     parser.add_argument("--backend", default="pytorch", help="of the agreement: pytorch or openvino")
-    parser.add_argument("--cases", type=int, default=24)
+    parser.add_argument("--cases", type=int, default=60)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--json", type=Path)
