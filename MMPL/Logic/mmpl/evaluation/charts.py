@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmpl.evaluation.findings import Figure
-from mmpl.report.charts import DAYS_PER_YEAR, Frame, _line, _rect, _svg, _text
+from mmpl.report.charts import DAYS_PER_YEAR, Frame, draw_line, draw_rect, draw_text, svg_element
 from mmpl.report.text import percent
 
 GROUP_STROKES = (  # readable on white and on the dark page
@@ -28,15 +28,15 @@ def _axes(frame: Frame, x_title: str, y_title: str, x_ticks: Sequence[tuple[floa
     parts = []
     for tenth in range(0, 11, 2):
         y = frame.y(tenth / 10)
-        parts.append(_line("grid", frame.left, y, frame.right, y))
-        parts.append(_text(frame.left - 8, y + 4, percent(tenth / 10), "tick", "end"))
+        parts.append(draw_line("grid", frame.left, y, frame.right, y))
+        parts.append(draw_text(frame.left - 8, y + 4, percent(tenth / 10), "tick", "end"))
     for value, label in x_ticks:
         x = frame.x(value)
-        parts.append(_line("axis", x, frame.bottom, x, frame.bottom + 5))
-        parts.append(_text(x, frame.bottom + 19, label, "tick", "middle"))
-    parts.append(_line("axis", frame.left, frame.bottom, frame.right, frame.bottom))
-    parts.append(_text((frame.left + frame.right) / 2, frame.bottom + 40, x_title, "axis-title", "middle"))
-    parts.append(_text(frame.left - 40, frame.top - 14, y_title, "axis-title", "start"))
+        parts.append(draw_line("axis", x, frame.bottom, x, frame.bottom + 5))
+        parts.append(draw_text(x, frame.bottom + 19, label, "tick", "middle"))
+    parts.append(draw_line("axis", frame.left, frame.bottom, frame.right, frame.bottom))
+    parts.append(draw_text((frame.left + frame.right) / 2, frame.bottom + 40, x_title, "axis-title", "middle"))
+    parts.append(draw_text(frame.left - 40, frame.top - 14, y_title, "axis-title", "start"))
     return "".join(parts)
 
 
@@ -60,7 +60,7 @@ def reliability_chart(points: Sequence[tuple[float, Figure, str]], *, x_title: s
     """
     frame = Frame(left=56, top=36, width=380, height=300, x_max=1.0)
     parts = [_axes(frame, x_title, y_title, FIFTHS)]
-    parts.append(_line("end", frame.x(0), frame.y(0), frame.x(1), frame.y(1)))
+    parts.append(draw_line("end", frame.x(0), frame.y(0), frame.x(1), frame.y(1)))
     for predicted, observed, _ in points:
         parts.append(_vertical_bar(frame, predicted, observed))
     for predicted, observed, label in points:
@@ -68,22 +68,22 @@ def reliability_chart(points: Sequence[tuple[float, Figure, str]], *, x_title: s
         parts.append(f'<circle class="end-dot" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')
         parts.append(_beside_diagonal(frame, x, y, label, above=observed.value > predicted))
     described = "; ".join(f"{label}: predicted {percent(p)}, observed {percent(o.value)}" for p, o, label in points)
-    return _svg(630, 386, title, f"{described}.", "".join(parts))
+    return svg_element(630, 386, title, f"{described}.", "".join(parts))
 
 
 def _beside_diagonal(frame: Frame, x: float, y: float, label: str, *, above: bool) -> str:
     """A point's label away from the diagonal: up and to the left above it, down and to the right below."""
     if above and x > frame.left + 60:
-        return _text(x - 8, y - 8, label, "mark", "end")
-    return _text(x + 8, y + 15, label, "mark", "start")
+        return draw_text(x - 8, y - 8, label, "mark", "end")
+    return draw_text(x + 8, y + 15, label, "mark", "start")
 
 
 def _vertical_bar(frame: Frame, x: float, figure: Figure) -> str:
     if figure.low is None:
         return ""
     x, top, bottom = frame.x(x), frame.y(figure.high), frame.y(figure.low)
-    caps = "".join(_line("threshold", x - 4, y, x + 4, y) for y in (top, bottom))
-    return _line("threshold", x, top, x, bottom) + caps
+    caps = "".join(draw_line("threshold", x - 4, y, x + 4, y) for y in (top, bottom))
+    return draw_line("threshold", x, top, x, bottom) + caps
 
 
 # --- Kaplan-Meier -------------------------------------------------------------------------------------
@@ -110,17 +110,19 @@ def kaplan_meier_chart(curves: Sequence[tuple[str, Sequence[tuple[float, float]]
         stroke = _stroke(number)
         parts.append(f'<path d="{_step_path(frame, steps)}" {stroke}/>')
         parts.append(f'<path d="M{legend_x:.1f},{frame.top - 18:.1f}h28" {stroke}/>')
-        parts.append(_text(legend_x + 34, frame.top - 14, name, "mark", "start"))
+        parts.append(draw_text(legend_x + 34, frame.top - 14, name, "mark", "start"))
         legend_x += 50 + 8 * len(name)
     y = frame.bottom + 66
-    parts.append(_text(8, y, "At risk", "axis-title", "start"))
+    parts.append(draw_text(8, y, "At risk", "axis-title", "start"))
     for number, (name, _, days) in enumerate(curves):
         row = y + RISK_ROW * (number + 1)
         parts.append(f'<path d="M8,{row - 4:.1f}h20" {_stroke(number)}/>')
-        parts.append(_text(34, row, name, "tick", "start"))
-        parts += [_text(frame.x(k), row, str(int((days >= k * DAYS_PER_YEAR).sum())), "tick", "middle") for k in years]
+        parts.append(draw_text(34, row, name, "tick", "start"))
+        parts += [
+            draw_text(frame.x(k), row, str(int((days >= k * DAYS_PER_YEAR).sum())), "tick", "middle") for k in years
+        ]
     ends = "; ".join(f"{name}: {percent(steps[-1][1])} after {steps[-1][0]:.0f} days" for name, steps, _ in curves)
-    return _svg(630, y + RISK_ROW * len(curves) + 12, "Kaplan-Meier by risk group", f"{ends}.", "".join(parts))
+    return svg_element(630, y + RISK_ROW * len(curves) + 12, "Kaplan-Meier by risk group", f"{ends}.", "".join(parts))
 
 
 def _stroke(number: int) -> str:
@@ -154,28 +156,28 @@ def interval_chart(rows: Sequence[tuple[str, Figure]], *, x_title: str, referenc
     parts = []
     for value, _ in FIFTHS:
         x = frame.x(value)
-        parts.append(_line("grid", x, frame.top, x, frame.bottom))
-        parts.append(_text(x, frame.bottom + 18, f"{value:.1f}", "tick", "middle"))
+        parts.append(draw_line("grid", x, frame.top, x, frame.bottom))
+        parts.append(draw_text(x, frame.bottom + 18, f"{value:.1f}", "tick", "middle"))
     if reference is not None:
-        parts.append(_line("end", frame.x(reference), frame.top, frame.x(reference), frame.bottom))
+        parts.append(draw_line("end", frame.x(reference), frame.top, frame.x(reference), frame.bottom))
     for number, (name, figure) in enumerate(rows):
         y = frame.top + 26.0 * number + 13
-        parts.append(_text(frame.left - 12, y + 4, name, "mark", "end"))
+        parts.append(draw_text(frame.left - 12, y + 4, name, "mark", "end"))
         parts.append(_row_figure(frame, y, figure))
-    parts.append(_line("axis", frame.left, frame.bottom, frame.right, frame.bottom))
-    parts.append(_text((frame.left + frame.right) / 2, frame.bottom + 38, x_title, "axis-title", "middle"))
+    parts.append(draw_line("axis", frame.left, frame.bottom, frame.right, frame.bottom))
+    parts.append(draw_text((frame.left + frame.right) / 2, frame.bottom + 38, x_title, "axis-title", "middle"))
     described = "; ".join(f"{name}: {figure.text}" for name, figure in rows)
-    return _svg(630, frame.bottom + 50, f"{x_title} by centre", f"{described}.", "".join(parts))
+    return svg_element(630, frame.bottom + 50, f"{x_title} by centre", f"{described}.", "".join(parts))
 
 
 def _row_figure(frame: Frame, y: float, figure: Figure) -> str:
     if figure.value is None:
-        return _text(frame.left + 8, y + 4, figure.text, "tick", "start")
+        return draw_text(frame.left + 8, y + 4, figure.text, "tick", "start")
     bar = ""
     if figure.low is not None:
         low, high = frame.x(figure.low), frame.x(figure.high)
-        bar = _line("threshold", low, y, high, y)
-        bar += "".join(_line("threshold", x, y - 4, x, y + 4) for x in (low, high))
+        bar = draw_line("threshold", low, y, high, y)
+        bar += "".join(draw_line("threshold", x, y - 4, x, y + 4) for x in (low, high))
     return f'{bar}<circle class="end-dot" cx="{frame.x(figure.value):.1f}" cy="{y:.1f}" r="4.5"/>'
 
 
@@ -191,16 +193,16 @@ def histogram_chart(values: Sequence[float], *, x_title: str, title: str, bins: 
     frame = Frame(left=56, top=36, width=500, height=180, x_max=1.0, y_max=top)
     parts = []
     for count in sorted({0, math.ceil(top / 2), top}):
-        parts.append(_line("grid", frame.left, frame.y(count), frame.right, frame.y(count)))
-        parts.append(_text(frame.left - 8, frame.y(count) + 4, str(count), "tick", "end"))
+        parts.append(draw_line("grid", frame.left, frame.y(count), frame.right, frame.y(count)))
+        parts.append(draw_text(frame.left - 8, frame.y(count) + 4, str(count), "tick", "end"))
     for count, low, high in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         if count:
             y = frame.y(count)
-            parts.append(_rect("fill", frame.x(low) + 1, y, frame.x(high) - frame.x(low) - 2, frame.bottom - y))
+            parts.append(draw_rect("fill", frame.x(low) + 1, y, frame.x(high) - frame.x(low) - 2, frame.bottom - y))
     for value, _ in FIFTHS:
-        parts.append(_text(frame.x(value), frame.bottom + 18, f"{value:.1f}", "tick", "middle"))
-    parts.append(_line("axis", frame.left, frame.bottom, frame.right, frame.bottom))
-    parts.append(_text((frame.left + frame.right) / 2, frame.bottom + 38, x_title, "axis-title", "middle"))
-    parts.append(_text(frame.left - 44, frame.top - 14, "Patients", "axis-title", "start"))
+        parts.append(draw_text(frame.x(value), frame.bottom + 18, f"{value:.1f}", "tick", "middle"))
+    parts.append(draw_line("axis", frame.left, frame.bottom, frame.right, frame.bottom))
+    parts.append(draw_text((frame.left + frame.right) / 2, frame.bottom + 38, x_title, "axis-title", "middle"))
+    parts.append(draw_text(frame.left - 44, frame.top - 14, "Patients", "axis-title", "start"))
     described = f"{len(values)} values, median {np.median(values):.2f}, lowest {min(values):.2f}."
-    return _svg(630, frame.bottom + 50, title, described, "".join(parts))
+    return svg_element(630, frame.bottom + 50, title, described, "".join(parts))

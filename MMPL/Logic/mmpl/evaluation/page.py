@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mmpl.evaluation.findings import NOT_GIVEN, Chart, Evaluation, Figure, FigureTable, Measure, cell_text, reasons
-from mmpl.report.html import _facts, _page, _section
+from mmpl.report.html import facts_table, html_page, html_section
 from mmpl.report.text import MISSING, escape, sentence
 from mmpl.results import RESEARCH_USE
 
@@ -25,13 +25,13 @@ def render_evaluation(evaluation: Evaluation, *, inputs: Mapping[str, object], g
     """
     sections = (
         _header(evaluation, generated),
-        _section("Figures", _measures(evaluation) + _notes(evaluation)),
-        *(_section(chart.title, _chart(chart)) for chart in evaluation.charts),
-        *(_section(table.title, _table(table)) for table in evaluation.tables),
-        _section("Patients", _facts([(_capital(name), value) for name, value in evaluation.counts.items()])),
-        _section("Method", _facts([*inputs.items(), *_settings(evaluation.settings)])),
+        html_section("Figures", _measures(evaluation) + _notes(evaluation)),
+        *(html_section(chart.title, _chart(chart)) for chart in evaluation.charts),
+        *(html_section(table.title, _table(table)) for table in evaluation.tables),
+        html_section("Patients", facts_table([(_capital(name), value) for name, value in evaluation.counts.items()])),
+        html_section("Method", facts_table([*inputs.items(), *_settings(evaluation.settings)])),
     )
-    return _page(f"evaluation of {evaluation.title}", "\n".join(sections))
+    return html_page(f"evaluation of {evaluation.title}", "\n".join(sections))
 
 
 def _header(evaluation: Evaluation, generated: str) -> str:

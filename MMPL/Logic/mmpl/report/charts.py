@@ -84,7 +84,7 @@ def survival_chart(curve: dict, *, time_zero: str, before: dict | None = None) -
     parts.append(_survival_legend(frame, before is not None))
     height = 362 if before else 342
     description = _survival_description(curve, time_zero)
-    return _svg(630, height, "Recurrence-free survival", description, "".join(parts))
+    return svg_element(630, height, "Recurrence-free survival", description, "".join(parts))
 
 
 def step_path(frame: Frame, curve: dict) -> str:
@@ -125,16 +125,16 @@ def _survival_axes(frame: Frame, time_zero: str) -> str:
     parts = []
     for tenth in range(0, 11, 2):
         y = frame.y(tenth / 10)
-        parts.append(_line("grid", frame.left, y, frame.right, y))
-        parts.append(_text(frame.left - 8, y + 4, f"{10 * tenth}{NBSP}%", "tick", "end"))
+        parts.append(draw_line("grid", frame.left, y, frame.right, y))
+        parts.append(draw_text(frame.left - 8, y + 4, f"{10 * tenth}{NBSP}%", "tick", "end"))
     step = 1 if frame.x_max <= 10 else 2
     for year in range(0, int(frame.x_max) + 1, step):
         x = frame.x(year)
-        parts.append(_line("axis", x, frame.bottom, x, frame.bottom + 5))
-        parts.append(_text(x, frame.bottom + 19, str(year), "tick", "middle"))
-    parts.append(_line("axis", frame.left, frame.bottom, frame.right, frame.bottom))
+        parts.append(draw_line("axis", x, frame.bottom, x, frame.bottom + 5))
+        parts.append(draw_text(x, frame.bottom + 19, str(year), "tick", "middle"))
+    parts.append(draw_line("axis", frame.left, frame.bottom, frame.right, frame.bottom))
     middle = (frame.left + frame.right) / 2
-    parts.append(_text(middle, frame.bottom + 40, f"Years since {time_zero}", "axis-title", "middle"))
+    parts.append(draw_text(middle, frame.bottom + 40, f"Years since {time_zero}", "axis-title", "middle"))
     return "".join(parts)
 
 
@@ -143,7 +143,7 @@ def _beyond(frame: Frame, last_day: float) -> str:
     start = frame.x(last_day / DAYS_PER_YEAR)
     if frame.right - start < 1:
         return ""
-    return _rect("beyond", start, frame.top, frame.right - start, frame.height)
+    return draw_rect("beyond", start, frame.top, frame.right - start, frame.height)
 
 
 def _end_marker(frame: Frame, curve: dict) -> str:
@@ -156,9 +156,9 @@ def _end_marker(frame: Frame, curve: dict) -> str:
     text_y = frame.bottom - 12 if survival > 0.25 else frame.top + 18
     text = f"no estimate after {years(day)}: last training event"
     return (
-        _line("end", x, frame.top, x, frame.bottom)
+        draw_line("end", x, frame.top, x, frame.bottom)
         + f'<circle class="end-dot" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
-        + _text(x + 7 if beside else x - 7, text_y, text, "mark", "start" if beside else "end")
+        + draw_text(x + 7 if beside else x - 7, text_y, text, "mark", "start" if beside else "end")
     )
 
 
@@ -170,11 +170,11 @@ def _survival_legend(frame: Frame, corrected: bool) -> str:
         items.append(("curve curve-before", "model's contours", 130))
     parts = []
     for name, label, width in items:
-        parts.append(_line(name, x, y - 4, x + 26, y - 4) + _text(x + 33, y, label, "tick", "start"))
+        parts.append(draw_line(name, x, y - 4, x + 26, y - 4) + draw_text(x + 33, y, label, "tick", "start"))
         x += 40 + width
     x, y = (frame.left, y + 20) if corrected else (x, y)
     parts.append(f'<rect class="band" x="{x}" y="{y - 10}" width="26" height="12"/>')
-    parts.append(_text(x + 33, y, BAND_NOTE, "tick", "start"))
+    parts.append(draw_text(x + 33, y, BAND_NOTE, "tick", "start"))
     return "".join(parts)
 
 
@@ -208,32 +208,32 @@ def probability_bar(probability: float, *, threshold: float, members=(), before:
     str : an svg element
     """
     parts = [
-        _rect("track", BAR.left, BAR.top, BAR.width, BAR.height),
-        _rect("fill", BAR.left, BAR.top, BAR.x(probability) - BAR.left, BAR.height),
+        draw_rect("track", BAR.left, BAR.top, BAR.width, BAR.height),
+        draw_rect("fill", BAR.left, BAR.top, BAR.x(probability) - BAR.left, BAR.height),
     ]
     if before is not None:
         x = BAR.x(before)
-        parts.append(_line("before-tick", x, BAR.top - 3, x, BAR.bottom + 3))
+        parts.append(draw_line("before-tick", x, BAR.top - 3, x, BAR.bottom + 3))
     x = BAR.x(threshold)
-    parts.append(_line("threshold", x, BAR.top - 8, x, BAR.bottom + 8))
-    parts.append(_text(x, BAR.top - 13, f"threshold {percent(threshold)}", "mark", "middle"))
+    parts.append(draw_line("threshold", x, BAR.top - 8, x, BAR.bottom + 8))
+    parts.append(draw_text(x, BAR.top - 13, f"threshold {percent(threshold)}", "mark", "middle"))
     if threshold > 0.25:
-        parts.append(_text(BAR.left, BAR.top - 13, "HPV-negative", "tick", "start"))
+        parts.append(draw_text(BAR.left, BAR.top - 13, "HPV-negative", "tick", "start"))
     if threshold < 0.75:
-        parts.append(_text(BAR.right, BAR.top - 13, "HPV-positive", "tick", "end"))
+        parts.append(draw_text(BAR.right, BAR.top - 13, "HPV-positive", "tick", "end"))
     for x, y in member_dots(members):
         parts.append(f'<circle class="member" cx="{x:.1f}" cy="{y:.1f}" r="4"/>')
     axis_y = BAR.bottom + 44
     for quarter in range(5):
         x = BAR.x(quarter / 4)
-        parts.append(_line("axis", x, axis_y, x, axis_y + 5))
-        parts.append(_text(x, axis_y + 19, percent(quarter / 4), "tick", "middle"))
-    parts.append(_line("axis", BAR.left, axis_y, BAR.right, axis_y))
+        parts.append(draw_line("axis", x, axis_y, x, axis_y + 5))
+        parts.append(draw_text(x, axis_y + 19, percent(quarter / 4), "tick", "middle"))
+    parts.append(draw_line("axis", BAR.left, axis_y, BAR.right, axis_y))
     parts.append(_probability_legend(axis_y + 42, bool(members), before))
     description = f"HPV probability {percent(probability)}, threshold {percent(threshold)}"
     if before is not None:
         description += f", {percent(before)} with the model's contours"
-    return _svg(700, 146, "HPV probability", description + ".", "".join(parts))
+    return svg_element(700, 146, "HPV probability", description + ".", "".join(parts))
 
 
 def member_dots(members, radius: float = 4.0) -> list[tuple[float, float]]:
@@ -253,11 +253,11 @@ def _probability_legend(y: float, members: bool, before: float | None) -> str:
     parts, x = [], BAR.left
     if members:
         parts.append(f'<circle class="member" cx="{x + 5}" cy="{y - 4}" r="4"/>')
-        parts.append(_text(x + 16, y, "one member of the ensemble", "tick", "start"))
+        parts.append(draw_text(x + 16, y, "one member of the ensemble", "tick", "start"))
         x += 210
     if before is not None:
-        parts.append(_line("before-tick", x + 4, y - 11, x + 4, y + 3))
-        parts.append(_text(x + 16, y, f"with the model's contours, {percent(before)}", "tick", "start"))
+        parts.append(draw_line("before-tick", x + 4, y - 11, x + 4, y + 3))
+        parts.append(draw_text(x + 16, y, f"with the model's contours, {percent(before)}", "tick", "start"))
     return "".join(parts)
 
 
@@ -278,12 +278,12 @@ def effect_bar(effect: float, *, largest: float, before: float | None = None, co
     before : the share with the model's own contours, drawn as a dashed outline; or None
     colors : style classes of negative and of positive effects
     """
-    parts = [_line("axis", EFFECT_WIDTH / 2, 0, EFFECT_WIDTH / 2, EFFECT_HEIGHT)]
+    parts = [draw_line("axis", EFFECT_WIDTH / 2, 0, EFFECT_WIDTH / 2, EFFECT_HEIGHT)]
     x, width = effect_span(effect, largest)
-    parts.append(_rect(colors[effect > 0], x, 3, width, EFFECT_HEIGHT - 6))
+    parts.append(draw_rect(colors[effect > 0], x, 3, width, EFFECT_HEIGHT - 6))
     if before is not None:
         x, width = effect_span(before, largest)
-        parts.append(_rect("was-bar", x, 1.5, width, EFFECT_HEIGHT - 3))
+        parts.append(draw_rect("was-bar", x, 1.5, width, EFFECT_HEIGHT - 3))
     box = f"0 0 {EFFECT_WIDTH:g} {EFFECT_HEIGHT:g}"
     return f'<svg class="effect" viewBox="{box}" aria-hidden="true">{"".join(parts)}</svg>'
 
@@ -304,15 +304,15 @@ def heat_scale(top_suv: float) -> str:
         f'<rect x="{10 + 3 * i}" y="4" width="3.2" height="10" fill="{_hex(color)}"/>'
         for i, color in enumerate(hot(np.linspace(0.0, 1.0, 40)))
     )
-    labels = _text(10, 27, "0", "tick", "middle") + _text(130, 27, f"{top_suv:g}+", "tick", "middle")
-    return _svg(150, 32, "PET colour scale", f"SUV 0 to {top_suv:g}", cells + labels, "heat")
+    labels = draw_text(10, 27, "0", "tick", "middle") + draw_text(130, 27, f"{top_suv:g}+", "tick", "middle")
+    return svg_element(150, 32, "PET colour scale", f"SUV 0 to {top_suv:g}", cells + labels, "heat")
 
 
 def _hex(rgb) -> str:
     return "#" + "".join(f"{round(255 * c):02x}" for c in rgb.tolist())
 
 
-def _svg(width: float, height: float, title: str, description: str, body: str, name: str = "chart") -> str:
+def svg_element(width: float, height: float, title: str, description: str, body: str, name: str = "chart") -> str:
     desc = f"<desc>{escape(description)}</desc>" if description else ""
     return (
         f'<svg class="{name}" viewBox="0 0 {width:g} {height:g}" role="img">'
@@ -320,13 +320,13 @@ def _svg(width: float, height: float, title: str, description: str, body: str, n
     )
 
 
-def _line(name: str, x1: float, y1: float, x2: float, y2: float) -> str:
+def draw_line(name: str, x1: float, y1: float, x2: float, y2: float) -> str:
     return f'<line class="{name}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def _rect(name: str, x: float, y: float, width: float, height: float) -> str:
+def draw_rect(name: str, x: float, y: float, width: float, height: float) -> str:
     return f'<rect class="{name}" x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{height:.1f}"/>'
 
 
-def _text(x: float, y: float, text: str, name: str, anchor: str) -> str:
+def draw_text(x: float, y: float, text: str, name: str, anchor: str) -> str:
     return f'<text class="{name}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'

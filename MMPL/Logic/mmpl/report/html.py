@@ -54,21 +54,22 @@ def render_report(
         _header(results, generated),
         summary_strip(results, before),
         _warnings(results["warnings"]),
-        _section("Lesions", lesion_table(results["lesions"], before and before["lesions"])),
+        html_section("Lesions", lesion_table(results["lesions"], before and before["lesions"])),
         _pictures(lesion_pictures, results["lesions"], corrected=before is not None),
-        _section("HPV", hpv_panel(results, before)),
-        _section("Recurrence-free survival", rfs_panel(results, before)),
+        html_section("HPV", hpv_panel(results, before)),
+        html_section("Recurrence-free survival", rfs_panel(results, before)),
         _side_by_side(
-            _section("Clinical record", _facts(clinical) if clinical else '<p class="note">None given.</p>'),
-            _section("Inputs", _facts(_flat(results["inputs"]))),
+            html_section("Clinical record", facts_table(clinical) if clinical else '<p class="note">None given.</p>'),
+            html_section("Inputs", facts_table(_flat(results["inputs"]))),
         ),
-        _section("Method", _method(results)),
-        _section("How to read this", reading_notes(results["mtv_rule"], results["rfs"]["time_zero"])),
+        html_section("Method", _method(results)),
+        html_section("How to read this", reading_notes(results["mtv_rule"], results["rfs"]["time_zero"])),
     )
-    return _page(results["case_id"], "\n".join(part for part in sections if part))
+    return html_page(results["case_id"], "\n".join(part for part in sections if part))
 
 
-def _page(case_id: str, body: str) -> str:
+def html_page(case_id: str, body: str) -> str:
+    """A whole page under a policy that forbids it to load or run anything; ``body`` is HTML."""
     style = _style()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'"
@@ -81,7 +82,8 @@ def _page(case_id: str, body: str) -> str:
     )
 
 
-def _section(title: str, body: str) -> str:
+def html_section(title: str, body: str) -> str:
+    """A section with its heading; ``body`` is HTML."""
     return f"<section>\n<h2>{escape(title)}</h2>\n{body}\n</section>"
 
 
@@ -118,7 +120,7 @@ def _pictures(pictures: Sequence[LesionPicture], lesions: dict, *, corrected: bo
     if not pictures:
         return ""
     body = "".join(_lesion(picture, lesions) for picture in pictures)
-    return _section("Through each lesion", _legend(corrected, pictures[0].pet_top_suv) + body)
+    return html_section("Through each lesion", _legend(corrected, pictures[0].pet_top_suv) + body)
 
 
 def _legend(corrected: bool, pet_top_suv: float | None) -> str:
@@ -175,7 +177,8 @@ def _position(plane: PlanePicture) -> str:
 # --- facts --------------------------------------------------------------------------------------------
 
 
-def _facts(pairs) -> str:
+def facts_table(pairs) -> str:
+    """(label, value) pairs as a table; None is shown as unknown."""
     rows = "".join(f'<tr><th scope="row">{escape(label)}</th><td>{_fact(value)}</td></tr>' for label, value in pairs)
     return f'<table class="facts"><tbody>{rows}</tbody></table>'
 
@@ -272,7 +275,7 @@ def _method(results: dict) -> str:
     if timings:
         steps = ", ".join(f"{name} {fixed(seconds)} s" for name, seconds in timings.items())
         rows.append(("Time taken", f"{steps}"))
-    return _facts(rows)
+    return facts_table(rows)
 
 
 def _member_counts(results: dict) -> str:
