@@ -172,10 +172,11 @@ def test_an_error_outside_ends_the_processes():
 
 
 SLEEPERS = """
-import sys, time
+import signal, sys, time
 from mmpl.cluster import open_pool
 from mmpl.progress import silent
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started without
     with open_pool(workers=2) as pool:
         print(*pool.each(abs, [1, -2], progress=silent, step="warming up"))
         sys.stdout.flush()
@@ -184,7 +185,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent in another way there")
-def test_ctrl_c_ends_busy_processes_and_says_nothing_of_dask(tmp_path):
+def test_ctrl_c_ends_busy_processes_and_says_nothing_of_dask(tmp_path, request):
     (tmp_path / "sleepers.py").write_text(SLEEPERS)
     paths = os.pathsep.join([str(Path(mmpl.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     run = subprocess.Popen(
@@ -195,6 +196,7 @@ def test_ctrl_c_ends_busy_processes_and_says_nothing_of_dask(tmp_path):
         env={**os.environ, "PYTHONPATH": paths},
         start_new_session=True,
     )
+    request.addfinalizer(run.kill)
     assert run.stdout.readline() == "1 2\n"
     children = psutil.Process(run.pid).children(recursive=True)
     assert len(children) >= 2
