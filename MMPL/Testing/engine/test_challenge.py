@@ -544,7 +544,10 @@ sys.exit(f"tried {tried}" if tried else code)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert list(here.iterdir()) == []
     assert contents(case_folder) == given
-    assert contents(out) == contents(answered.folder)
+    mine, theirs = contents(out), contents(answered.folder)
+    risks = [float(found.pop("rfs.json")) for found in (mine, theirs)]
+    assert risks[0] == pytest.approx(risks[1], rel=1e-6)  # another number of threads adds up in another order
+    assert mine == theirs
 
 
 def test_the_module_runs_as_the_container_runs_it():
