@@ -305,20 +305,12 @@ def _scan(arguments) -> int:
 def _train(arguments) -> int:
     from mmpl.console import ConsoleProgress
     from mmpl.training.config import load_config
-    from mmpl.training.run import train
+    from mmpl.training.run import RunOptions, train
 
     config = load_config(arguments.config)
+    options = RunOptions(arguments.folds, arguments.start, arguments.strict, arguments.scheduler)
     with ConsoleProgress() as progress:
-        bundle = train(
-            arguments.data,
-            arguments.out,
-            config,
-            folds=arguments.folds,
-            start=arguments.start,
-            strict=arguments.strict,
-            scheduler=arguments.scheduler,
-            progress=progress,
-        )
+        bundle = train(arguments.data, arguments.out, config, options, progress=progress)
     print(f"bundle {bundle.info.name} {bundle.info.version} in {bundle.path}")
     return DONE
 
@@ -328,17 +320,12 @@ def _ablate(arguments) -> int:
     from mmpl.phantom.cohort import MANIFEST
     from mmpl.training.ablation.run import ablate, table_text
     from mmpl.training.config import load_config
+    from mmpl.training.run import RunOptions
 
     config = load_config(arguments.config)
+    options = RunOptions(start=arguments.start, scheduler=arguments.scheduler)
     with ConsoleProgress() as progress:
-        tables = ablate(
-            arguments.data,
-            arguments.out,
-            config,
-            start=arguments.start,
-            scheduler=arguments.scheduler,
-            progress=progress,
-        )
+        tables = ablate(arguments.data, arguments.out, config, options, progress=progress)
     print(table_text(tables, phantom=(arguments.data / MANIFEST).is_file()))
     return DONE
 

@@ -74,16 +74,30 @@ class Networks:
     start: Start | None = None
 
 
+@dataclass(frozen=True)
+class RunOptions:
+    """What a user may choose of a run besides its settings.
+
+    Attributes
+    ----------
+    folds : table of an earlier run's splits (PatientID, Split, Fold) to use in place of new ones
+    start : bundle whose segmentation weights stage 1 starts from; trained on none of these patients, or out-of-fold
+        rows are none
+    strict : refuse a cohort of which the scan warns, too
+    scheduler : of a Dask cluster whose workers share the work and the folders; by default ``config.workers`` processes
+    """
+
+    folds: Path | None = None
+    start: Path | None = None
+    strict: bool = False
+    scheduler: str | None = None
+
+
+AS_USUAL = RunOptions()
+
+
 def train(
-    data: Path,
-    out: Path,
-    config: TrainingConfig,
-    *,
-    folds: Path | None = None,
-    start: Path | None = None,
-    strict: bool = False,
-    scheduler: str | None = None,
-    progress: Progress = silent,
+    data: Path, out: Path, config: TrainingConfig, options: RunOptions = AS_USUAL, *, progress: Progress = silent
 ) -> Bundle:
     """Run everything that is not done yet and return the bundle.
 
@@ -92,25 +106,19 @@ def train(
     data : cohort in HECKTOR 2025 layout
     out : run folder; a run that was stopped is taken up where it was
     config : TrainingConfig
-    folds : table of an earlier run's splits (PatientID, Split, Fold) to use in place of new ones
-    start : bundle whose segmentation weights stage 1 starts from; trained on none of these patients, or out-of-fold
-        rows are none
-    strict : refuse a cohort of which the scan warns, too
-    scheduler : of a Dask cluster whose workers share the work and the folders; by default ``config.workers`` processes
+    options : RunOptions
 
     Raises
     ------
     TrainingError
         If the cohort cannot be trained on, or ``out`` holds a run with other settings.
     BundleError
-        If ``start`` cannot be used.
+        If ``options.start`` cannot be used.
     OutputError
         If the disk is full; what is finished is kept.
     """
     with joined() as ranks:
-        networks = train_networks(
-            data, out, config, folds=folds, start=start, strict=strict, scheduler=scheduler, progress=progress
-        )
+        networks = train_networks(data, out, config, options, progress=progress)
         return ranks.one_first(lambda: _bundle(data, out, config, networks, progress, again=not ranks.is_first))
 
 
@@ -138,27 +146,19 @@ def _bundle(
 
 
 def train_networks(
-    data: Path,
-    out: Path,
-    config: TrainingConfig,
-    *,
-    folds: Path | None = None,
-    start: Path | None = None,
-    strict: bool = False,
-    scheduler: str | None = None,
-    progress: Progress = silent,
+    data: Path, out: Path, config: TrainingConfig, options: RunOptions = AS_USUAL, *, progress: Progress = silent
 ) -> Networks:
     """All of :func:`train` but for the statistics and the bundle; the same arguments and errors."""
     data, out = Path(data).absolute(), Path(out).absolute()  # as workers elsewhere find them
     check_tensorboard(config.tensorboard)
     scan = scan_cohort(data, thorough=False)
-    scan.require_usable(strict=strict)
+    scan.require_usable(strict=options.strict)
     cases = list(scan.cases)
-    splits = _splits(cases, config, folds)
+    splits = _splits(cases, config, options.folds)
     _check_trainable(cases, splits)
     ranks = current()
-    runs, first = ranks.one_first(lambda: _begin(out, config, cases, splits, start, chosen=folds is not None))
-    with _pool(ranks, config, scheduler) as pool:
+    runs, first = ranks.one_first(lambda: _begin(out, config, cases, splits, options))
+    with _pool(ranks, config, options.scheduler) as pool:
         build_cache(cases, out / "cache", config.network.spacing_mm, pool=pool, progress=progress)
         ranks.one_first(lambda: _check_images(out, cases))
         tasks = [task for run in runs for task in segmentation_tasks(run, cases, first)]
@@ -171,19 +171,13 @@ def train_networks(
 
 
 def _begin(
-    out: Path,
-    config: TrainingConfig,
-    cases: Sequence[CohortCase],
-    splits: Sequence[Split],
-    start: Path | None,
-    *,
-    chosen: bool,
+    out: Path, config: TrainingConfig, cases: Sequence[CohortCase], splits: Sequence[Split], options: RunOptions
 ) -> tuple[list[SplitRun], Start | None]:
     """Claim the folder; the run's splits, and what stage 1 starts from."""
-    bundle = None if start is None else open_start(start, config.network)
+    bundle = None if options.start is None else open_start(options.start, config.network)
     _claim(out, config, cases, bundle)
     first = None if bundle is None else keep_start(bundle, out / "start")
-    return split_runs(config, out, _kept_splits(out, splits, cases, chosen=chosen)), first
+    return split_runs(config, out, _kept_splits(out, splits, cases, chosen=options.folds is not None)), first
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from mmpl.errors import TrainingError
 from mmpl.training import run as training_run
 from mmpl.training.cohort import read_cohort
 from mmpl.training.folds import SPLITS, Split, read_splits, write_splits
-from mmpl.training.run import train
+from mmpl.training.run import RunOptions, train
 from mmpl.training.search_threshold import fit_search_threshold
 
 CASES = 8
@@ -158,7 +158,7 @@ def test_a_run_that_began_with_other_folds_refuses_new_ones(finished_run, cohort
     ]
     write_splits(tmp_path / "folds.csv", others)
     with pytest.raises(TrainingError, match="the run began with other folds; choose another folder"):
-        train(cohort_folder, out, run_config, folds=tmp_path / "folds.csv")
+        train(cohort_folder, out, run_config, RunOptions(folds=tmp_path / "folds.csv"))
 
 
 def test_a_fold_whose_training_patients_hold_one_class_is_refused_at_once(cohort_folder, run_config, tmp_path):
@@ -168,7 +168,12 @@ def test_a_fold_whose_training_patients_hold_one_class_is_refused_at_once(cohort
     with pytest.raises(
         TrainingError, match=r"patient fold 0: the training patients need both HPV classes, found \{0\}"
     ):
-        train(cohort_folder, tmp_path / "run", replace(run_config, splits=("patient",)), folds=tmp_path / "folds.csv")
+        train(
+            cohort_folder,
+            tmp_path / "run",
+            replace(run_config, splits=("patient",)),
+            RunOptions(folds=tmp_path / "folds.csv"),
+        )
     assert not (tmp_path / "run").exists()
 
 
@@ -191,5 +196,5 @@ def test_images_that_changed_under_a_run_are_refused(finished_run, cohort_folder
 def test_warnings_of_the_scan_count_when_asked(cohort_folder, run_config, tmp_path):
     """The cohort's tables have no column for most clinical fields, of which the scan warns."""
     with pytest.raises(TrainingError, match="no table has a column 'Tobacco Consumption'"):
-        train(cohort_folder, tmp_path / "run", run_config, strict=True)
+        train(cohort_folder, tmp_path / "run", run_config, RunOptions(strict=True))
     assert not (tmp_path / "run").exists()

@@ -17,19 +17,13 @@ from mmpl.training.config import TrainingConfig
 from mmpl.training.ensemble_statistics import StatisticsConfig, fit_ensemble
 from mmpl.training.errors import require
 from mmpl.training.folds import PATIENT
-from mmpl.training.run import train_networks
+from mmpl.training.run import AS_USUAL, RunOptions, train_networks
 
 Tables = Mapping[str, Sequence[Comparison]]
 
 
 def ablate(
-    data: Path,
-    out: Path,
-    config: TrainingConfig,
-    *,
-    start: Path | None = None,
-    scheduler: str | None = None,
-    progress: Progress = silent,
+    data: Path, out: Path, config: TrainingConfig, options: RunOptions = AS_USUAL, *, progress: Progress = silent
 ) -> Tables:
     """Compare the method with what it is without each of its parts; resumable, beside the training run in ``out``.
 
@@ -37,7 +31,7 @@ def ablate(
 
     Parameters
     ----------
-    data, out, config, start, scheduler : as of :func:`mmpl.training.run.train`
+    data, out, config, options : as of :func:`mmpl.training.run.train`
 
     Returns
     -------
@@ -49,11 +43,11 @@ def ablate(
         If the cohort cannot be trained on, or the run has no patient split.
     """
     require(PATIENT in config.splits, "ablations need the patient split: add it to 'splits'")
-    networks = train_networks(data, out, config, start=start, scheduler=scheduler, progress=progress)
+    networks = train_networks(data, out, config, options, progress=progress)
     names = [run.split.name for run in networks.runs]
     patient = networks.runs[names.index(PATIENT)]
     folder = Path(out).absolute() / "ablation"
-    with open_pool(1 if scheduler else config.workers, scheduler) as pool:
+    with open_pool(1 if options.scheduler else config.workers, options.scheduler) as pool:
         segmentation = segmentation_comparisons(patient, networks.cases, folder, pool, progress=progress)
     progress("forests, Cox models and intervals", 0.0)
     statistics = fit_ensemble(networks.tables, StatisticsConfig(), config.seed)
