@@ -6,7 +6,7 @@ import qt
 from slicer.i18n import tr as _
 
 from mmpl.segments import SEGMENTS
-from mmpl_qt.text import ORANGE, colored, paragraphs
+from mmpl_qt.text import GREY, ORANGE, colored, paragraphs
 from mmpl_qt.widgets import fit_rows, show_text, silent, stretch_first_column, table_cell
 from mmpl_slicer.panel_state import EDITED, EMPTY, MANUAL, MODEL, ContoursState
 from mmpl_slicer.segment_mapping import UNUSED
@@ -39,7 +39,8 @@ class ContoursSection:
         with silent(ui.compareButton):
             ui.compareButton.setChecked(state.comparing)
         ui.compareButton.setEnabled(state.can_compare)
-        show_text(ui.contourNotes, paragraphs(colored(note, ORANGE) for note in state.notes))
+        lines = [(note, ORANGE) for note in state.notes] + [(state.drawn_by, GREY)]
+        show_text(ui.contourNotes, paragraphs(colored(text, color) for text, color in lines if text))
         ui.editorSection.setVisible(bool(state.segmentation_id) and state.question is None)
 
     def _render_classes(self, state: ContoursState) -> None:

@@ -128,6 +128,7 @@ class ContoursState:
     segmentation_id : MRML node ID, "" for none
     question : the segments to be named, None when nothing is to be asked
     notes : overlap, another grid and the like
+    drawn_by : who drew the model's contours and how, "" where there are none
     can_compare, comparing : the model's contours can be shown, and are
     """
 
@@ -136,6 +137,7 @@ class ContoursState:
     lesions: tuple[LesionRow, ...] = ()
     question: tuple[SegmentRow, ...] | None = None
     notes: tuple[str, ...] = ()
+    drawn_by: str = ""
     can_compare: bool = False
     comparing: bool = False
 

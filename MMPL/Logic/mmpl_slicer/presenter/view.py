@@ -144,6 +144,7 @@ class PanelView:
             lesions=() if shown is None else lesion_rows(shown),
             question=self._question(),
             notes=self._notes(),
+            drawn_by=self._drawn_by(),
             can_compare=case.model_node is not None and case.model is not None,
             comparing=contour_nodes.is_shown(case.model_node) and case.running != SEGMENT,
         )
@@ -175,8 +176,6 @@ class PanelView:
             notes.append("Preview: what the first of the models draws; the full result follows.")
         if case.contours is None:
             return tuple(notes)
-        if case.model_results is not None and case.model_results.get("segmentation"):
-            notes.append(f"The model's contours were drawn by {drawn_by(case.model_results['segmentation'])}.")
         if case.contours.overlap_voxels:
             notes.append(f"GTVp and GTVn overlap by {case.overlap_ml:.2f} mL, which count as GTVp.")
         if case.contours.on_other_grid:
@@ -185,6 +184,10 @@ class PanelView:
         if unused:
             notes.append(f"Not used: {', '.join(unused)}.")
         return tuple(notes)
+
+    def _drawn_by(self) -> str:
+        record = (self.case.model_results or {}).get("segmentation")
+        return f"Model's contours: {drawn_by(record)}" if record else ""
 
     def _patient(self) -> PatientState:
         data, names = self.case.data, () if self.desk.card is None else self.desk.card.clinical

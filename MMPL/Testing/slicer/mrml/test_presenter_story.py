@@ -50,8 +50,8 @@ def test_segment_gives_contours_and_current_results(segmented, tiny_patient, tin
     assert segmented.state.results.current
     assert segmented.origins == [FROM_MODEL, FROM_MODEL]
     assert segmented.state.contours.lesions[0].name == "GTVp 1"
-    said = "The model's contours were drawn by PyTorch, fp32, cpu: 2 members in overlapping windows."
-    assert said in segmented.state.contours.notes
+    drawn_by = segmented.state.contours.drawn_by
+    assert drawn_by == "Model's contours: PyTorch, fp32, cpu: 2 members in overlapping windows"
     expected = assessed(segmented.presenter, tiny_patient, tiny_ensemble)
     shown = dict(segmented.presenter.results)
     assert shown.pop("segmentation")["members"] == 2
