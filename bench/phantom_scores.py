@@ -30,8 +30,6 @@ from mmpl.metrics.bootstrap import percentile_interval
 from mmpl.metrics.classification import roc_auc
 from mmpl.metrics.segmentation import (
     CaseScore,
-    Detection,
-    Overlap,
     gtvn_dice_agg,
     gtvn_f1_agg,
     gtvp_mean_dice,
@@ -105,15 +103,7 @@ def _score(task: tuple[int, str, Path]) -> None:
 
 def summarise(rows: list[dict]) -> dict:
     """Each measure with its 95 % interval and the number of patients behind it."""
-    scores = [
-        CaseScore(
-            r["score"]["patient_id"],
-            Overlap(**r["score"]["gtvp"]),
-            Overlap(**r["score"]["gtvn"]),
-            Detection(**r["score"]["gtvn_detection"]),
-        )
-        for r in rows
-    ]
+    scores = [CaseScore.from_dict(r["score"]) for r in rows]
     told = [r for r in rows if r["hpv_probability"] is not None and r["risk"] is not None]
     hpv = np.array([r["hpv"] for r in told])
     probability = np.array([r["hpv_probability"] for r in told], dtype=float)

@@ -26,6 +26,7 @@ from mmpl.training.cohort import read_cohort
 from mmpl.training.config import TrainingConfig
 from mmpl.training.folds import PATIENT, Split, patient_folds
 from mmpl.training.mask_thresholds import OverlapTask, count_overlaps, read_peaks
+from mmpl.training.out_of_fold import overlap_tasks
 from mmpl.training.search_threshold import SearchThreshold, fit_search_threshold
 from mmpl.training.split_run import SplitRun, split_runs
 from mmpl.training.start import keep_start
@@ -63,12 +64,7 @@ def fit(bundle: Bundle, arguments: argparse.Namespace, progress) -> SearchThresh
     split = Split(PATIENT, patient_folds(cases, config.folds, arguments.seed))
     (run,) = split_runs(config, arguments.run, [split])
     _place_weights(bundle, run, arguments.run / "start")
-    folder = arguments.run / "overlaps"
-    folder.mkdir(parents=True, exist_ok=True)
-    tasks = [
-        OverlapTask(run.unseen_by(case, SEGMENTATION), array, folder / f"{case.patient_id}.json")
-        for case, array in zip(cases, run.arrays(cases), strict=True)
-    ]
+    tasks = list(overlap_tasks(run, [case for case in cases if case.label_path is not None]).values())
     with open_pool(arguments.workers) as pool:
         build_cache(cases, run.cache, network.spacing_mm, pool=pool, progress=progress)
         pool.each(count_overlaps, tasks, progress=progress, step="out-of-fold peaks", name=OverlapTask.name)

@@ -95,10 +95,7 @@ def _add_case_arguments(p: argparse.ArgumentParser) -> None:
     p.add_argument("--site", help="primary site, such as oropharynx or larynx; HPV is meant for the oropharynx")
     p.add_argument("--bundle", type=Path, help="model bundle; the bundled demo model by default")
     p.add_argument("--out", type=Path, required=True, metavar="DIR")
-    p.add_argument("--device", default="cpu", help="where networks run: cpu (default) or cuda:0")
-    p.add_argument("--backend", choices=("auto", "pytorch", "openvino"), default="auto", help="library that runs them")
-    p.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto", help="of their arithmetic")
-    p.add_argument("--memory-gb", type=float, help="memory that a pass of a network may take; at most 3 by default")
+    _add_network_arguments(p)
     p.add_argument("--extractor", choices=("fast", "pyradiomics"), default="fast", help="who computes radiomics")
     p.add_argument("--case-id", help="name in the results; from the CT's file name by default")
     p.add_argument("--mrb", action="store_true", help="write a Slicer scene too")
@@ -114,11 +111,15 @@ def _add_batch(commands) -> None:
     p.add_argument("--scheduler", help="Dask scheduler whose workers do the work: tcp://host:port, or scheduler file")
     p.add_argument("--site", help="primary site of the cases whose record names none")
     p.add_argument("--plan", choices=("auto", "fast", "paper"), default="auto", help="how networks go over the images")
+    _add_network_arguments(p)
+    p.set_defaults(run=_batch, when_stopped=RESUMABLE)
+
+
+def _add_network_arguments(p: argparse.ArgumentParser) -> None:
     p.add_argument("--device", default="cpu", help="where networks run: cpu (default) or cuda:0")
     p.add_argument("--backend", choices=("auto", "pytorch", "openvino"), default="auto", help="library that runs them")
     p.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto", help="of their arithmetic")
-    p.add_argument("--memory-gb", type=float, help="memory that a pass of a network may take, each worker")
-    p.set_defaults(run=_batch, when_stopped=RESUMABLE)
+    p.add_argument("--memory-gb", type=float, help="memory that a pass of a network may take; at most 3 by default")
 
 
 def _add_phantom(commands) -> None:

@@ -13,7 +13,7 @@ connectivity open: both are parameters here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +89,12 @@ class CaseScore:
     gtvp: Overlap
     gtvn: Overlap
     gtvn_detection: Detection
+
+    @classmethod
+    def from_dict(cls, data: Mapping) -> CaseScore:
+        """Rebuild from ``dataclasses.asdict``, which is what is stored."""
+        overlaps = Overlap(**data["gtvp"]), Overlap(**data["gtvn"])
+        return cls(data["patient_id"], *overlaps, Detection(**data["gtvn_detection"]))
 
 
 def score_case(

@@ -126,7 +126,7 @@ class OutOfFold:
 def measure_all(runs: Sequence[SplitRun], cases: Sequence[CohortCase], pool: Pool, *, progress: Progress) -> OutOfFold:
     """Segment and measure every patient, once a split, by the fold that did not train on them; fit the thresholds."""
     labelled = [case for case in cases if case.label_path is not None]
-    counted = [_overlap_tasks(run, labelled) for run in runs]
+    counted = [overlap_tasks(run, labelled) for run in runs]
     tasks = [task for of_run in counted for task in of_run.values()]
     pool.each(count_overlaps, tasks, progress=progress, step="mask thresholds", name=OverlapTask.name)
     overlaps = [{patient: read_overlaps(task.path) for patient, task in of_run.items()} for of_run in counted]
@@ -144,7 +144,8 @@ def measure_all(runs: Sequence[SplitRun], cases: Sequence[CohortCase], pool: Poo
     )
 
 
-def _overlap_tasks(run: SplitRun, labelled: Sequence[CohortCase]) -> dict[str, OverlapTask]:
+def overlap_tasks(run: SplitRun, labelled: Sequence[CohortCase]) -> dict[str, OverlapTask]:
+    """By patient, in the run's folder: each with the stage 1 network that did not train on them."""
     folder = run.folder / "overlaps"
     folder.mkdir(parents=True, exist_ok=True)
     return {

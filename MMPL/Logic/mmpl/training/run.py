@@ -119,20 +119,19 @@ def train(
     """
     with joined() as ranks:
         networks = train_networks(data, out, config, options, progress=progress)
-        return ranks.one_first(lambda: _bundle(data, out, config, networks, progress, again=not ranks.is_first))
+        if ranks.is_first:
+            _write_bundle(data, out, config, networks, progress)
+        ranks.wait()
+    return open_bundle(out / "bundle")
 
 
-def _bundle(
-    data: Path, out: Path, config: TrainingConfig, networks: Networks, progress: Progress, *, again: bool
-) -> Bundle:
-    """Fit the statistics and write the bundle; or open it, where another process has written it."""
-    if again:
-        return open_bundle(out / "bundle")
+def _write_bundle(data: Path, out: Path, config: TrainingConfig, networks: Networks, progress: Progress) -> None:
+    """Fit the statistics and write the bundle."""
     progress("forests and Cox models", 0.0)
     statistics = fit_ensemble(networks.tables, StatisticsConfig(), config.seed)
     progress("forests and Cox models", 1.0)
     runs, measured, table = networks.runs, networks.measured, networks.tables[0]
-    return assemble(
+    assemble(
         out / "bundle",
         config,
         [stages for run in runs for stages in run.networks],

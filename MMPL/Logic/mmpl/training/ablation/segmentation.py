@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from mmpl.cluster import Pool
 from mmpl.io.images import read_label_map
 from mmpl.io.output import write_json_atomic
-from mmpl.metrics.segmentation import MEASURES, CaseScore, Detection, Overlap, score_case
+from mmpl.metrics.segmentation import MEASURES, CaseScore, score_case
 from mmpl.network.backends.pytorch import TorchRunner
 from mmpl.preprocess.network_grid import network_input
 from mmpl.preprocess.prepare import label_on_roi
@@ -25,10 +23,11 @@ from mmpl.training.cohort import CohortCase
 from mmpl.training.mask_thresholds import (
     MaskThresholds,
     OverlapTask,
-    best_thresholds,
     count_overlaps,
     read_overlaps,
+    thresholds_by_fold,
 )
+from mmpl.training.out_of_fold import overlap_tasks
 from mmpl.training.split_run import SegmentationTask, SplitRun, run_segmentation, segmentation_tasks
 from mmpl.training.stages import SEGMENTATION, StageRun, trained_network
 
@@ -86,13 +85,13 @@ def _dice_only(run: SplitRun, folder: Path) -> SplitRun:
         config = replace(one.config, segmentation_loss="dice")
         return {SEGMENTATION: replace(one, config=config, folder=folder / "dice" / f"fold_{one.fold}")}
 
-    return replace(run, networks=tuple(network(stages) for stages in run.networks))
+    return replace(run, folder=folder / "dice", networks=tuple(network(stages) for stages in run.networks))
 
 
 def _scores(
     run: SplitRun, labelled: Sequence[CohortCase], home: Path, pool: Pool, *, progress: Progress, step: str
 ) -> list[CaseScore]:
-    thresholds = _thresholds(run, labelled, home / "overlaps", pool, progress=progress, step=step)
+    thresholds = _thresholds(run, labelled, pool, progress=progress, step=step)
     (home / "scores").mkdir(parents=True, exist_ok=True)
     tasks = [
         ScoreTask(
@@ -108,19 +107,13 @@ def _scores(
 
 
 def _thresholds(
-    run: SplitRun, labelled: Sequence[CohortCase], folder: Path, pool: Pool, *, progress: Progress, step: str
+    run: SplitRun, labelled: Sequence[CohortCase], pool: Pool, *, progress: Progress, step: str
 ) -> list[MaskThresholds]:
-    """For each of the folds, from the other ones' patients."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tasks = {
-        case.patient_id: OverlapTask(run.unseen_by(case, SEGMENTATION), array, folder / f"{case.patient_id}.json")
-        for case, array in zip(labelled, run.arrays(labelled), strict=True)
-    }
-    what = f"{step}: thresholds"
+    """For each of the folds, from the other ones' patients; what training has counted is not counted again."""
+    tasks, what = overlap_tasks(run, labelled), f"{step}: thresholds"
     pool.each(count_overlaps, list(tasks.values()), progress=progress, step=what, name=OverlapTask.name)
     counts = {patient: read_overlaps(task.path) for patient, task in tasks.items()}
-    fold_of = run.split.fold_of
-    return [best_thresholds([c for p, c in counts.items() if fold_of[p] != fold]) for fold in range(FOLDS)]
+    return thresholds_by_fold(counts, run.split.fold_of, FOLDS)
 
 
 def score_out_of_fold(task: ScoreTask) -> None:
@@ -137,15 +130,9 @@ def score_out_of_fold(task: ScoreTask) -> None:
         thresholds=task.thresholds,
     )
     truth = label_on_roi(read_label_map(task.case.label_path), roi.geometry)
-    write_json_atomic(task.path, asdict(score_case(task.case.patient_id, drawn, np.asarray(truth))))
+    write_json_atomic(task.path, asdict(score_case(task.case.patient_id, drawn, truth)))
 
 
 def read_score(path: Path) -> CaseScore:
     """What :func:`score_out_of_fold` wrote."""
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    return CaseScore(
-        stored["patient_id"],
-        Overlap(**stored["gtvp"]),
-        Overlap(**stored["gtvn"]),
-        Detection(**stored["gtvn_detection"]),
-    )
+    return CaseScore.from_dict(json.loads(path.read_text(encoding="utf-8")))
