@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mmpl.dicom_source import DicomSource
 from mmpl.geometry import Geometry, Volume
 from mmpl.notices import Notice
 
@@ -30,6 +31,7 @@ class Case:
     clinical : raw clinical values by HECKTOR column name; absent or None is Unknown
     provenance : what is known of how the PET came to be in its units
     notices : warnings met while reading
+    ct_source, pet_source : the DICOM series they came from; None for other files
     """
 
     case_id: str
@@ -39,6 +41,8 @@ class Case:
     clinical: Mapping[str, object] = field(default_factory=dict)
     provenance: Mapping[str, object] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
+    ct_source: DicomSource | None = None
+    pet_source: DicomSource | None = None
 
 
 @dataclass(frozen=True)

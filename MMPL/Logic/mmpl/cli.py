@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmpl.cli_images import add_reading_arguments, add_series, add_suv, reading_of
 from mmpl.errors import MMPLError, TrainingError
 from mmpl.results import RESEARCH_USE
 from mmpl.version import __version__
@@ -59,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_assess(commands)
     _add_batch(commands)
     _add_phantom(commands)
+    add_series(commands, NOTHING_WRITTEN)
+    add_suv(commands, NOTHING_WRITTEN)
     _add_scan(commands)
     _add_train(commands)
     _add_ablate(commands)
@@ -90,16 +93,17 @@ def _add_assess(commands) -> None:
 
 def _add_case_arguments(p: argparse.ArgumentParser) -> None:
     p.add_argument("--ct", type=Path, required=True, help="NIfTI, NRRD, MHA or a DICOM folder; HU")
-    p.add_argument("--pt", type=Path, required=True, help="the same; body-weight SUV")
+    p.add_argument("--pt", type=Path, required=True, help="the same; a DICOM folder, or body-weight SUV")
     p.add_argument("--ehr", type=Path, help="clinical record, JSON")
     p.add_argument("--site", help="primary site, such as oropharynx or larynx; HPV is meant for the oropharynx")
     p.add_argument("--bundle", type=Path, help="model bundle; the bundled demo model by default")
     p.add_argument("--out", type=Path, required=True, metavar="DIR")
     _add_network_arguments(p)
     p.add_argument("--extractor", choices=("fast", "pyradiomics"), default="fast", help="who computes radiomics")
-    p.add_argument("--case-id", help="name in the results; from the CT's file name by default")
+    p.add_argument("--case-id", help="name in the results; by default from the CT's file name")
     p.add_argument("--mrb", action="store_true", help="write a Slicer scene too")
     p.add_argument("--strict", action="store_true", help="exit with 3 when there are warnings")
+    add_reading_arguments(p)
 
 
 def _add_batch(commands) -> None:
@@ -128,6 +132,7 @@ def _add_phantom(commands) -> None:
     p.add_argument("--cases", type=int, required=True)
     p.add_argument("--seed", type=int, required=True)
     p.add_argument("--workers", type=int, default=1)
+    p.add_argument("--dicom", action="store_true", help="a folder a patient, CT and PET as DICOM series")
     p.set_defaults(run=_phantom, when_stopped="what is in the output folder is not the whole cohort")
 
 
@@ -235,6 +240,7 @@ def _run_case(arguments, job) -> int:
     inference = Inference(backend, arguments.plan, arguments.memory_gb)
     if arguments.mrb:
         load_plugin("scene")  # find out now, rather than after the work
+    reading = reading_of(arguments)
     clinical = dict(read_ehr(arguments.ehr)) if arguments.ehr else {}
     if arguments.site:
         clinical["Primary Site"] = arguments.site
@@ -242,7 +248,7 @@ def _run_case(arguments, job) -> int:
     with ConsoleProgress() as progress:
         progress("reading", 0.0)
         ensemble = load_ensemble(open_bundle(arguments.bundle or default_bundle_path()), inference)
-        case = read_case(arguments.case_id or case_id_of(arguments.ct), arguments.ct, arguments.pt, clinical)
+        case = read_case(arguments.case_id or case_id_of(arguments.ct), arguments.ct, arguments.pt, clinical, reading)
         outcome = job(case, ensemble, progress=progress, extractor=arguments.extractor)
         progress("writing results", 0.0)
         write_outputs(arguments.out, case, outcome, mrb=arguments.mrb)
@@ -281,6 +287,9 @@ def _batch(arguments) -> int:
 def _phantom(arguments) -> int:
     from mmpl.console import ConsoleProgress
     from mmpl.phantom import write_cohort
+
+    if arguments.dicom:
+        from mmpl.phantom.dicom import write_cohort_dicom as write_cohort
 
     with ConsoleProgress() as progress:
         write_cohort(arguments.out, arguments.cases, arguments.seed, progress=progress, workers=arguments.workers)
@@ -342,7 +351,12 @@ def _evaluate(arguments) -> int:
 
 
 def case_id_of(ct: Path) -> str:
-    """A case's name from its CT's file name: "PHA-0001" of "PHA-0001__CT.nii.gz"."""
+    """A case's name from its CT's file name: "PHA-0001" of "PHA-0001__CT.nii.gz".
+
+    A DICOM folder gives "case": its name may be the patient's.
+    """
+    if ct.is_dir():
+        return "case"
     name = os.path.basename(os.path.abspath(ct))
     suffix = next((s for s in IMAGE_SUFFIXES if name.lower().endswith(s)), "")
     return name[: len(name) - len(suffix)].removesuffix("__CT") or "case"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -162,3 +163,27 @@ def contents() -> Callable[[Path], dict[str, bytes]]:
         return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else b"" for p in found}
 
     return read
+
+
+@pytest.fixture
+def small_suv() -> Volume:
+    """A PET of SUV 0 to about 20 on 24 x 20 x 12 voxels, written as DICOM in milliseconds."""
+    suv = np.random.default_rng(3).gamma(1.5, 1.6, (12, 20, 24)).astype(np.float32)
+    suv[:, :2] = 0.0
+    return Volume(suv, Geometry((24, 20, 12), (4.07, 4.05, 3.27), (-45.5, -312.25, -820.125)))
+
+
+@pytest.fixture
+def small_ct() -> Volume:
+    """A CT in HU on 24 x 20 x 12 voxels."""
+    hu = np.random.default_rng(4).integers(-1024, 1800, (12, 20, 24)).astype(np.int16)
+    return Volume(hu, Geometry((24, 20, 12), (1.37, 1.52, 2.5), (-15.5, -290.0, -815.0)))
+
+
+@pytest.fixture(scope="session")
+def dicom_faults():
+    """The module ``dicom_faults.py`` beside this one: faults to do to a written series."""
+    spec = importlib.util.spec_from_file_location("dicom_faults", Path(__file__).parent / "dicom_faults.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -3,24 +3,110 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mmpl.case import Case
+from mmpl.case import PET_SUV, PET_UNKNOWN, Case
+from mmpl.dicom_source import DicomSource
+from mmpl.errors import InputError, SuvError
 from mmpl.geometry import Volume
-from mmpl.io.images import check_finite, check_varies, read_volume
-from mmpl.io.pet_units import guess_pet_units
+from mmpl.io.images import check_finite, check_varies, is_dicom, read_volume
+from mmpl.io.pet_units import CONSEQUENCE, guess_pet_units, why_not_suv
+from mmpl.io.suv import Conversion, Typed, convert, convert_typed
+from mmpl.notices import PET_NOT_SUV, SUV_DOUBT, Notice
+
+AUTO, SUV, BQML = "auto", "suv", "bqml"
+JUDGED = "no unit in the file: judged from the voxel values"
+HOW_TO_TYPE = "type what is missing (--weight-kg, --injected-mbq, --decay-min)"
 
 
-def read_case(case_id: str, ct_path: Path, pt_path: Path, clinical: Mapping[str, object] | None = None) -> Case:
+@dataclass(frozen=True)
+class Reading:
+    """What a user says of the images.
+
+    Attributes
+    ----------
+    ct_series, pt_series : which series of a DICOM folder: number, UID or part of the description
+    any_pair : use CT and PET together though the headers speak against it
+    typed : what SUV needs, where the PET's header is silent or wrong
+    pet_units : of a PET whose file does not say: "auto" judges by the voxels, "suv", or "bqml" (then ``typed`` counts)
+    """
+
+    ct_series: str | None = None
+    pt_series: str | None = None
+    any_pair: bool = False
+    typed: Typed = field(default_factory=Typed)
+    pet_units: str = AUTO
+
+
+@dataclass(frozen=True)
+class _Image:
+    volume: Volume
+    source: DicomSource | None = None
+    dicom: object = None  # DicomVolume
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True)
+class PetRead:
+    """A PET, read.
+
+    Attributes
+    ----------
+    volume : Volume, SUVbw where ``units`` is "SUVbw"
+    units : "SUVbw" or "unknown"
+    provenance : how it came to be in its units
+    notices : what the reader must know
+    """
+
+    volume: Volume
+    units: str
+    provenance: Mapping[str, object]
+    notices: tuple[Notice, ...]
+
+
+def read_pet(path: Path, *, series: str | None = None, typed: Typed | None = None, pet_units: str = AUTO) -> PetRead:
+    """Read a PET alone, in SUV where it can be.
+
+    Raises
+    ------
+    InputError, SuvError
+        As :func:`read_case`.
+    """
+    image = _read_one(Path(path), "PET", series)
+    volume, units, provenance, notices = _in_suv(image, Reading(typed=typed or Typed(), pet_units=pet_units))
+    if units is None:
+        units, notice = guess_pet_units(volume)
+        provenance = {"rule": JUDGED, **provenance}
+        notices = (*notices, *(() if notice is None else (notice,)))
+    return PetRead(volume, units, {"pet_units": units, **provenance}, (*image.notices, *notices))
+
+
+def read_case(
+    case_id: str,
+    ct_path: Path,
+    pt_path: Path,
+    clinical: Mapping[str, object] | None = None,
+    reading: Reading | None = None,
+) -> Case:
     """Read CT and PET from files; what :func:`case_from_volumes` then does. Training and inference both start here.
+
+    A PET in DICOM becomes body-weight SUV by its header; ``provenance`` then holds every value and rule used.
 
     Raises
     ------
     InputError
-        If a file is missing, is no 3D image, or its voxels cannot be used.
+        If a file is missing, is no 3D image, or its voxels cannot be used; if a folder holds several series that may
+        be meant, or CT and PET do not belong together.
+    SuvError
+        If typed values cannot be, or are not enough.
     """
-    ct, pet = read_volume(ct_path, what="CT"), read_volume(pt_path, what="PET")
-    return case_from_volumes(case_id, ct, pet, clinical=clinical)
+    reading = reading or Reading()
+    ct, pet, notices = _read_both(Path(ct_path), Path(pt_path), reading)
+    volume, units, provenance, more = _in_suv(pet, reading)
+    case = case_from_volumes(case_id, ct.volume, volume, clinical=clinical, pet_units=units, provenance=provenance)
+    notices = (*notices, *ct.notices, *pet.notices, *more, *case.notices)
+    return replace(case, ct_source=ct.source, pet_source=pet.source, notices=notices)
 
 
 def case_from_volumes(
@@ -44,7 +130,7 @@ def case_from_volumes(
     check_varies(ct, "CT")
     check_varies(pet, "PET")
     units, units_notice = guess_pet_units(pet) if pet_units is None else (pet_units, None)
-    rule = "no unit in the file: judged from the voxel values" if pet_units is None else "stated with the image"
+    rule = JUDGED if pet_units is None else "stated with the image"
     return Case(
         case_id=case_id,
         ct=ct,
@@ -54,3 +140,76 @@ def case_from_volumes(
         provenance={"pet_units": units, "rule": rule, **(provenance or {})},
         notices=tuple(n for n in (ct_notice, pet_notice, units_notice) if n is not None),
     )
+
+
+def apply_conversion(
+    pet: Volume, conversion: Conversion, *, how_to_type: str = HOW_TO_TYPE
+) -> tuple[Volume, str, dict, tuple[Notice, ...]]:
+    """A PET by a conversion: the volume, its units, their provenance, and what the reader must know.
+
+    Where something is missing, or the result cannot be SUV, the units are unknown: nothing downstream reads them.
+    """
+    provenance = {"rule": conversion.rule, "suv": conversion.record()}
+    doubts = tuple(Notice(SUV_DOUBT, f"SUV: {doubt}") for doubt in conversion.doubts)
+    if conversion.units != PET_SUV:
+        why = f"it lacks {_and(conversion.missing)}; {how_to_type}" if conversion.missing else conversion.rule
+        text = f"The PET is not in SUV ({why.rstrip('.')}): {CONSEQUENCE}"
+        return pet, PET_UNKNOWN, provenance, (Notice(PET_NOT_SUV, text), *doubts)
+    pet = conversion.apply(pet)
+    finite, _ = check_finite(pet, "PET")
+    reason = why_not_suv(finite.array)
+    if reason is not None:
+        text = (
+            f"The PET was converted by {conversion.rule}, but the result is no SUV ({reason}): look at weight, "
+            f"injected activity and times; until then {CONSEQUENCE}"
+        )
+        return pet, PET_UNKNOWN, provenance, (Notice(PET_NOT_SUV, text), *doubts)
+    return pet, PET_SUV, provenance, doubts
+
+
+def _read_both(ct_path: Path, pt_path: Path, reading: Reading) -> tuple[_Image, _Image, tuple[Notice, ...]]:
+    if is_dicom(ct_path) and is_dicom(pt_path):
+        from mmpl.io.dicom.choose import choose_pair
+        from mmpl.io.dicom.read import read_series
+
+        ct, pet, notices = choose_pair(
+            ct_path, pt_path, ct_wanted=reading.ct_series, pet_wanted=reading.pt_series, any_pair=reading.any_pair
+        )
+        return _dicom(read_series(ct, f"CT {ct_path}")), _dicom(read_series(pet, f"PET {pt_path}")), notices
+    return _read_one(ct_path, "CT", reading.ct_series), _read_one(pt_path, "PET", reading.pt_series), ()
+
+
+def _read_one(path: Path, what: str, wanted: str | None) -> _Image:
+    if is_dicom(path):
+        from mmpl.io.images import read_dicom
+
+        return _dicom(read_dicom(path, what, wanted))
+    if wanted is not None:
+        raise InputError(f"{what} {path} is no DICOM folder: a series can be chosen only of one")
+    return _Image(read_volume(path, what=what))
+
+
+def _dicom(read) -> _Image:
+    return _Image(read.volume, read.source, read, read.notices)
+
+
+def _in_suv(pet: _Image, reading: Reading) -> tuple[Volume, str | None, dict, tuple[Notice, ...]]:
+    """The PET, its units (None: judge by the voxels), their provenance, notices."""
+    if pet.dicom is not None:
+        conversion = convert(pet.dicom.header, pet.dicom.frames, reading.typed)
+        return apply_conversion(pet.volume, conversion)
+    if reading.pet_units == SUV:
+        if reading.typed.anything:
+            raise SuvError("the PET is said to be in SUV: weight, injected activity and times have no place then")
+        return pet.volume, PET_SUV, {"rule": "stated to be body-weight SUV"}, ()
+    if reading.pet_units == BQML or reading.typed.anything:
+        conversion = convert_typed(reading.typed)
+        if conversion.missing:
+            raise SuvError(f"to convert the PET from Bq/mL, {_and(conversion.missing)} is missing: {HOW_TO_TYPE}")
+        return apply_conversion(pet.volume, conversion)
+    return pet.volume, None, {}, ()
+
+
+def _and(words) -> str:
+    words = list(words)
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -12,7 +12,6 @@ import SimpleITK as sitk
 from mmpl.case import CLASS_NAMES, GTVN, GTVP
 from mmpl.errors import GeometryError, InputError
 from mmpl.geometry import Volume, geometry_of_image
-from mmpl.io.dicom_folder import read_dicom_image
 from mmpl.io.integrity import check_stored_data
 from mmpl.io.native_stderr import captured_native_stderr
 from mmpl.notices import VOXELS_NOT_FINITE, Notice
@@ -45,8 +44,30 @@ def read_volume(path: str | Path, *, what: str = "CT") -> Volume:
         If the header's spacing or direction is impossible.
     """
     path = Path(path)
+    if is_dicom(path):
+        return read_dicom(path, what).volume
     image = _read_image(path, what)
     return _volume(image, _float32_array(image), path, what)
+
+
+def is_dicom(path: Path) -> bool:
+    """True for a folder, and for a file that begins as a DICOM file does."""
+    if path.is_dir():
+        return True
+    if not path.is_file() or path.name.lower().endswith(IMAGE_SUFFIXES):
+        return False
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
+
+
+def read_dicom(path: Path, what: str, wanted: str | None = None):
+    """A series of a folder or multi-frame file as :class:`mmpl.io.dicom.read.DicomVolume`; PET where ``what`` is."""
+    from mmpl.io.dicom.choose import choose  # pydicom takes its time
+    from mmpl.io.dicom.read import read_series
+    from mmpl.io.dicom.series import list_series
+
+    series, _ = choose(list_series(path), "PET" if what == "PET" else "CT", str(path), wanted)
+    return read_series(series, f"{what} {path}")
 
 
 def read_label_map(path: str | Path, *, what: str = "mask") -> Volume:
@@ -143,8 +164,6 @@ def _read_image(path: Path, what: str, *, several_values_allowed: bool = False) 
     """SimpleITK image with three axes of at least two voxels."""
     if not path.exists():
         raise InputError(f"{what} {path} does not exist: check the path")
-    if path.is_dir():
-        return read_dicom_image(path, what)
     if not path.name.lower().endswith(IMAGE_SUFFIXES):
         raise InputError(f"{what} {path} is not an image MMPL reads: give {FORMATS}")
     try:

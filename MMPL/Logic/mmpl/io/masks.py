@@ -31,6 +31,17 @@ def write_label_map(path: str | Path, label_map: Volume) -> None:
     _write(_label_image(label_map), Path(path))
 
 
+def write_image(path: str | Path, volume: Volume) -> None:
+    """Write an image as it is, by the kind of file that its name says.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written whole.
+    """
+    _write(image_from_volume(volume), Path(path))
+
+
 def write_segmentation_nrrd(path: str | Path, label_map: Volume) -> None:
     """Write a label map as a Slicer segmentation (``.seg.nrrd``) with the segments GTVp and GTVn.
 

@@ -17,26 +17,17 @@ table alone, which saves two thirds of the disk.
 from __future__ import annotations
 
 import csv
-import json
 import os
-import shutil
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import SimpleITK as sitk
-
-from mmpl.errors import InputError, OutputError
-from mmpl.geometry import Volume, image_from_volume
+from mmpl.phantom.cohort_folder import MANIFEST, CohortOrder, write_image, write_whole
 from mmpl.phantom.factors import PatientFactors, draw_factors
 from mmpl.phantom.patient import generate_patient
 from mmpl.progress import Progress, silent
-from mmpl.version import __version__
 
-MANIFEST = "phantom.json"
-FORMAT = "mmpl-phantom-cohort"
-RENDERING = 3  # raised whenever the same seed gives other voxels or other records
-STATEMENT = "Synthetic patients drawn by a program. No person was scanned; not for training clinical models."
+__all__ = ["MANIFEST", "write_cohort"]
+
 RECORD_COLUMNS = (
     "Age",
     "Gender",
@@ -46,6 +37,15 @@ RECORD_COLUMNS = (
     "Treatment",
     "M-stage",
 )
+DETAILS = {
+    "layout": "HECKTOR 2025; images and contours in Task 1, whose patient IDs Tasks 2 and 3 share",
+    "columns": {
+        "RFS": "days",
+        "Relapse": "1 relapse, 0 censored",
+        "Gender": "1 male",
+        "Treatment": "1 chemoradiotherapy",
+    },
+}
 TARGET_COLUMNS = {1: (), 2: ("Relapse", "RFS"), 3: ("HPV Status",)}
 
 
@@ -74,121 +74,31 @@ def write_cohort(out: Path, cases: int, seed: int, *, progress: Progress = silen
     OutputError
         If ``out`` is a file or holds something else than a phantom cohort, or cannot be written.
     """
-    if cases < 1 or workers < 1 or seed < 0:
-        raise InputError(
-            f"phantom cohort of {cases} cases, seed {seed}, {workers} workers: "
-            "cases and workers must be at least 1, the seed 0 or more"
-        )
-    out = Path(out).resolve()
-    manifest = _manifest(cases, seed)
+    order = CohortOrder(cases, seed, workers)
     factors = [draw_factors(seed, index) for index in range(cases)]
-    patient_ids = tuple(f.patient_id for f in factors)
-    if _may_replace(out) and _read_manifest(out) == manifest:
-        progress("phantom", 1.0)
-        return patient_ids
-    try:
-        partial_out = _open_partial(out, manifest)
-        _write_images(partial_out / "Task 1", cases, seed, progress, workers)
-        for task in TARGET_COLUMNS:
-            _write_table(partial_out, task, factors)
-        if out.exists():
-            shutil.rmtree(out)
-        os.replace(partial_out, out)
-    except OSError as error:
-        raise OutputError(f"{out}: the phantom cohort cannot be written ({error}); check space and rights") from error
-    return patient_ids
+    finish = partial(_write_tables, factors)
+    write_whole(out, order, DETAILS, partial(_write_patient, seed), finish, progress)
+    return tuple(f.patient_id for f in factors)
 
 
-def _manifest(cases: int, seed: int) -> dict:
-    return {
-        "format": FORMAT,
-        "statement": STATEMENT,
-        "mmpl_version": __version__,
-        "rendering": RENDERING,
-        "seed": seed,
-        "cases": cases,
-        "layout": "HECKTOR 2025; images and contours in Task 1, whose patient IDs Tasks 2 and 3 share",
-        "columns": {
-            "RFS": "days",
-            "Relapse": "1 relapse, 0 censored",
-            "Gender": "1 male",
-            "Treatment": "1 chemoradiotherapy",
-        },
-    }
-
-
-def _read_manifest(folder: Path) -> dict | None:
-    """The folder's manifest, or None if it is no phantom cohort."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return manifest if isinstance(manifest, dict) and manifest.get("format") == FORMAT else None
-
-
-def _may_replace(out: Path) -> bool:
-    """True if something of ours lies at ``out``; False if nothing does.
-
-    Raises
-    ------
-    OutputError
-        If it is somebody else's.
-    """
-    if not out.exists():
-        return False
-    if not out.is_dir():
-        raise OutputError(f"{out}: a file of this name exists; give a folder for the phantom cohort")
-    if any(out.iterdir()) and _read_manifest(out) is None:
-        raise OutputError(f"{out}: this folder is not empty and is no phantom cohort; give another folder")
-    return True
-
-
-def _open_partial(out: Path, manifest: dict) -> Path:
-    """The work folder: that of a stopped run of the same cohort, else a fresh one."""
-    folder = out.with_name(out.name + ".partial")
-    if _may_replace(folder) and _read_manifest(folder) != manifest:
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / MANIFEST
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    os.replace(draft, path)
-    return folder
-
-
-def _write_images(folder: Path, cases: int, seed: int, progress: Progress, workers: int) -> None:
-    progress("phantom", 0.0)
-    work = partial(_write_patient, folder, seed)
-    if workers == 1:
-        for index in range(cases):
-            work(index)
-            progress("phantom", (index + 1) / cases)
-        return
-    with ProcessPoolExecutor(max_workers=workers) as pool:
-        for done, _ in enumerate(pool.map(work, range(cases), chunksize=1), start=1):
-            progress("phantom", done / cases)
-
-
-def _write_patient(folder: Path, seed: int, index: int) -> None:
+def _write_patient(seed: int, index: int, cohort: Path) -> None:
     """One patient's three images; a folder of the final name is a complete one."""
     patient_id = draw_factors(seed, index).patient_id
-    final = folder / patient_id
+    final = cohort / "Task 1" / patient_id
     if final.exists():
         return
     patient = generate_patient(seed, index)
-    draft = folder / f".{patient_id}"
+    draft = final.with_name(f".{patient_id}")
     draft.mkdir(parents=True, exist_ok=True)
-    _write_image(draft / f"{patient_id}__CT.nii.gz", patient.ct)
-    _write_image(draft / f"{patient_id}__PT.nii.gz", patient.pet)
-    _write_image(draft / f"{patient_id}.nii.gz", patient.label_map)
+    write_image(draft / f"{patient_id}__CT.nii.gz", patient.ct)
+    write_image(draft / f"{patient_id}__PT.nii.gz", patient.pet)
+    write_image(draft / f"{patient_id}.nii.gz", patient.label_map)
     os.replace(draft, final)
 
 
-def _write_image(path: Path, volume: Volume) -> None:
-    try:
-        sitk.WriteImage(image_from_volume(volume), str(path), useCompression=True, compressionLevel=1)
-    except RuntimeError as error:
-        raise OutputError(f"{path}: the image cannot be written; check space and rights") from error
+def _write_tables(factors: list[PatientFactors], folder: Path) -> None:
+    for task in TARGET_COLUMNS:
+        _write_table(folder, task, factors)
 
 
 def _write_table(folder: Path, task: int, factors: list[PatientFactors]) -> None:

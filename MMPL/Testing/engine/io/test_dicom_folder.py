@@ -52,9 +52,9 @@ def test_two_series_are_named(tmp_path, slices):
     write_series(tmp_path, "1.2.3.5", slices[:3], [0, 3, 6])
     with pytest.raises(InputError) as caught:
         read_volume(tmp_path)
-    assert "2 DICOM image series" in str(caught.value)
-    assert "1.2.3.4" in str(caught.value)
-    assert "1.2.3.5" in str(caught.value)
+    assert "2 CT series: choose one with --ct-series NUMBER" in str(caught.value)
+    assert "5 images of 7 x 6" in str(caught.value)
+    assert "3 images of 7 x 6" in str(caught.value)
 
 
 def test_missing_slice(tmp_path, slices):

@@ -103,7 +103,7 @@ def test_message_names_what_was_wanted(tmp_path):
 
 def test_folder_without_images(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
-    assert "no DICOM images" in message_of(tmp_path)
+    assert "holds no CT images: found 1 files that are no DICOM" in message_of(tmp_path)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -16,10 +16,9 @@ from mmpl.io.suv import (
     F18_HALF_LIFE_S,
     PET_BQML,
     SuvInputs,
-    inputs_from_header,
+    convert,
     missing_fields,
     pet_in_suv,
-    pet_units_of_header,
     suv_body_weight,
     suv_scale,
 )
@@ -43,6 +42,12 @@ def a_header(**changes) -> dict:
         "AcquisitionTime": "100000.00",
     }
     return {k: v for k, v in {**header, **changes}.items() if v is not None}
+
+
+def inputs_from_header(header: dict) -> tuple[dict, list[str]]:
+    """What the header gives, and what is said of it."""
+    found = convert(header)
+    return found.from_header, list(found.doubts)
 
 
 def decay_of(**changes) -> float:
@@ -209,8 +214,11 @@ def test_a_missing_weight_is_not_guessed(value):
     assert "PatientWeight" in note_of("weight_kg", PatientWeight=value)
 
 
-def test_a_weight_in_grams_is_not_taken():
-    assert "if it is in g, give 70" in note_of("weight_kg", PatientWeight="70000")
+def test_a_weight_in_grams_is_taken_as_such_and_said():
+    found, (note,) = inputs_from_header(a_header(PatientWeight="70000"))
+    assert found["weight_kg"] == 70.0
+    assert "70 kg are taken" in note
+    assert "expected 1 to 400" in note_of("weight_kg", PatientWeight="700")
 
 
 @pytest.mark.parametrize("value", [None, "", "0", "n/a"])
@@ -218,8 +226,10 @@ def test_a_missing_dose_is_not_guessed(value):
     assert "RadionuclideTotalDose" in note_of("injected_mbq", RadionuclideTotalDose=value)
 
 
-def test_a_dose_in_mbq_is_said_and_not_taken():
-    assert "seems to be in MBq: type 350 if so" in note_of("injected_mbq", RadionuclideTotalDose=350)
+def test_a_dose_in_mbq_is_taken_as_such_and_said():
+    found, (note,) = inputs_from_header(a_header(RadionuclideTotalDose=350))
+    assert found["injected_mbq"] == 350.0
+    assert "too little for Bq: 350 MBq are taken" in note
 
 
 @pytest.mark.parametrize("value", [500e3, 5e9])
@@ -271,7 +281,8 @@ def test_a_series_written_on_the_next_day_does_not_give_the_time():
 def test_midnight_between_injection_and_scan():
     scan = {"SeriesTime": "003000", "AcquisitionTime": "003000"}
     assert decay_of(RadiopharmaceuticalStartTime="233000", **scan) == 60.0
-    assert decay_of(RadiopharmaceuticalStartDateTime="20200101233000", **scan) == 60.0
+    dated = {"RadiopharmaceuticalStartDateTime": "20200101233000", "RadiopharmaceuticalStartTime": None}
+    assert decay_of(**dated, **scan) == 60.0
 
 
 def test_midnight_between_series_and_first_image_without_dates():
@@ -286,7 +297,11 @@ def test_midnight_between_series_and_first_image_without_dates():
 
 
 def test_the_dated_time_of_injection_goes_first():
-    assert decay_of(RadiopharmaceuticalStartDateTime="20200102083000.000000") == 90.0
+    dated = "20200102083000.000000"
+    assert decay_of(RadiopharmaceuticalStartDateTime=dated, RadiopharmaceuticalStartTime=None) == 90.0
+    found, (note,) = inputs_from_header(a_header(RadiopharmaceuticalStartDateTime=dated))
+    assert found["decay_min"] == 90.0
+    assert "two times of injection, 08:30:00 and 09:00:00" in note
 
 
 @pytest.mark.parametrize(
@@ -309,9 +324,12 @@ def test_an_injection_in_another_time_zone_is_doubted():
     assert decay_of(RadiopharmaceuticalStartDateTime=f"20200102090000{zone}", TimezoneOffsetFromUTC=zone) == 60.0
 
 
-def test_dates_that_an_anonymiser_moved_give_no_time():
-    note = note_of("decay_min", RadiopharmaceuticalStartDateTime="20190505090000")
-    assert "expected 0 to 600" in note
+def test_where_an_anonymiser_moved_the_dates_the_time_of_day_counts_and_that_is_said():
+    found, (note,) = inputs_from_header(a_header(RadiopharmaceuticalStartDateTime="20190505090000"))
+    assert found["decay_min"] == 60.0
+    assert "does not fit the scan's" in note
+    late = {"RadiopharmaceuticalStartDateTime": "20190505110000", "RadiopharmaceuticalStartTime": "110000"}
+    assert "expected 0 to 600" in note_of("decay_min", **late)
 
 
 def test_an_injection_after_the_scan_gives_no_time():
@@ -338,16 +356,11 @@ def test_a_correction_that_nobody_knows_gives_no_time(value, said):
 # --- headers: units and corrections -------------------------------------------------------------------
 
 
-def test_images_without_decay_correction_cannot_be_converted():
-    note = note_of("decay_min", DecayCorrection="NONE")
-    assert "not corrected for decay" in note
-    assert pet_units_of_header(a_header(DecayCorrection="NONE")) == PET_UNKNOWN
-
-
 @pytest.mark.parametrize(
     ("changes", "units"),
     [
-        ({"Units": "BQML"}, PET_BQML),
+        ({"Units": "BQML"}, PET_SUV),
+        ({"Units": "BQML", "PatientWeight": None}, PET_BQML),
         ({"Units": "GML"}, PET_SUV),
         ({"Units": "GML", "SUVType": "BW"}, PET_SUV),
         ({"Units": "SUVbw"}, PET_SUV),
@@ -357,11 +370,10 @@ def test_images_without_decay_correction_cannot_be_converted():
         ({"Units": None}, PET_UNKNOWN),
     ],
 )
-def test_units_are_those_of_the_header_and_said(changes, units):
-    assert pet_units_of_header(a_header(**changes)) == units
-    found, notes = inputs_from_header(a_header(**changes))
-    assert len(notes) == (units != PET_BQML)
-    assert (found == {}) == (units == PET_SUV)
+def test_units_are_those_of_the_header_and_what_is_in_the_way_is_said(changes, units):
+    found = convert(a_header(**changes))
+    assert found.units == units
+    assert (found.factor is None) == bool(found.doubts) == (units != PET_SUV)
 
 
 def test_counts_are_said_to_be_beyond_conversion():
@@ -376,11 +388,14 @@ def test_a_lacking_correction_is_doubted(listed):
     assert inputs_from_header(a_header(CorrectedImage=["ATTN", "DECY"]))[1] == []
 
 
-def test_an_empty_header_names_everything():
-    found, notes = inputs_from_header({})
-    assert found == {}
-    for word in ("Units", "PatientWeight", "RadionuclideTotalDose", "RadionuclideHalfLife", "DecayCorrection"):
-        assert any(word in note for note in notes)
+def test_an_empty_header_says_that_the_units_are_unknown_and_then_names_everything():
+    found = convert({})
+    assert (found.units, found.values) == (PET_UNKNOWN, {})
+    assert "Units" in found.doubts[0]
+    found = convert({"Units": "BQML"})
+    for word in ("PatientWeight", "RadionuclideTotalDose", "RadionuclideHalfLife", "DecayCorrection"):
+        assert any(word in note for note in found.doubts)
+    assert len(found.missing) == 3
 
 
 # --- weight of the import -----------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""DICOM in: series of images, contours and dose."""

@@ -1,0 +1,133 @@
+"""Values of a DICOM header as they are written, whatever they are: nothing here raises for a damaged value."""
+
+from __future__ import annotations
+
+import math
+import struct
+import warnings
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from mmpl.io.suv.moments import Moment, moment, moment_of_datetime
+
+# what pydicom raises on files that are damaged or no DICOM
+UNREADABLE = (
+    InvalidDicomError, OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error,
+    NotImplementedError, OverflowError, RecursionError, MemoryError, AssertionError,
+)  # fmt: skip
+PREAMBLE = 132
+
+
+def read_header(path: Path) -> Dataset | None:
+    """All of a file but its pixels; None when it is no DICOM file, or one that cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _checked(pydicom.dcmread(path, stop_before_pixels=True, force=not _has_preamble(path)))
+    except UNREADABLE:
+        return None
+
+
+def _has_preamble(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(PREAMBLE)[-4:] == b"DICM"
+
+
+def _checked(dataset: Dataset) -> Dataset | None:
+    """Anything can be read by force: only what names its class and series counts."""
+    return dataset if text(dataset, "SOPClassUID") and text(dataset, "SeriesInstanceUID") else None
+
+
+def text(dataset: Dataset, keyword: str | int) -> str:
+    """The value as stripped text, several of them parted by backslashes; "" when it is missing or unreadable."""
+    value = _raw(dataset, keyword)
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("latin-1").strip(" \0\r\n\t")
+    if isinstance(value, str):
+        return value.strip(" \0")
+    if hasattr(value, "__iter__"):
+        return "\\".join(str(v).strip() for v in value)
+    return str(value).strip()
+
+
+def _raw(dataset: Dataset, keyword: str | int):
+    """As written where it is text; converted where it is binary."""
+    try:
+        element = dataset.get_item(keyword)
+        if element is None:
+            return None
+        if isinstance(element.value, bytes) and _vr(element) in ("US", "SS", "UL", "SL", "FD", "FL", "SV", "UV"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return dataset[element.tag].value
+        return element.value
+    except UNREADABLE:
+        return None
+
+
+def _vr(element) -> str:
+    if element.VR:
+        return element.VR
+    try:
+        return pydicom.datadict.dictionary_VR(element.tag)
+    except KeyError:
+        return ""
+
+
+def sequence(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """Items of a sequence; none when it is missing or unreadable."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = dataset.get(keyword)
+            return [item for item in value if isinstance(item, Dataset)] if value else []
+    except UNREADABLE:
+        return []
+
+
+def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    """Exactly ``count`` finite numbers, or None."""
+    parts = [number_of(part) for part in text(dataset, keyword).split("\\")]
+    return None if len(parts) != count or None in parts else tuple(parts)
+
+
+def number_of(text: str) -> float | None:
+    """A finite number, or None."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    found = numbers(dataset, keyword, 1)
+    return None if found is None else found[0]
+
+
+def whole(dataset: Dataset, keyword: str) -> int | None:
+    value = number(dataset, keyword)
+    return int(value) if value is not None and value == int(value) else None
+
+
+def acquired(dataset: Dataset) -> Moment | None:
+    """When the acquisition of an image began."""
+    found = moment(text(dataset, "AcquisitionDate"), text(dataset, "AcquisitionTime"))
+    return found or moment_of_datetime(text(dataset, "AcquisitionDateTime"))[0]
+
+
+def private(dataset: Dataset, group: int, creator: str, offset: int) -> str:
+    """A private value as text, by its creator's block; where the block names no creator, that at block 10."""
+    try:
+        for block in range(0x10, 0x100):
+            if text(dataset, (group << 16) | block) == creator:
+                return text(dataset, (group << 16) | (block << 8) | offset)
+        nobody = not text(dataset, (group << 16) | 0x10)
+    except UNREADABLE:
+        return ""
+    return text(dataset, (group << 16) | 0x1000 | offset) if nobody else ""

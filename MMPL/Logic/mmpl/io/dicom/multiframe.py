@@ -1,0 +1,91 @@
+"""Enhanced multi-frame objects: each frame as a slice (DICOM PS3.3, C.7.6.16)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from mmpl.io.dicom.headers import number, number_of, numbers, sequence, text, whole
+from mmpl.io.dicom.pet_header import header_values
+from mmpl.io.dicom.slices import Slice
+from mmpl.io.suv.header import LEAST_BQ
+
+UNIT_CODES = {"Bq/ml": "BQML", "{SUVbw}g/ml": "GML", "g/ml{SUVbw}": "GML", "g/ml": "GML", "{counts}": "CNTS"}
+
+
+def frames_of(dataset: Dataset, path: Path) -> list[Slice | str]:
+    """The frames of a multi-frame object; what is wrong with one in its place."""
+    per_frame = sequence(dataset, "PerFrameFunctionalGroupsSequence")
+    count, rows, columns = whole(dataset, "NumberOfFrames"), whole(dataset, "Rows"), whole(dataset, "Columns")
+    if not count or not rows or not columns or len(per_frame) != count:
+        return ["multi-frame objects whose frames are not described"]
+    shared = (sequence(dataset, "SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    whole_header = _series_header(dataset)
+    return [
+        _frame(path, index, groups, shared, whole_header, (rows, columns)) for index, groups in enumerate(per_frame)
+    ]
+
+
+def _frame(path, index, groups, shared, whole_header, size) -> Slice | str:
+    position = numbers(_group(groups, shared, "PlanePositionSequence"), "ImagePositionPatient", 3)
+    orientation = numbers(_group(groups, shared, "PlaneOrientationSequence"), "ImageOrientationPatient", 6)
+    if position is None or orientation is None:
+        return "frames without a position or orientation"
+    spacing = numbers(_group(groups, shared, "PixelMeasuresSequence"), "PixelSpacing", 2)
+    if spacing is None or min(spacing) <= 0:
+        return "frames without a pixel spacing"
+    transformation = _group(groups, shared, "PixelValueTransformationSequence")
+    content = _group(groups, shared, "FrameContentSequence")
+    header = dict(whole_header)
+    if begun := text(content, "FrameAcquisitionDateTime"):
+        header = {k: v for k, v in header.items() if k not in ("AcquisitionDate", "AcquisitionTime")}
+        header["AcquisitionDateTime"] = begun
+    if duration := number(content, "FrameAcquisitionDuration"):
+        header["ActualFrameDuration"] = str(duration)
+    if units := _units(groups, shared):
+        header.setdefault("Units", units)
+    rows, columns = size
+    return Slice(
+        path=path,
+        position=position,
+        orientation=orientation,
+        spacing=spacing,
+        rows=rows,
+        columns=columns,
+        slope=number(transformation, "RescaleSlope"),
+        intercept=number(transformation, "RescaleIntercept"),
+        header=header,
+        frame=index,
+    )
+
+
+def _group(groups: Dataset, shared: Dataset, keyword: str) -> Dataset:
+    """First item of a functional group, the frame's own before the shared one."""
+    found = sequence(groups, keyword) or sequence(shared, keyword)
+    return found[0] if found else Dataset()
+
+
+def _units(groups: Dataset, shared: Dataset) -> str:
+    """DICOM's PET unit by the code of the real-world value mapping; "" where there is none that is known."""
+    mapping = _group(groups, shared, "RealWorldValueMappingSequence")
+    for code in sequence(mapping, "MeasurementUnitsCodeSequence")[:1]:
+        return UNIT_CODES.get(text(code, "CodeValue"), text(code, "CodeValue"))
+    return ""
+
+
+def _series_header(dataset: Dataset) -> dict[str, str]:
+    """What an enhanced PET says in other words than a PET of single images."""
+    found = header_values(dataset)
+    done = {"ATTN": "AttenuationCorrected", "DECY": "DecayCorrected"}
+    listed = [code for code, keyword in done.items() if text(dataset, keyword).upper() == "YES"]
+    if any(text(dataset, keyword) for keyword in done.values()):
+        found.setdefault("CorrectedImage", "\\".join(listed) or "NONE")
+    if dose := number_of(found.get("RadionuclideTotalDose", "")):
+        found["RadionuclideTotalDose"] = repr(dose * 1e6 if dose < LEAST_BQ else dose)  # MBq here, Bq elsewhere
+    moment = text(dataset, "DecayCorrectionDateTime")
+    if text(dataset, "DecayCorrected").upper() == "NO":
+        found["DecayCorrection"] = "NONE"
+    elif moment:
+        found |= {"DecayCorrection": "START", "GEScanDateTime": "", "DecayCorrectionDateTime": moment}
+    return {k: v for k, v in found.items() if v}
