@@ -10,7 +10,7 @@ OUT ?= demo-output
 DEMO := MMPL/Resources/Bundles/mmpl-demo
 TEN := --config MMPL/Resources/Training/ten.yaml --start $(DEMO)
 
-.PHONY: demo test test-slow lint scores demo-bundle ten-bundle compare bench bench-data bench-panel bench-inference screenshots file-lists ibsi setup clean
+.PHONY: demo test test-slow lint scores demo-bundle ten-bundle compare bench bench-data bench-panel bench-inference suv-variants dicom-fuzz screenshots file-lists ibsi setup clean
 
 demo: $(STAMP)
 	$(BIN)/mmpl demo --out $(OUT)
@@ -63,6 +63,14 @@ bench-data: $(STAMP)
 # Radiomics against plain pyradiomics, and the live loop's whole turn: times, ratios, differences (a minute).
 bench: $(STAMP)
 	$(BIN)/python bench/radiomics.py
+
+# SUV of a PET in DICOM, in every way that scanners write it: the largest error of each (some seconds).
+suv-variants: $(STAMP)
+	$(BIN)/python -P bench/suv_variants.py
+
+# Damaged DICOM headers and files: a crash, a hang or a wrong SUV without a word fails it (some minutes).
+dicom-fuzz: $(STAMP)
+	$(BIN)/python -P bench/dicom_fuzz.py
 
 # The table of our features beside IBSI's consensus values; MMPL_TEST_DATA names the folder that holds ibsi/.
 ibsi: $(STAMP)

@@ -19,6 +19,23 @@ PET_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
+class PlannedDose:
+    """A planned dose distribution.
+
+    Attributes
+    ----------
+    volume : Volume, Gy, on its own grid
+    dose_type, summation_type : DICOM's DoseType and DoseSummationType; None where they are not said
+    levels_gy : doses whose volumes are reported (V60 and the like)
+    """
+
+    volume: Volume
+    dose_type: str | None = None
+    summation_type: str | None = None
+    levels_gy: tuple[float, ...] = (50.0, 60.0, 66.0, 70.0)
+
+
+@dataclass(frozen=True)
 class Case:
     """One patient's images and clinical record, as read.
 
@@ -32,6 +49,7 @@ class Case:
     provenance : what is known of how the PET came to be in its units
     notices : warnings met while reading
     ct_source, pet_source : the DICOM series they came from; None for other files
+    dose : planned dose, reported and no model's input; None without one
     """
 
     case_id: str
@@ -43,6 +61,7 @@ class Case:
     notices: tuple[Notice, ...] = ()
     ct_source: DicomSource | None = None
     pet_source: DicomSource | None = None
+    dose: PlannedDose | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmpl.cli_images import add_reading_arguments, add_series, add_suv, reading_of
+from mmpl.cli_images import (
+    add_export_arguments,
+    add_reading_arguments,
+    add_series,
+    add_structures,
+    add_suv,
+    export_of,
+    mask_in_dicom,
+    reading_of,
+)
 from mmpl.errors import MMPLError, TrainingError
 from mmpl.results import RESEARCH_USE
 from mmpl.version import __version__
@@ -59,9 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     _add_assess(commands)
     _add_batch(commands)
-    _add_phantom(commands)
     add_series(commands, NOTHING_WRITTEN)
     add_suv(commands, NOTHING_WRITTEN)
+    add_structures(commands, NOTHING_WRITTEN)
+    _add_phantom(commands)
     _add_scan(commands)
     _add_train(commands)
     _add_ablate(commands)
@@ -87,7 +97,12 @@ def _add_assess(commands) -> None:
     p = commands.add_parser("assess", help="HPV probability and RFS from given contours")
     _add_case_arguments(p)
     p.set_defaults(plan="auto")  # nothing is segmented
-    p.add_argument("--mask", type=Path, required=True, help="label map (1 GTVp, 2 GTVn) or Slicer segmentation")
+    p.add_argument(
+        "--mask",
+        type=Path,
+        required=True,
+        help="label map (1 GTVp, 2 GTVn), Slicer segmentation, DICOM SEG or RTSTRUCT",
+    )
     p.set_defaults(run=_assess, when_stopped=NOTHING_WRITTEN)
 
 
@@ -104,6 +119,7 @@ def _add_case_arguments(p: argparse.ArgumentParser) -> None:
     p.add_argument("--mrb", action="store_true", help="write a Slicer scene too")
     p.add_argument("--strict", action="store_true", help="exit with 3 when there are warnings")
     add_reading_arguments(p)
+    add_export_arguments(p)
 
 
 def _add_batch(commands) -> None:
@@ -213,11 +229,16 @@ def _predict(arguments) -> int:
 
 
 def _assess(arguments) -> int:
-    from mmpl.io.images import read_label_map
+    from mmpl.io.images import is_dicom, read_label_map
     from mmpl.pipeline import assess
 
-    mask = read_label_map(arguments.mask, what="mask")
-    return _run_case(arguments, lambda case, ensemble, **how: assess(case, mask, ensemble, **how))
+    known = None if is_dicom(arguments.mask) else read_label_map(arguments.mask, what="mask")
+
+    def job(case, ensemble, **how):
+        mask, case = (known, case) if known is not None else mask_in_dicom(arguments, case)
+        return assess(case, mask, ensemble, **how)
+
+    return _run_case(arguments, job)
 
 
 def _run_case(arguments, job) -> int:
@@ -240,7 +261,8 @@ def _run_case(arguments, job) -> int:
     inference = Inference(backend, arguments.plan, arguments.memory_gb)
     if arguments.mrb:
         load_plugin("scene")  # find out now, rather than after the work
-    reading = reading_of(arguments)
+    reading, case_id = reading_of(arguments), arguments.case_id or case_id_of(arguments.ct)
+    export = export_of(arguments, case_id)
     clinical = dict(read_ehr(arguments.ehr)) if arguments.ehr else {}
     if arguments.site:
         clinical["Primary Site"] = arguments.site
@@ -248,10 +270,12 @@ def _run_case(arguments, job) -> int:
     with ConsoleProgress() as progress:
         progress("reading", 0.0)
         ensemble = load_ensemble(open_bundle(arguments.bundle or default_bundle_path()), inference)
-        case = read_case(arguments.case_id or case_id_of(arguments.ct), arguments.ct, arguments.pt, clinical, reading)
+        case = read_case(case_id, arguments.ct, arguments.pt, clinical, reading)
+        if export:
+            export.check(case)
         outcome = job(case, ensemble, progress=progress, extractor=arguments.extractor)
         progress("writing results", 0.0)
-        write_outputs(arguments.out, case, outcome, mrb=arguments.mrb)
+        write_outputs(arguments.out, case, outcome, mrb=arguments.mrb, dicom=export)
     print(summary_of(outcome.results))
     for warning in outcome.results.warnings:
         print(f"warning {warning.code}: {warning.text}", file=sys.stderr)

@@ -18,8 +18,10 @@ class DicomSource:
     geometry : Geometry of the volume
     on_slices : True when slice k of the volume is the image of file k, voxel by voxel. False where the volume was
         resampled from the images (gantry tilt), or where it is a multi-frame object.
+    frame_of_reference : UID of the space that the volume lies in, "" where it is not known; never for print
     """
 
     files: tuple[Path, ...]
     geometry: Geometry
     on_slices: bool = True
+    frame_of_reference: str = ""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmpl.case import PET_SUV, Case
 from mmpl.clinical.fields import FIELDS, HPV_STATUS, PRIMARY_SITE, parse_record
+from mmpl.errors import InputError
 from mmpl.io.masks import write_label_map, write_segmentation_nrrd
 from mmpl.io.output import OutputFolder, write_json_atomic, write_text_atomic
 from mmpl.pipeline import Outcome
@@ -24,24 +26,74 @@ RESULTS = "results.json"
 FEATURES = "features.csv"
 REPORT = "report.html"
 SCENE = "scene.mrb"
+DICOM = "dicom"
 
 
-def write_outputs(out: Path, case: Case, outcome: Outcome, *, mrb: bool = False, before: Outcome | None = None) -> None:
+@dataclass(frozen=True)
+class DicomExport:
+    """That results are wanted as DICOM too.
+
+    Attributes
+    ----------
+    anonymise : the name that takes the patient's place, None to carry the patient over
+    uid_root : root of new UIDs, None for random UUIDs
+    """
+
+    anonymise: str | None = None
+    uid_root: str | None = None
+
+    def check(self, case: Case) -> None:
+        """Find out now, rather than after the work, what is in the way.
+
+        Raises
+        ------
+        InputError
+            If the CT is no DICOM series, or the name or root cannot be.
+        """
+        if case.ct_source is None:
+            raise InputError("results can be written as DICOM only for a CT that is a DICOM series: give its folder")
+        self.choices()
+
+    def choices(self):
+        """The same in the writer's words."""
+        from mmpl.dicom_out.anonymity import Anonymity
+        from mmpl.dicom_out.settings import ExportSettings
+
+        settings = ExportSettings() if self.uid_root is None else ExportSettings(uid_root=self.uid_root)
+        return (None if self.anonymise is None else Anonymity(self.anonymise)), settings
+
+
+def write_outputs(
+    out: Path,
+    case: Case,
+    outcome: Outcome,
+    *,
+    mrb: bool = False,
+    before: Outcome | None = None,
+    dicom: DicomExport | None = None,
+) -> None:
     """Write mask, segmentation, results, features and report; with ``mrb`` a Slicer scene too.
 
     Parameters
     ----------
     before : the outcome with the model's own contours, where ``outcome`` is of corrected ones
+    dicom : write segmentation, structure set and report as DICOM too, into a folder ``dicom``
 
     Raises
     ------
+    InputError
+        If DICOM is wanted and the CT is no DICOM series.
     OutputError
         If ``out`` cannot be written; it is then as it was before.
     ValueError
         If the outcome keeps the networks' scores of earlier contours.
     """
+    if dicom is not None:
+        dicom.check(case)
     with OutputFolder(out) as folder:
         write_files(folder, case, outcome, before=before)
+        if dicom is not None:
+            write_dicom_files(folder / DICOM, case, outcome, dicom, corrected=before is not None)
         if mrb:
             load_plugin("scene")(case, outcome, folder / SCENE)
 
@@ -59,6 +111,22 @@ def write_files(folder: Path, case: Case, outcome: Outcome, *, before: Outcome |
     write_json_atomic(folder / RESULTS, results)
     write_features_csv(folder / FEATURES, outcome.features)
     write_text_atomic(folder / REPORT, report_of(case, outcome, before=before))
+
+
+def write_dicom_files(folder: Path, case: Case, outcome: Outcome, export: DicomExport, *, corrected: bool) -> None:
+    """The DICOM objects of a result; ``corrected`` says that a person changed the model's contours."""
+    from mmpl.dicom_out.export import write_dicom
+
+    anonymise, settings = export.choices()
+    folder.mkdir()
+    write_dicom(
+        folder,
+        case.ct_source,
+        outcome.label_map,
+        outcome.results.as_dict(),
+        anonymise=anonymise,
+        settings=replace(settings, contours_corrected=corrected),
+    )
 
 
 def report_of(case: Case, outcome: Outcome, *, before: Outcome | None = None) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from mmpl.case import CLASS_NAMES, PET_SUV, Case, RoiCase
 from mmpl.clinical.fields import known_hpv, missing_notice, parse_record, primary_site
 from mmpl.columns import DEEP_DAYS, DEEP_HPV, HPV_PROBABILITY
+from mmpl.dose.result import DoseResult, DoseSource, dose_of_contours
 from mmpl.ensemble import Ensemble, Member
 from mmpl.errors import GeometryError, InputError
 from mmpl.geometry import Geometry, Volume
@@ -345,6 +346,8 @@ def measure(
     progress("measuring lesions", 0.0)
     with watch.step("lesion_figures"):
         lesions = lesion_figures(case, label_map)
+        dose, found = dose_figures(case, label_map)
+        notices += found
     with watch.step("radiomics"):
         roi, found = radiomics_roi(case, prepared.roi, label_map, last=prepared.radiomics.roi)
         notices += found
@@ -377,6 +380,7 @@ def measure(
         contributions=contributions,
         warnings=_distinct(notices),
         timings_s=dict(watch.seconds),
+        dose=dose,
     )
     progress("HPV and RFS", 1.0)
     return Outcome(results, whole, features, roi, on_roi, deep, deep_is_kept=kept, hpv_as_known=hpv_as_known)
@@ -394,6 +398,19 @@ def lesion_figures(case: Case, label_map: Volume) -> dict[str, ClassFigures]:
     return {
         name: class_figures(label_map.with_array(label_map.array == value), pet) for value, name in CLASS_NAMES.items()
     }
+
+
+def dose_figures(case: Case, label_map: Volume) -> tuple[DoseResult | None, tuple[Notice, ...]]:
+    """Planned dose in each class, where the case has one: for the reader, no model is given it."""
+    if case.dose is None:
+        return None, ()
+    return dose_of_contours(
+        case.dose.volume,
+        {name: label_map.array == value for value, name in CLASS_NAMES.items()},
+        label_map.geometry,
+        source=DoseSource(case.dose.dose_type, case.dose.summation_type),
+        levels_gy=case.dose.levels_gy,
+    )
 
 
 def outcome(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from mmpl.notices import Notice
 
@@ -102,6 +103,12 @@ class RfsResult:
     reason: str | None = None
 
 
+class DoseFigures(Protocol):
+    """Dose in the contours, see :class:`mmpl.dose.DoseResult`."""
+
+    def as_dict(self) -> dict: ...
+
+
 @dataclass(frozen=True)
 class Results:
     """Everything ``results.json`` holds."""
@@ -116,6 +123,7 @@ class Results:
     warnings: tuple[Notice, ...]
     timings_s: dict[str, float]
     segmentation: dict | None = None  # the plan by which the contours were drawn; None for given ones
+    dose: DoseFigures | None = None  # planned dose in the contours; None without a dose
     mtv_rule: str = "voxels >= 41 % of the lesion's SUVmax inside its contour, per lesion"
 
     def as_dict(self) -> dict:
@@ -145,6 +153,7 @@ class Results:
             "lesions": lesions,
             "hpv": dataclasses.asdict(self.hpv),
             "rfs": dataclasses.asdict(self.rfs),
+            "dose": None if self.dose is None else self.dose.as_dict(),
             "contributions": {
                 name: [dataclasses.asdict(c) for c in items] for name, items in self.contributions.items()
             },

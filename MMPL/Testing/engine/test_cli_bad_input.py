@@ -62,7 +62,7 @@ def test_a_file_that_is_no_image(refused, tmp_path):
 
 def test_a_folder_without_images(refused, tmp_path):
     (tmp_path / "series").mkdir()
-    assert "holds no DICOM images" in refused(ct=tmp_path / "series")
+    assert "holds no CT images: it is empty" in refused(ct=tmp_path / "series")
 
 
 @pytest.mark.parametrize("share", [0.05, 0.6, 0.999])

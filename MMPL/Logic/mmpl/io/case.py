@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mmpl.case import PET_SUV, PET_UNKNOWN, Case
+from mmpl.case import PET_SUV, PET_UNKNOWN, Case, PlannedDose
 from mmpl.dicom_source import DicomSource
 from mmpl.errors import InputError, SuvError
 from mmpl.geometry import Volume
@@ -29,6 +29,9 @@ class Reading:
     ct_series, pt_series : which series of a DICOM folder: number, UID or part of the description
     any_pair : use CT and PET together though the headers speak against it
     typed : what SUV needs, where the PET's header is silent or wrong
+    ignore_frame_of_reference : use a dose (or contours) though nothing says that it shares the CT's coordinates
+    dose : planned dose, RTDOSE or an image in Gy; None for none
+    dose_levels_gy : doses whose volumes are reported
     pet_units : of a PET whose file does not say: "auto" judges by the voxels, "suv", or "bqml" (then ``typed`` counts)
     """
 
@@ -37,6 +40,9 @@ class Reading:
     any_pair: bool = False
     typed: Typed = field(default_factory=Typed)
     pet_units: str = AUTO
+    ignore_frame_of_reference: bool = False
+    dose: Path | None = None
+    dose_levels_gy: tuple[float, ...] = PlannedDose.levels_gy
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,9 @@ def read_case(
     ct, pet, notices = _read_both(Path(ct_path), Path(pt_path), reading)
     volume, units, provenance, more = _in_suv(pet, reading)
     case = case_from_volumes(case_id, ct.volume, volume, clinical=clinical, pet_units=units, provenance=provenance)
-    notices = (*notices, *ct.notices, *pet.notices, *more, *case.notices)
-    return replace(case, ct_source=ct.source, pet_source=pet.source, notices=notices)
+    dose, found = _read_dose(reading, ct.source)
+    notices = (*notices, *ct.notices, *pet.notices, *more, *case.notices, *found)
+    return replace(case, ct_source=ct.source, pet_source=pet.source, notices=notices, dose=dose)
 
 
 def case_from_volumes(
@@ -191,6 +198,22 @@ def _read_one(path: Path, what: str, wanted: str | None) -> _Image:
 
 def _dicom(read) -> _Image:
     return _Image(read.volume, read.source, read, read.notices)
+
+
+def _read_dose(reading: Reading, ct: DicomSource | None) -> tuple[PlannedDose | None, tuple[Notice, ...]]:
+    if reading.dose is None:
+        return None, ()
+    if not is_dicom(reading.dose):
+        return PlannedDose(read_volume(reading.dose, what="dose"), levels_gy=reading.dose_levels_gy), ()
+    from mmpl.io.dicom.frame_of_reference import check_frames
+    from mmpl.io.dicom.rtdose import read_rtdose
+
+    volume, info = read_rtdose(reading.dose)
+    ours = ct.frame_of_reference if ct is not None else None
+    uids, override = (info.frame_of_reference_uid,), reading.ignore_frame_of_reference
+    notices = (*info.notices, *check_frames(uids, ours, what="the dose", override=override))
+    kinds = info.dose_type or None, info.summation_type or None
+    return PlannedDose(volume, *kinds, levels_gy=reading.dose_levels_gy), notices
 
 
 def _in_suv(pet: _Image, reading: Reading) -> tuple[Volume, str | None, dict, tuple[Notice, ...]]:

@@ -10,11 +10,13 @@ from functools import cache
 from pathlib import Path
 
 from mmpl.report.charts import heat_scale
+from mmpl.report.dose import dose_section
 from mmpl.report.drawing import drawing_rows
 from mmpl.report.figures import lesion_table, short_figures
 from mmpl.report.panels import hpv_panel, reading_notes, rfs_panel
 from mmpl.report.slices import CT_LEVEL_HU, CT_WINDOW_HU, LesionPicture, PlanePicture
 from mmpl.report.summary import summary_strip
+from mmpl.report.suv import suv_rows
 from mmpl.report.text import MISSING, at_least, escape, fixed, sentence
 from mmpl.segments import SEGMENTS
 
@@ -56,11 +58,12 @@ def render_report(
         _warnings(results["warnings"]),
         html_section("Lesions", lesion_table(results["lesions"], before and before["lesions"])),
         _pictures(lesion_pictures, results["lesions"], corrected=before is not None),
+        dose_section(results),
         html_section("HPV", hpv_panel(results, before)),
         html_section("Recurrence-free survival", rfs_panel(results, before)),
         _side_by_side(
             html_section("Clinical record", facts_table(clinical) if clinical else '<p class="note">None given.</p>'),
-            html_section("Inputs", facts_table(_flat(results["inputs"]))),
+            html_section("Inputs", facts_table(_inputs(results["inputs"]))),
         ),
         html_section("Method", _method(results)),
         html_section("How to read this", reading_notes(results["mtv_rule"], results["rfs"]["time_zero"])),
@@ -193,6 +196,16 @@ def _fact(value: object) -> str:
     if isinstance(value, str) and len(value) == 64 and all(c in "0123456789abcdef" for c in value):
         return f'<span class="hash">{value}</span>'
     return escape(value)
+
+
+def _inputs(inputs: dict) -> list[tuple[str, object]]:
+    """Rows of the images and of how the PET came to be in SUV."""
+    pet = inputs.get("pet", {})
+    found = suv_rows(pet.get("provenance", {}))
+    if found:
+        plain = {key: value for key, value in pet["provenance"].items() if key != "suv"}
+        inputs = {**inputs, "pet": {**pet, "provenance": plain}}
+    return _flat(inputs) + found
 
 
 def _flat(value: dict, name: str = "") -> list[tuple[str, object]]:

@@ -8,7 +8,8 @@ import numpy as np
 
 from mmpl.errors import InputError
 
-IN_PLANE_MM = 0.2  # points of one contour, and contours of one plane, differ by less along the normal
+FLAT_MM = 0.2  # points of one contour differ by less along the normal
+SAME_PLANE_MM = 0.05  # so do contours of one plane
 LEAST_AREA_MM2 = 1e-6
 NEIGHBOURS = 1.1  # planes up to this many usual steps apart are neighbours: between them there is no gap
 
@@ -22,7 +23,8 @@ class Roi:
     number : ROINumber, by which an RTSTRUCT refers to it
     name : as the planner typed it; "ROI 7" where there is none
     contours : closed contours, each a float64 array of LPS points in mm, shape (n, 3), n >= 3
-    spacing_mm : distance of neighbouring contour planes for a structure drawn in a single one; None where nobody knows
+    spacing_mm : usual distance of neighbouring planes in the whole structure set, which counts where this structure is
+        drawn in fewer than three; None where nobody knows
     frame_of_reference_uid : the one the points are in; "" where it is not said
     """
 
@@ -103,13 +105,14 @@ class Planes:
 def planes_of(roi: Roi, single_plane_mm: float) -> Planes:
     """Sort a structure's contours into parallel planes.
 
-    The usual step is the median distance of neighbouring planes. A plane reaches half-way to its neighbours; where the
-    next plane is more than 1.1 usual steps away (a gap, or the end), it reaches half a usual step.
+    The usual step is the median distance of neighbouring planes; that of the whole structure set where this structure
+    has fewer than three planes, which say little. A plane reaches half-way to its neighbours; where the next plane is
+    more than 1.1 usual steps away (a gap, or the end), it reaches half a usual step.
 
     Parameters
     ----------
     roi : Roi with at least one contour
-    single_plane_mm : the usual step for a structure in one plane that has no ``spacing_mm``
+    single_plane_mm : the usual step for a structure in one plane without ``spacing_mm``
 
     Raises
     ------
@@ -118,15 +121,15 @@ def planes_of(roi: Roi, single_plane_mm: float) -> Planes:
     """
     axes = _axes(normal_of(roi.contours))
     flat = [contour @ axes.T for contour in roi.contours]
-    if max(np.ptp(points[:, 2]) for points in flat) > IN_PLANE_MM:
+    if max(np.ptp(points[:, 2]) for points in flat) > FLAT_MM:
         raise InputError(
             f"the contours of structure {roi.name!r} do not lie in parallel planes: export it as contours on slices"
         )
     depths = np.array([points[:, 2].mean() for points in flat])
     order = np.argsort(depths, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(depths[order]) > IN_PLANE_MM) + 1)
+    groups = np.split(order, np.flatnonzero(np.diff(depths[order]) > SAME_PLANE_MM) + 1)
     positions = np.array([depths[group].mean() for group in groups])
-    bounds = _bounds(positions, roi.spacing_mm or single_plane_mm)
+    bounds = _bounds(positions, roi.spacing_mm, single_plane_mm)
     slabs = (
         Slab(float(low), float(high), tuple(flat[k][:, :2] for k in group))
         for (low, high), group in zip(bounds, groups, strict=True)
@@ -135,11 +138,11 @@ def planes_of(roi: Roi, single_plane_mm: float) -> Planes:
 
 
 def plane_steps_mm(contours: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Distances of neighbouring contour planes, those within ``IN_PLANE_MM`` taken for one; shape (planes - 1,)."""
+    """Distances of neighbouring contour planes, those within ``SAME_PLANE_MM`` taken for one; shape (planes - 1,)."""
     normal = normal_of(contours)
     depths = np.sort([(points @ normal).mean() for points in contours])
     steps = np.diff(depths)
-    return steps[steps > IN_PLANE_MM]
+    return steps[steps > SAME_PLANE_MM]
 
 
 def area_vector_mm2(points: np.ndarray) -> np.ndarray:
@@ -169,10 +172,13 @@ def _axes(normal: np.ndarray) -> np.ndarray:
     return np.stack([u, np.cross(normal, u), normal])
 
 
-def _bounds(positions: np.ndarray, single_plane_mm: float) -> np.ndarray:
+def _bounds(positions: np.ndarray, spacing_mm: float | None, single_plane_mm: float) -> np.ndarray:
     """Where each plane's slab begins and ends, shape (n, 2)."""
     steps = np.diff(positions)
-    usual = float(np.median(steps)) if len(steps) else single_plane_mm
+    if len(steps) > 1:
+        usual = float(np.median(steps))
+    else:
+        usual = spacing_mm or (float(steps[0]) if len(steps) else single_plane_mm)
     reach = np.where(steps <= NEIGHBOURS * usual, steps, usual) / 2.0
     half = [usual / 2.0]
     return np.stack([positions - np.concatenate([half, reach]), positions + np.concatenate([reach, half])], axis=1)

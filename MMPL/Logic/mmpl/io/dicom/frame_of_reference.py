@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mmpl.errors import GeometryError
-from mmpl.notices import Notice
-
-FRAME_OF_REFERENCE_IGNORED = "FRAME_OF_REFERENCE_IGNORED"
+from mmpl.notices import FRAME_OF_REFERENCE_IGNORED, Notice
 
 
 def check_frames(uids: Iterable[str], image_frame_uid: str | None, *, what: str, override: bool) -> tuple[Notice, ...]:

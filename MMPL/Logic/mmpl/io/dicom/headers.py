@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import struct
 import warnings
+import zlib
+from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 import pydicom
@@ -16,9 +19,19 @@ from mmpl.io.suv.moments import Moment, moment, moment_of_datetime
 # what pydicom raises on files that are damaged or no DICOM
 UNREADABLE = (
     InvalidDicomError, OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error,
-    NotImplementedError, OverflowError, RecursionError, MemoryError, AssertionError,
+    NotImplementedError, OverflowError, RecursionError, MemoryError, AssertionError, zlib.error,
 )  # fmt: skip
 PREAMBLE = 132
+PIXEL_DATA = 0x7FE00010
+UNDEFINED_LENGTH = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class PixelBytes:
+    """Length of the pixel data as it is stated, and how many bytes the file really has from there on."""
+
+    stated: int
+    there: int
 
 
 def read_header(path: Path) -> Dataset | None:
@@ -29,6 +42,37 @@ def read_header(path: Path) -> Dataset | None:
             return _checked(pydicom.dcmread(path, stop_before_pixels=True, force=not _has_preamble(path)))
     except UNREADABLE:
         return None
+
+
+def read_image_header(path: Path) -> tuple[Dataset, PixelBytes | None] | None:
+    """As :func:`read_header`, with the size of the pixel data where that is written plainly (not encapsulated)."""
+    try:
+        with warnings.catch_warnings(), path.open("rb") as stream:
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=not _has_preamble(path))
+            return None if _checked(dataset) is None else (dataset, _pixel_bytes(stream, dataset, path.stat().st_size))
+    except UNREADABLE:
+        return None
+
+
+def _pixel_bytes(stream, dataset: Dataset, file_size: int) -> PixelBytes | None:
+    """pydicom stops just before the pixel data."""
+    implicit, little = dataset.original_encoding
+    order = "<" if little else ">"
+    head = stream.read(12)
+    if len(head) < 12 or struct.unpack(f"{order}HH", head[:4]) != (PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF):
+        return None
+    begin = stream.tell() - (4 if implicit else 0)
+    length = struct.unpack(f"{order}L", head[4:8] if implicit else head[8:])[0]
+    return None if length == UNDEFINED_LENGTH else PixelBytes(length, file_size - begin)
+
+
+def is_damaged_image(path: Path, images: Iterable[Path]) -> bool:
+    """Whether a file that cannot be read was, by its beginning or its name, a DICOM object (not a DICOMDIR)."""
+    if path.name.upper() == "DICOMDIR":
+        return False
+    suffixes = {one.suffix.lower() for one in images} - {""}
+    return path.suffix.lower() in suffixes or _has_preamble(path)
 
 
 def _has_preamble(path: Path) -> bool:

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from mmpl.io.dicom.headers import number, number_of, numbers, sequence, text, whole
+from mmpl.io.dicom.headers import PixelBytes, number, number_of, numbers, sequence, text, whole
 from mmpl.io.dicom.pet_header import header_values
+from mmpl.io.dicom.single import pixel_format
 from mmpl.io.dicom.slices import Slice
 from mmpl.io.suv.header import LEAST_BQ
 
 UNIT_CODES = {"Bq/ml": "BQML", "{SUVbw}g/ml": "GML", "g/ml{SUVbw}": "GML", "g/ml": "GML", "{counts}": "CNTS"}
 
 
-def frames_of(dataset: Dataset, path: Path) -> list[Slice | str]:
+def frames_of(dataset: Dataset, path: Path, pixels: PixelBytes | None = None) -> list[Slice | str]:
     """The frames of a multi-frame object; what is wrong with one in its place."""
     per_frame = sequence(dataset, "PerFrameFunctionalGroupsSequence")
     count, rows, columns = whole(dataset, "NumberOfFrames"), whole(dataset, "Rows"), whole(dataset, "Columns")
@@ -22,12 +23,14 @@ def frames_of(dataset: Dataset, path: Path) -> list[Slice | str]:
         return ["multi-frame objects whose frames are not described"]
     shared = (sequence(dataset, "SharedFunctionalGroupsSequence") or [Dataset()])[0]
     whole_header = _series_header(dataset)
+    stored = pixel_format(dataset, pixels, count * rows * columns)
     return [
-        _frame(path, index, groups, shared, whole_header, (rows, columns)) for index, groups in enumerate(per_frame)
+        _frame(path, index, groups, shared, whole_header, (rows, columns), stored)
+        for index, groups in enumerate(per_frame)
     ]
 
 
-def _frame(path, index, groups, shared, whole_header, size) -> Slice | str:
+def _frame(path, index, groups, shared, whole_header, size, stored) -> Slice | str:
     position = numbers(_group(groups, shared, "PlanePositionSequence"), "ImagePositionPatient", 3)
     orientation = numbers(_group(groups, shared, "PlaneOrientationSequence"), "ImageOrientationPatient", 6)
     if position is None or orientation is None:
@@ -55,6 +58,7 @@ def _frame(path, index, groups, shared, whole_header, size) -> Slice | str:
         columns=columns,
         slope=number(transformation, "RescaleSlope"),
         intercept=number(transformation, "RescaleIntercept"),
+        pixels=stored,
         header=header,
         frame=index,
     )

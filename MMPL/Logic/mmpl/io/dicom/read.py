@@ -59,7 +59,8 @@ def read_series(series: Series, where: str) -> DicomVolume:
         raise InputError(f"{name} mixes patients or frames of reference: sort the files and export it again")
     ordered = stack(series.slices, name)
     volume = read_stack(ordered, name, outside=BACKGROUND[series.kind])
-    source = DicomSource(_files(ordered), volume.geometry, not ordered.tilted and ordered.slices[0].frame is None)
+    on_slices = not ordered.tilted and ordered.slices[0].frame is None
+    source = DicomSource(_files(ordered), volume.geometry, on_slices, series.frame_of_reference)
     is_pet = series.kind == PET
     headers = [one.header for one in ordered.slices]
     return DicomVolume(

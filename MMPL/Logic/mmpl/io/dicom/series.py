@@ -10,9 +10,9 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from mmpl.errors import InputError
-from mmpl.io.dicom.headers import number, numbers, read_header, text, whole
+from mmpl.io.dicom.headers import PixelBytes, is_damaged_image, read_image_header, text, whole
 from mmpl.io.dicom.multiframe import frames_of
-from mmpl.io.dicom.pet_header import header_values
+from mmpl.io.dicom.single import slice_of
 from mmpl.io.dicom.slices import Slice
 
 CT, PET = "CT", "PET"
@@ -24,7 +24,6 @@ IMAGE_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.128.1": PET,
     "1.2.840.10008.5.1.4.1.1.130": PET,
 }
-UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 FEW_STRAYS = 3  # images of another size or orientation, such as a localiser, that do not make a series of their own
 STRAY_SHARE = 0.1
 
@@ -74,11 +73,13 @@ class Listing:
     series : CT and PET series, in the order of their numbers
     others : kind of object ("RTSTRUCT", "MR", ...) -> count
     unreadable : files that are no DICOM, or damaged
+    damaged : those among them that were DICOM objects, by their beginning or their name
     """
 
     series: tuple[Series, ...]
     others: Mapping[str, int]
     unreadable: int
+    damaged: int = 0
 
     def of(self, kind: str) -> tuple[Series, ...]:
         return tuple(one for one in self.series if one.kind == kind)
@@ -121,23 +122,34 @@ def list_series(source: Path | Sequence[Path]) -> Listing:
     """
     found: dict[str, list[tuple[Dataset, Slice]]] = defaultdict(list)
     broken: dict[str, Counter] = defaultdict(Counter)
-    others, unreadable = Counter(), 0
+    others, unreadable = Counter(), []
     for path in _files(source):
-        dataset = read_header(path)
-        if dataset is None:
-            unreadable += 1
-        elif text(dataset, "SOPClassUID") not in IMAGE_CLASSES:
-            others[text(dataset, "Modality") or "unknown"] += 1
+        read = read_image_header(path)
+        if read is None:
+            unreadable.append(path)
+            continue
+        dataset, pixels = read
+        if text(dataset, "SOPClassUID") not in IMAGE_CLASSES:
+            others[_kind(dataset)] += 1
+            broken[text(dataset, "SeriesInstanceUID")]["objects of another kind"] += 1
         else:
-            for one in _slices(dataset, path):
+            for one in _slices(dataset, path, pixels):
                 if isinstance(one, str):
                     broken[text(dataset, "SeriesInstanceUID")][one] += 1
                 else:
                     found[text(dataset, "SeriesInstanceUID")].append((dataset, one))
     for uid in set(broken) - set(found):
-        others["damaged images"] += sum(broken[uid].values())
+        others["damaged images"] += sum(n for what, n in broken[uid].items() if what != "objects of another kind")
     series = [one for uid, images in found.items() for one in _stacks(images, broken[uid])]
-    return Listing(tuple(sorted(series, key=_order)), dict(sorted(others.items())), unreadable)
+    paths = [one.path for each in series for one in each.slices]
+    damaged = sum(is_damaged_image(path, paths) for path in unreadable)
+    return Listing(tuple(sorted(series, key=_order)), dict(sorted((+others).items())), len(unreadable), damaged)
+
+
+def _kind(dataset: Dataset) -> str:
+    """Modality, where it is the short word that it must be."""
+    modality = text(dataset, "Modality")
+    return modality if modality.isalnum() and len(modality) <= 16 and modality.isascii() else "unknown"
 
 
 def _order(one: Series) -> tuple:
@@ -157,41 +169,11 @@ def _files(source: Path | Sequence[Path]) -> list[Path]:
     return [source] if source.is_file() else sorted(p for p in source.rglob("*") if p.is_file())
 
 
-def _slices(dataset: Dataset, path: Path) -> list[Slice | str]:
+def _slices(dataset: Dataset, path: Path, pixels: PixelBytes | None) -> list[Slice | str]:
     """The images of one file; what is wrong with one in its place."""
     if "PerFrameFunctionalGroupsSequence" in dataset or whole(dataset, "NumberOfFrames") not in (None, 1):
-        return frames_of(dataset, path)
-    return [_single(dataset, path)]
-
-
-def _single(dataset: Dataset, path: Path) -> Slice | str:
-    position, orientation = numbers(dataset, "ImagePositionPatient", 3), numbers(dataset, "ImageOrientationPatient", 6)
-    if position is None or orientation is None:
-        return "images without a position or orientation"
-    spacing = numbers(dataset, "PixelSpacing", 2)
-    if spacing is None or min(spacing) <= 0:
-        return "images without a pixel spacing"
-    rows, columns = whole(dataset, "Rows"), whole(dataset, "Columns")
-    if not rows or not columns:
-        return "images without a size"
-    is_pet = IMAGE_CLASSES[text(dataset, "SOPClassUID")] == PET
-    return Slice(
-        path=path,
-        position=position,
-        orientation=orientation,
-        spacing=spacing,
-        rows=rows,
-        columns=columns,
-        slope=number(dataset, "RescaleSlope"),
-        intercept=number(dataset, "RescaleIntercept"),
-        least_bytes=_least_bytes(dataset, rows * columns),
-        header=header_values(dataset) if is_pet else {},
-    )
-
-
-def _least_bytes(dataset: Dataset, pixels: int) -> int:
-    syntax = text(getattr(dataset, "file_meta", None) or Dataset(), "TransferSyntaxUID")
-    return pixels * (whole(dataset, "BitsAllocated") or 0) // 8 if syntax in ("", *UNCOMPRESSED) else 0
+        return frames_of(dataset, path, pixels)
+    return [slice_of(dataset, path, pixels, IMAGE_CLASSES[text(dataset, "SOPClassUID")] == PET)]
 
 
 def _stacks(images: list[tuple[Dataset, Slice]], broken: Counter) -> list[Series]:
@@ -218,7 +200,7 @@ def _series(part: list[tuple[Dataset, Slice]], strays: Counter) -> Series:
         kind=kind,
         uid=text(dataset, "SeriesInstanceUID"),
         study_uid=text(dataset, "StudyInstanceUID"),
-        patient=text(dataset, "PatientID") or text(dataset, "PatientName"),
+        patient=_patient(dataset),
         frame_of_reference=text(dataset, "FrameOfReferenceUID"),
         number=text(dataset, "SeriesNumber"),
         description=text(dataset, "SeriesDescription"),
@@ -227,7 +209,11 @@ def _series(part: list[tuple[Dataset, Slice]], strays: Counter) -> Series:
         scout="LOCALIZER" in text(dataset, "ImageType").upper(),
         attenuation_corrected=not corrections or "ATTN" in corrections.upper(),
     )
-    mixed = {text(d, "FrameOfReferenceUID") for d, _ in part}, {text(d, "PatientID") for d, _ in part}
+    mixed = {text(d, "FrameOfReferenceUID") for d, _ in part}, {_patient(d) for d, _ in part}
     if max(map(len, mixed)) > 1:
         return replace(one, strays={**one.strays, "patients or frames of reference in one series": 2})
     return one
+
+
+def _patient(dataset: Dataset) -> str:
+    return text(dataset, "PatientID") or text(dataset, "PatientName")

@@ -10,6 +10,45 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class PixelFormat:
+    """How an object's pixels are stored, as its header says; None where that is missing or unreadable.
+
+    Attributes
+    ----------
+    allocated, stored, high : BitsAllocated, BitsStored, HighBit
+    representation : 0 unsigned, 1 signed
+    samples, photometric : SamplesPerPixel and PhotometricInterpretation
+    plain : the pixels lie there as they are, neither compressed nor deflated
+    lacking, spare : bytes that they have less and more than size and bits need; 0 where nobody can say (compressed)
+    """
+
+    allocated: int | None
+    stored: int | None
+    high: int | None
+    representation: int | None
+    samples: int | None
+    photometric: str
+    plain: bool = False
+    lacking: int = 0
+    spare: int = 0
+
+    @property
+    def coloured(self) -> bool:
+        return (self.samples or 1) > 1
+
+    @property
+    def possible(self) -> bool:
+        """Whether it can be the format of single-valued images."""
+        bits = self.allocated in (8, 16, 32) and self.stored is not None and 1 <= self.stored <= self.allocated
+        return bits and self.high == self.stored - 1 and self.representation in (0, 1) and self.samples == 1
+
+    @property
+    def key(self) -> tuple:
+        """Alike for pixels that are stored alike."""
+        return self.allocated, self.stored, self.high, self.representation, self.photometric
+
+
+@dataclass(frozen=True)
 class Slice:
     """One image of a series.
 
@@ -21,7 +60,7 @@ class Slice:
     spacing : mm between rows, then between columns (DICOM's order)
     rows, columns : its size
     slope, intercept : from stored values to the image's unit; None where missing or unreadable
-    least_bytes : a file that holds its pixels is at least this large; 0 where nobody can say (compressed)
+    pixels : how they are stored
     header : PET: what SUV needs (see :mod:`mmpl.io.suv.header`)
     frame : index in a multi-frame file, None for a file of one image
     """
@@ -34,7 +73,7 @@ class Slice:
     columns: int
     slope: float | None
     intercept: float | None
-    least_bytes: int = 0
+    pixels: PixelFormat
     header: Mapping[str, str] = field(default_factory=dict)
     frame: int | None = None
 

@@ -16,9 +16,8 @@ from pydicom.dataset import Dataset
 from mmpl.errors import InputError
 from mmpl.io.dicom.contours import Roi, plane_steps_mm, problem_with_contour
 from mmpl.io.dicom.headers import UNREADABLE, sequence, text
-from mmpl.notices import Notice
+from mmpl.notices import STRUCTURES_INCOMPLETE, Notice
 
-STRUCTURES_INCOMPLETE = "STRUCTURES_INCOMPLETE"
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 UNDEFINED = 0xFFFFFFFF
 CLOSED_TYPES = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
@@ -110,7 +109,7 @@ def _read(path: Path) -> Dataset:
 
 def _is_whole(data: Dataset) -> bool:
     """False where the file ends within an element: pydicom makes a shorter sequence of it without a word."""
-    elements = [data.get_item(tag) for tag in data.keys()]  # noqa: SIM118: iterating over a Dataset would convert them
+    elements = [data.get_item(tag) for tag in list(data.keys())]  # iterating over a Dataset itself would convert them
     raw = [element for element in elements if isinstance(element, RawDataElement) and element.value is not None]
     return all(element.length in (UNDEFINED, len(element.value)) for element in raw)
 
@@ -203,8 +202,7 @@ def _repeated_names(rois: Sequence[Roi]) -> list[str]:
 
 
 def _with_spacing(rois: Sequence[Roi]) -> tuple[Roi, ...]:
-    """Structures in a single plane learn the usual distance of planes from the others."""
-    steps = {id(roi): plane_steps_mm(roi.contours) for roi in rois if roi.contours}
-    everything = np.concatenate(list(steps.values()))
-    usual = float(np.median(everything)) if len(everything) else None
-    return tuple(replace(roi, spacing_mm=usual) if not len(steps.get(id(roi), (1,))) else roi for roi in rois)
+    """Every structure learns the usual distance of planes in the set: one drawn in a plane or two needs it."""
+    steps = np.concatenate([plane_steps_mm(roi.contours) for roi in rois if roi.contours])
+    usual = float(np.median(steps)) if len(steps) else None
+    return tuple(replace(roi, spacing_mm=usual) for roi in rois)

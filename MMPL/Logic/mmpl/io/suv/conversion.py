@@ -136,6 +136,70 @@ class Conversion:
             "other_suv_per_suvbw": dict(self.variants),
         }
 
+    def to_dict(self) -> dict:
+        """As JSON."""
+        factor = list(self.factor) if isinstance(self.factor, tuple) else self.factor
+        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        maps = {name: dict(told[name]) for name in _MAPS}
+        return {**told, **maps, "factor": factor, "doubts": list(self.doubts), "missing": list(self.missing)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping) -> Conversion:
+        """Rebuild from :meth:`to_dict`; exactly its keys.
+
+        Raises
+        ------
+        SuvError
+            If a key is missing or unknown, or a value cannot be.
+        """
+        known = {f.name for f in fields(cls)}
+        if not isinstance(data, Mapping) or set(data) != known:
+            given = sorted(map(str, data)) if isinstance(data, Mapping) else type(data).__name__
+            raise SuvError(f"SUV conversion: found {given}; give exactly {sorted(known)}")
+        for name, (is_good, expected) in _CHECKS.items():
+            if not is_good(data[name]):
+                raise SuvError(f"SUV conversion: {name} is {data[name]!r}, expected {expected}")
+        factor = data["factor"]
+        if (factor is None) != (data["units"] != PET_SUV):
+            raise SuvError(
+                f"SUV conversion: factor {factor!r} with units {data['units']}: SUV needs one, the rest none"
+            )
+        tuples = {name: tuple(data[name]) for name in ("doubts", "missing")}
+        maps = {name: dict(data[name]) for name in _MAPS}
+        return cls(**{**data, **maps, **tuples, "factor": tuple(factor) if isinstance(factor, list) else factor})
+
+
+def _is_positive(value: object) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and bool(np.isfinite(value)) and value > 0
+
+
+def _is_factor(value: object) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(map(_is_positive, value))
+    return value is None or _is_positive(value)
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _is_map(value: object, is_good) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) and is_good(one) for key, one in value.items())
+
+
+_MAPS = ("values", "sources", "variants")
+_CHECKS = {
+    "units": (lambda v: v in (PET_SUV, PET_BQML, PET_UNKNOWN), f"{PET_SUV}, {PET_BQML} or {PET_UNKNOWN}"),
+    "factor": (_is_factor, "a positive number, a list of them, or null"),
+    "rule": (lambda v: isinstance(v, str), "a text"),
+    "values": (lambda v: _is_map(v, lambda one: one == 0 or _is_positive(one)), "names with numbers of 0 or more"),
+    "sources": (lambda v: _is_map(v, lambda one: isinstance(one, str)), "names with texts"),
+    "doubts": (_are_texts, "a list of texts"),
+    "missing": (_are_texts, "a list of texts"),
+    "variants": (lambda v: _is_map(v, _is_positive), "names with positive numbers"),
+}
+
 
 def convert(header: Mapping, frames: Sequence[Frame] = (), typed: Typed | None = None) -> Conversion:
     """How a PET with this header becomes SUVbw. Nothing is guessed: what is missing is named.

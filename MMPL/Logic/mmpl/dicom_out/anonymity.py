@@ -1,0 +1,115 @@
+"""An export without the patient's identity: what takes the place of names, dates and UIDs.
+
+What is written are objects of MMPL's own making, with what it takes from the CT's headers and from the results. So
+little has to be removed, and all of it here, before any object is made: the writers never see what was removed.
+Profile: DICOM PS3.15 Annex E, Basic Application Level Confidentiality Profile with the options Clean Structured
+Content (the report's items are MMPL's measurements and sentences), Clean Descriptors (descriptions are MMPL's own) and
+Retain Device Identity (of the exporting software, not of the scanner).
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import secrets
+from dataclasses import dataclass, field
+
+from pydicom.dataset import Dataset
+
+from mmpl.dicom_out.uids import keyed_uid
+from mmpl.errors import InputError
+
+DUMMY_DATE = "19000101"  # where the standard wants a date
+DUMMY_TIME = "000000"
+METHOD = "MMPL: PS3.15 Basic Profile; UIDs replaced by keyed hashes"
+METHOD_CODES = (
+    ("113100", "Basic Application Confidentiality Profile"),
+    ("113104", "Clean Structured Content Option"),
+    ("113105", "Clean Descriptors Option"),
+    ("113109", "Retain Device Identity Option"),
+)
+EMPTIED = ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime")
+REMOVED = ("IssuerOfPatientID", "PatientAge", "PatientSize", "PatientWeight", "StudyDescription")
+UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+SHORTEST_IN_TEXT = 4
+_ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Anonymity:
+    """The case's new name, and the key of its UIDs.
+
+    Attributes
+    ----------
+    name : takes the place of the patient's name and ID
+    key : of the keyed hash that replaces UIDs; random unless given. Exports with one key refer to one another.
+
+    Raises
+    ------
+    InputError
+        If the name is empty, too long or has other characters than letters, digits, space, dot, dash and underscore,
+        or the key has fewer than 16 bytes.
+    """
+
+    name: str
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+
+    def __post_init__(self):
+        if not _ALLOWED.fullmatch(self.name):
+            raise InputError(
+                "the name for an anonymised export must have 1 to 64 letters, digits, spaces, dots, dashes or "
+                "underscores and begin with a letter or digit"
+            )
+        if len(self.key) < 16:
+            raise InputError(f"the key for an anonymised export has {len(self.key)} bytes: give 16 or more random ones")
+
+    def header(self, header: Dataset) -> Dataset:
+        """A source header without identity; the given one stays as it is.
+
+        Raises
+        ------
+        InputError
+            If the new name is the patient's own name or ID.
+        """
+        own = {str(header.PatientID).lower(), str(header.PatientName).lower()}
+        if self.name.lower() in own:
+            raise InputError(
+                "the name for an anonymised export is the patient's own name or ID: name the case otherwise"
+            )
+        anonymous = copy.deepcopy(header)  # a shallow copy shares its elements
+        for keyword in REMOVED:
+            anonymous.pop(keyword, None)
+        for keyword in EMPTIED:
+            setattr(anonymous, keyword, "")
+        for keyword in UIDS:
+            setattr(anonymous, keyword, keyed_uid(str(header[keyword].value), self.key))
+        anonymous.PatientName = anonymous.PatientID = self.name
+        anonymous.ReferringPhysicianName = ""
+        anonymous.PositionReferenceIndicator = ""
+        self._say(anonymous)
+        return anonymous
+
+    def texts(self, texts: list[str], header: Dataset, case_id: str) -> list[str]:
+        """Sentences in which the new name stands for whatever identifies the patient.
+
+        Values of fewer than four characters are left: "12" or "A" would spoil numbers and words, and tell nothing.
+        """
+        known = {case_id, str(header.PatientID), str(header.AccessionNumber), str(header.StudyID)}
+        known |= set(re.split(r"[\^=\s]+", str(header.PatientName))) | {str(header[u].value) for u in UIDS}
+        words = sorted((re.escape(k) for k in known if len(k) >= SHORTEST_IN_TEXT), key=len, reverse=True)
+        if not words:
+            return texts
+        pattern = re.compile(rf"(?<!\w)({'|'.join(words)})(?!\w)", re.IGNORECASE)
+        return [pattern.sub(lambda _: self.name, text) for text in texts]
+
+    def _say(self, header: Dataset) -> None:
+        header.PatientIdentityRemoved = "YES"
+        header.DeidentificationMethod = METHOD
+        header.DeidentificationMethodCodeSequence = [_dcm_code(value, meaning) for value, meaning in METHOD_CODES]
+        header.LongitudinalTemporalInformationModified = "REMOVED"
+
+
+def _dcm_code(value: str, meaning: str) -> Dataset:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "DCM", meaning
+    return code

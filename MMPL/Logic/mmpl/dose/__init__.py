@@ -1,0 +1,1 @@
+"""Planned dose in contours. Dose is reported; no model is given it."""

@@ -1,0 +1,62 @@
+"""Objects of one image: the slice that a header describes, and how its pixels are stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from mmpl.io.dicom.headers import PixelBytes, number, numbers, text, whole
+from mmpl.io.dicom.pet_header import header_values
+from mmpl.io.dicom.slices import PixelFormat, Slice
+
+
+def slice_of(dataset: Dataset, path: Path, pixels: PixelBytes | None, is_pet: bool) -> Slice | str:
+    """The slice; what is wrong with it in its place."""
+    position, orientation = numbers(dataset, "ImagePositionPatient", 3), numbers(dataset, "ImageOrientationPatient", 6)
+    if position is None or orientation is None:
+        return "images without a position or orientation"
+    spacing = numbers(dataset, "PixelSpacing", 2)
+    if spacing is None or min(spacing) <= 0:
+        return "images without a pixel spacing"
+    rows, columns = whole(dataset, "Rows"), whole(dataset, "Columns")
+    if not rows or not columns:
+        return "images without a size"
+    return Slice(
+        path=path,
+        position=position,
+        orientation=orientation,
+        spacing=spacing,
+        rows=rows,
+        columns=columns,
+        slope=number(dataset, "RescaleSlope"),
+        intercept=number(dataset, "RescaleIntercept"),
+        pixels=pixel_format(dataset, pixels, rows * columns),
+        header=header_values(dataset) if is_pet else {},
+    )
+
+
+def pixel_format(dataset: Dataset, pixels: PixelBytes | None, count: int) -> PixelFormat:
+    """How the pixels are stored.
+
+    Parameters
+    ----------
+    pixels : size of the pixel data, None where it is compressed
+    count : pixels that the object should have
+    """
+    allocated = whole(dataset, "BitsAllocated")
+    lacking = spare = 0
+    if pixels is not None and allocated:
+        needed = count * (whole(dataset, "SamplesPerPixel") or 1) * allocated // 8
+        lacking, spare = max(0, needed - min(pixels.stated, pixels.there)), max(0, pixels.stated - needed)
+    return PixelFormat(
+        allocated,
+        whole(dataset, "BitsStored"),
+        whole(dataset, "HighBit"),
+        whole(dataset, "PixelRepresentation"),
+        whole(dataset, "SamplesPerPixel"),
+        text(dataset, "PhotometricInterpretation").upper(),
+        plain=pixels is not None,
+        lacking=lacking,
+        spare=spare if spare > 1 else 0,  # an odd length is padded by one byte
+    )
