@@ -13,7 +13,7 @@ from pathlib import Path
 from mmpl.clinical.fields import HPV_STATUS
 from mmpl.errors import InputError
 from mmpl.io.ehr import read_ehr
-from mmpl.io.images import IMAGE_SUFFIXES
+from mmpl.io.images import IMAGE_SUFFIXES, is_dicom_file
 from mmpl.training.layout import CLINICAL_COLUMNS, TASKS, task_folder
 from mmpl.training.scan.folders import find_files, patient_folders
 from mmpl.training.scan.problems import ERROR
@@ -113,13 +113,16 @@ def _hecktor_case(name: str, rows: Sequence[Row], homes: Sequence[Path], fault: 
 def _folder_case(folder: Path) -> BatchCase:
     images = [p for p in sorted(folder.iterdir()) if not p.name.startswith(".") and _is_image(p)]
     found = {"CT": _named(images, CT_WORDS), "PET": _named(images, PET_WORDS)}
+    ehr = folder / RECORD
+    record = ehr if ehr.is_file() else None
+    if not any(found.values()) and any(is_dicom_file(p) for p in folder.rglob("*")):
+        return BatchCase(folder.name, folder, folder, ehr=record)  # the headers say which is which
     for what, paths in found.items():
         if len(paths) != 1:
             there = ", ".join(p.name for p in paths) or "none"
             fault = f"{folder.name}: which image is the {what}? Found {there}; give {NAMES}"
             return BatchCase(folder.name, fault=fault)
-    ehr = folder / RECORD
-    return BatchCase(folder.name, found["CT"][0], found["PET"][0], ehr=ehr if ehr.is_file() else None)
+    return BatchCase(folder.name, found["CT"][0], found["PET"][0], ehr=record)
 
 
 def _is_image(path: Path) -> bool:

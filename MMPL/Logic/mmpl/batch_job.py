@@ -138,14 +138,15 @@ def inputs_of(job: CaseJob) -> dict:
 
 def _states(image: Path) -> dict[str, list[int]]:
     try:
-        return {p.name: [p.stat().st_size, p.stat().st_mtime_ns] for p in sorted(_files(image))}
+        home = image if image.is_dir() else image.parent
+        return {p.relative_to(home).as_posix(): [p.stat().st_size, p.stat().st_mtime_ns] for p in sorted(_files(image))}
     except OSError as error:
         raise InputError(f"{image} cannot be read ({error.strerror}): check that it is still there") from error
 
 
 def _files(image: Path) -> list[Path]:
     if image.is_dir():
-        return [p for p in image.iterdir() if p.is_file()]
+        return [p for p in image.rglob("*") if p.is_file()]
     if image.suffix.lower() in DETACHED_HEADERS:
         return [p for p in image.parent.iterdir() if p.is_file() and p.name.startswith(f"{image.stem}.")]
     return [image]

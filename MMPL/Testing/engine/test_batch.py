@@ -22,6 +22,8 @@ from mmpl.batch_table import COLUMNS
 from mmpl.bundle.reader import open_bundle
 from mmpl.ensemble import Inference
 from mmpl.errors import BundleError, InputError, OutputError
+from mmpl.io.case import read_case
+from mmpl.phantom.dicom import Person, write_ct, write_pet
 
 FILES = {"mask.nii.gz", "segmentation.seg.nrrd", "results.json", "features.csv", "report.html"}
 NAMES = ("TINY-1", "TINY-2")
@@ -418,3 +420,15 @@ def test_an_image_that_vanishes_is_the_cases_fault(folder_of, tmp_path, tiny_bun
     assert "ct.nii.gz cannot be read" in end.reason
     with pytest.raises(OutputError, match="cannot be written"):
         batch_job._clear(case.pt / "P1")
+
+
+def test_a_folder_of_dicom_is_a_case_whatever_its_files_are_called(small_ct, small_suv, tmp_path):
+    case = tmp_path / "A"
+    person = Person("SOMEONE-1")
+    write_ct(case / "0001", small_ct, person=person)
+    write_pet(case / "0002", small_suv, person=person)
+    (case / "ehr.json").write_text("{}")
+    (found,) = find_cases(tmp_path)
+    assert (found.ct, found.pt, found.fault) == (case, case, "")
+    assert found.ehr == case / "ehr.json"
+    assert read_case(found.case_id, found.ct, found.pt).pet.geometry.is_close(small_suv.geometry)

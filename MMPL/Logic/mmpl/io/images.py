@@ -52,12 +52,18 @@ def read_volume(path: str | Path, *, what: str = "CT") -> Volume:
 
 def is_dicom(path: Path) -> bool:
     """True for a folder, and for a file that begins as a DICOM file does."""
-    if path.is_dir():
-        return True
+    return path.is_dir() or is_dicom_file(path)
+
+
+def is_dicom_file(path: Path) -> bool:
+    """True for a file that begins as a DICOM file does."""
     if not path.is_file() or path.name.lower().endswith(IMAGE_SUFFIXES):
         return False
-    with path.open("rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
+    try:
+        with path.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def read_dicom(path: Path, what: str, wanted: str | None = None):
