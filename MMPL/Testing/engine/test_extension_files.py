@@ -18,7 +18,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[3]
 MODULE = ROOT / "MMPL"
 TOOL = ROOT / "tools" / "cmake_lists.py"
-BUNDLED_WITH_SLICER = {"numpy", "scipy", "simpleitk", "pydicom"}
+BUNDLED_WITH_SLICER = {"numpy", "scipy", "simpleitk", "pydicom", "highdicom"}
 FROM_THE_PYTORCH_EXTENSION = {"torch"}
 
 
