@@ -52,7 +52,13 @@ class DicomExport:
         """
         if case.ct_source is None:
             raise InputError("results can be written as DICOM only for a CT that is a DICOM series: give its folder")
-        self.choices()
+        from mmpl.dicom_out.headers import anonymised, read_headers
+
+        anonymity, settings = self.choices()
+        headers = read_headers(case.ct_source)
+        settings.check_against(headers.series_number)
+        if anonymity is not None:
+            anonymised(headers, anonymity)
 
     def choices(self):
         """The same in the writer's words."""

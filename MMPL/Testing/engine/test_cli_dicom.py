@@ -216,3 +216,11 @@ def test_of_two_cts_the_one_of_the_pets_space_is_taken_and_that_is_said(study, t
     ran = on_tiny("predict", ct=tmp_path, pt=study / "PET")
     assert ran.code == 0
     assert any("1 of another frame of reference than the PET's" in line for line in ran.errors)
+
+
+def test_the_patients_own_id_is_no_name_for_an_anonymised_export(study, on_tiny, tmp_path):
+    own = {"case-id": PERSON.patient_id}
+    ran = on_tiny("predict", "--dicom", "--anonymise", ct=study, pt=study, **own)
+    assert ran.code == 2
+    assert "segmenting" not in " ".join(ran.errors)
+    assert not (tmp_path / "out").exists()

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import DA, TM
 
 from mmpl.dicom_out.anonymity import DUMMY_DATE, DUMMY_TIME
-from mmpl.dicom_out.headers import SourceHeaders
+from mmpl.dicom_out.headers import UTF_8, SourceHeaders
 from mmpl.dicom_out.settings import ExportSettings
 from mmpl.dicom_out.uids import new_uid
 from mmpl.version import __version__
@@ -91,6 +91,7 @@ class Export:
 
 def finish(ds: Dataset, export: Export, kind: str) -> Dataset:
     """Add what highdicom does not: description, whether identity was removed, and no date that was not meant."""
+    ds.SpecificCharacterSet = UTF_8  # highdicom 0.27 leaves it out
     ds.SeriesDescription = DESCRIPTIONS[kind]
     first = export.source.first
     for keyword in (*CARRIED, "LongitudinalTemporalInformationModified"):

@@ -1,4 +1,4 @@
-"""Read a DICOM Segmentation as a label map: frames that lie on the CT's grid go there, others make a grid of their own."""
+"""Read a DICOM Segmentation as a label map, on the CT's grid where its frames lie on it, else on its own."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from pydicom.errors import InvalidDicomError
 from mmpl.case import GTVN, GTVP
 from mmpl.errors import GeometryError, InputError
 from mmpl.geometry import Geometry, Volume
-from mmpl.notices import Notice
+from mmpl.notices import SEG_FRACTIONAL, Notice
 from mmpl.segments import SEGMENTS
 
-SEG_FRACTIONAL = "SEG_FRACTIONAL"
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
 HALF = 0.5
