@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmpl_qt.text import GREEN, ORANGE, RED, bold, colored, paragraphs
 from mmpl_qt.widgets import on_path, set_path, show_text, silent
-from mmpl_slicer.input_check import BAD, GOOD, NOTE
+from mmpl_slicer.input_report import BAD, GOOD, NOTE
 from mmpl_slicer.panel_state import InputsState
 
 MARKS = {GOOD: ("✓", GREEN), NOTE: ("!", ORANGE), BAD: ("✗", RED)}

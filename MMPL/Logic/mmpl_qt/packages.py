@@ -16,7 +16,7 @@ import slicer
 REQUESTER = "MMPL"
 INSTALLED_SETTING = "MMPL/Installed"
 TORCH = "torch>=2.4"
-BUNDLED = ("numpy", "scipy", "SimpleITK", "pydicom")  # Slicer's own: never replaced
+BUNDLED = ("numpy", "scipy", "SimpleITK", "pydicom", "highdicom")  # Slicer's own: never replaced
 
 
 class SetupError(Exception):

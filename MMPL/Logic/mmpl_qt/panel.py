@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 import slicer
 from mmpl_qt.contours_section import ContoursSection
-from mmpl_qt.dicom_header import header_of
+from mmpl_qt.dicom_database import file_of_instance
 from mmpl_qt.editor import Editor
 from mmpl_qt.inputs_section import InputsSection
 from mmpl_qt.message_bar import MessageBar
@@ -22,6 +22,7 @@ from mmpl_qt.save_section import SaveSection
 from mmpl_qt.segment_section import SegmentSection
 from mmpl_qt.widgets import node_of
 from mmpl_qt.worker_python import make_client
+from mmpl_slicer.dicom_files import DicomFiles
 from mmpl_slicer.panel_state import PanelState
 from mmpl_slicer.presenter import Presenter
 
@@ -49,7 +50,9 @@ class Panel:
     ):
         self.ui, self.on_state = ui, on_state
         self.editor = Editor(ui.editorLayout)
-        self.presenter = Presenter(slicer.mrmlScene, client, header=header_of, save_undo=self.editor.save_undo)
+        self.presenter = Presenter(
+            slicer.mrmlScene, client, dicom=DicomFiles(file_of_instance), save_undo=self.editor.save_undo
+        )
         presenter = self.presenter
         self.message = MessageBar(ui, presenter, requirements_file)
         self.inputs = InputsSection(ui, presenter)

@@ -24,7 +24,9 @@ class CaseData:
     clinical : the record as it was given, field name -> value
     what_if : values that are tried instead, field name -> value; empty when none are
     hpv_as_known : RFS is shown as if HPV were what the record says
-    suv : what was typed to convert the PET, see :class:`mmpl.io.suv.SuvInputs`; absent values are None
+    suv : what was typed to convert the PET, see :class:`mmpl.io.suv.Typed`; absent values are None
+    converted : what the PET's DICOM header, with what was typed then, made of it: ``typed`` and ``conversion``, for a
+        scene that is opened where the header is not; empty without
     used_anyway : the input check's objection that the user overruled, "" for none
     measured : fingerprint of what the results are of (contours, values, model), "" for nothing
     model_digests : label -> fingerprint of the model's own contour, "" where it drew none
@@ -37,6 +39,7 @@ class CaseData:
     what_if: dict = field(default_factory=dict)
     hpv_as_known: bool = False
     suv: dict = field(default_factory=dict)
+    converted: dict = field(default_factory=dict)
     used_anyway: str = ""
     measured: str = ""
     model_digests: dict[int, str] = field(default_factory=dict)

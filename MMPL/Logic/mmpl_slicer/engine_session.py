@@ -262,7 +262,7 @@ class EngineSession:
             done=lambda: [(folder / image["file"]).unlink(missing_ok=True) for image in told.values()],
             case_id=case.case_id,
             pet_units=case.pet_units,
-            suv=None if case.suv is None else case.suv.to_dict(),
+            conversion=None if case.conversion is None else case.conversion.to_dict(),
             **told,
         )
 

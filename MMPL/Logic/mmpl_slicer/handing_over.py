@@ -10,7 +10,7 @@ import numpy as np
 
 from mmpl.errors import InputError
 from mmpl.geometry import Geometry
-from mmpl.io.suv import SuvInputs
+from mmpl.io.suv import Conversion
 from mmpl_slicer.contours import Contours, contours_of_label_map
 from mmpl_slicer.volumes import geometry_of_node
 
@@ -25,21 +25,21 @@ class CaseSource:
     ----------
     case_id : name of the case
     ct, pet : vtkMRMLScalarVolumeNode
-    suv : what converts the PET, None where it is SUV
+    conversion : what a header or typed values make of the PET; None where the engine judges or ``pet_units`` says
     pet_units : units to state, None to let the engine judge
     """
 
     case_id: str
     ct: object
     pet: object
-    suv: SuvInputs | None = None
+    conversion: Conversion | None = None
     pet_units: str | None = None
 
     @property
     def fingerprint(self) -> tuple:
         """Changes whenever the worker's copy would be out of date."""
         images = tuple((n.GetID(), n.GetImageData().GetMTime(), repr(geometry_of_node(n))) for n in (self.ct, self.pet))
-        return (self.case_id, images, self.suv, self.pet_units)
+        return (self.case_id, images, self.conversion, self.pet_units)
 
 
 def contours_name(number: int) -> str:

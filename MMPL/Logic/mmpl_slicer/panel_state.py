@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mmpl.results import RESEARCH_USE
-from mmpl_slicer.input_check import Line
+from mmpl_slicer.input_report import Line
 
 STOPPED, BUSY, IDLE, FAILED, NEEDS_SETUP = "stopped", "busy", "idle", "failed", "needs setup"
 MODEL, EDITED, MANUAL, EMPTY = "model", "edited", "manual", "empty"
@@ -224,12 +224,18 @@ class ResultsState:
 
 @dataclass(frozen=True)
 class SaveState:
-    """Whether there is something to save, and what became of the last save."""
+    """Whether there is something to save, and what became of the last save.
+
+    ``no_dicom`` says why results cannot be written as DICOM, "" where they can; ``case_name`` is the name that results
+    carry.
+    """
 
     can_save: bool = False
     saving: bool = False
     text: str = ""
     report_path: str = ""
+    no_dicom: str = ""
+    case_name: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Cases of one name, kept apart: a scene that is added to another may bring a case whose name is taken there."""
+"""Names of cases: kept apart where a scene that is added to another brings one that is taken, and given anew."""
 
 from __future__ import annotations
 
@@ -19,15 +19,22 @@ def separate_cases(scene) -> None:
         case_id = record.case_id
         if case_id in taken:
             unique = unique_case_id(case_id, taken | {other.case_id for other in records(scene)})
-            _rename(scene, record, case_id, unique)
+            nodes = slicer.util.getNodesByClass("vtkMRMLNode", scene)
+            _rename(nodes[nodes.index(record.node) :], record, case_id, unique)
             case_id = unique
         taken.add(case_id)
 
 
-def _rename(scene, record: CaseRecord, old: str, new: str) -> None:
-    nodes = slicer.util.getNodesByClass("vtkMRMLNode", scene)
-    after = nodes[nodes.index(record.node) :]
-    for node in after:
+def rename_case(scene, record: CaseRecord, wanted: str) -> str:
+    """Give a case another name, with a number where another case has it; returns the name."""
+    old = record.case_id
+    new = unique_case_id(wanted, {other.case_id for other in records(scene) if other.node is not record.node})
+    _rename(slicer.util.getNodesByClass("vtkMRMLNode", scene), record, old, new)
+    return new
+
+
+def _rename(nodes, record: CaseRecord, old: str, new: str) -> None:
+    for node in nodes:
         if node.GetAttribute(CASE_ATTRIBUTE) != old:
             continue
         node.SetAttribute(CASE_ATTRIBUTE, new)

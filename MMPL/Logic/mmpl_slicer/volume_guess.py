@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 import slicer
 from mmpl.case import PET_UNKNOWN
+from mmpl_slicer.dicom_files import INSTANCES
 from mmpl_slicer.subject_hierarchy import hierarchy_of
 from mmpl_slicer.volumes import PET_UNITS_ATTRIBUTE, pet_units_of_node
 
+UNNAMED = "Case"
 AIR_HU = -200.0  # a CT goes below, a PET never does
 _CT_NAME = re.compile(r"(^|[^a-z])ct([^a-z]|$)", re.IGNORECASE)
 _PET_NAME = re.compile(r"(^|[^a-z])(pt|pet)([^a-z]|$)|suv|fdg", re.IGNORECASE)
@@ -73,6 +76,32 @@ def patient_of(node) -> str:
         return ""
     number = hierarchy.GetItemAttribute(patient, constants.GetDICOMPatientIDAttributeName())
     return number or hierarchy.GetItemName(patient)
+
+
+def case_name_of(ct_node) -> str:
+    """A name for the case of a CT: what somebody has called the patient in the data tree, else the image's name.
+
+    Where they come from DICOM, either may tell who the patient is; such a case is called "Case".
+    """
+    if _is_from_dicom(ct_node):
+        return UNNAMED
+    return patient_of(ct_node) or ct_node.GetName() or UNNAMED
+
+
+def anonymous_name(case_id: str, ct_node) -> str:
+    """The case's name as DICOM may have it in place of a patient; another one where it is the patient's own."""
+    name = re.sub(r"[^A-Za-z0-9 ._-]", "", unicodedata.normalize("NFKD", case_id)).strip(" ._-")[:64]
+    return UNNAMED if not name or (_is_from_dicom(ct_node) and case_id == patient_of(ct_node)) else name
+
+
+def _is_from_dicom(node) -> bool:
+    if node.GetAttribute(INSTANCES):
+        return True
+    hierarchy, constants = hierarchy_of(node.GetScene()), slicer.vtkMRMLSubjectHierarchyConstants
+    item = hierarchy.GetItemByDataNode(node)
+    patient = hierarchy.GetItemAncestorAtLevel(item, constants.GetDICOMLevelPatient()) if item else 0
+    attributes = constants.GetDICOMPatientIDAttributeName(), constants.GetDICOMPatientNameAttributeName()
+    return bool(patient) and any(hierarchy.GetItemAttribute(patient, name) for name in attributes)
 
 
 def _parent(scene, node) -> int:

@@ -18,7 +18,13 @@ PET_GREY_COLOR_NODE_ID = "vtkMRMLColorTableNodeInvertedGrey"
 CT_WINDOW_HU, CT_LEVEL_HU = 350.0, 40.0
 PET_DISPLAY_SUV_MAX = 10.0
 PET_UNITS_ATTRIBUTE = "MMPL.PetUnits"
-SUV_UNITS_CODE = ("{SUVbw}g/ml", "UCUM", "Standardized Uptake Value body weight")
+SUV_NAMES = {
+    PET_SUV: "Standardized Uptake Value body weight",
+    "SUVlbm": "Standardized Uptake Value lean body mass",
+    "SUVbsa": "Standardized Uptake Value body surface area",
+    "SUVibw": "Standardized Uptake Value ideal body weight",
+}
+SUV_UNITS_CODE = ("{SUVbw}g/ml", "UCUM", SUV_NAMES[PET_SUV])
 
 
 def ras_from_lps(point_lps) -> np.ndarray:
@@ -108,11 +114,28 @@ def geometry_of_node(node) -> Geometry:
     GeometryError
         If the node lies under a non-linear transform, or axes are not orthogonal.
     """
+    return _geometry(node, to_world(node))
+
+
+def own_geometry_of_node(node) -> Geometry:
+    """Geometry of a volume node as it was loaded, in LPS millimetres: without its parent transform.
+
+    Raises
+    ------
+    InputError
+        If the node holds no voxels.
+    GeometryError
+        If axes are not orthogonal.
+    """
+    return _geometry(node, np.eye(4))
+
+
+def _geometry(node, moved: np.ndarray) -> Geometry:
     if node.GetImageData() is None:
         raise InputError(f"volume {node.GetName()!r} holds no voxels: load the image again")
     local = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(local)
-    matrix = LPS_TO_RAS @ to_world(node) @ array_from_vtk_matrix(local)
+    matrix = LPS_TO_RAS @ moved @ array_from_vtk_matrix(local)
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     return Geometry(node.GetImageData().GetDimensions(), spacing, matrix[:3, 3], matrix[:3, :3] / spacing)
 
@@ -215,9 +238,30 @@ def pet_units_of_node(node) -> str:
     recorded = node.GetAttribute(PET_UNITS_ATTRIBUTE)
     if recorded is not None:
         return recorded
+    return PET_SUV if suv_kind_of_node(node) == PET_SUV else PET_UNKNOWN
+
+
+def suv_kind_of_node(node) -> str:
+    """Which SUV a node says that it holds, whatever its DICOM header says: a key of ``SUV_NAMES``, or "".
+
+    MMPL's own record comes first, then the node's name, then its voxel units: PETDICOMExtension reads the units of a
+    series' first mapping for each volume that it loads, so that its volumes by lean body mass, too, carry the units of
+    body weight; only their names differ.
+    """
+    recorded = node.GetAttribute(PET_UNITS_ATTRIBUTE)
+    if recorded is not None:
+        return PET_SUV if recorded == PET_SUV else ""
+    return _suv_kind(node.GetName() or "") or _suv_kind(units_code_of_node(node))
+
+
+def units_code_of_node(node) -> str:
+    """Code of a node's voxel units, "" without."""
     units = node.GetVoxelValueUnits()
-    code = (units.GetCodeValue() or "") if units is not None else ""
-    return PET_SUV if PET_SUV in code or PET_SUV in (node.GetName() or "") else PET_UNKNOWN
+    return (units.GetCodeValue() or "") if units is not None else ""
+
+
+def _suv_kind(text: str) -> str:
+    return next((kind for kind, words in SUV_NAMES.items() if kind in text or words in text), "")
 
 
 def _set_window(display, window: float, level: float) -> None:

@@ -13,10 +13,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 sys.path.insert(0, str(Path(__file__).parent))
 
+import pydicom
 from module_widget import load_module
 from PIL import Image
 from slicer_gui_adapter import pictures
@@ -68,6 +70,17 @@ class Studio:
         from mmpl_slicer.sample_data import load_phantom
 
         self.ct, self.pet = load_phantom(self.scene)
+        self._as_if_from_dicom(self.ct)
+
+    def _as_if_from_dicom(self, ct) -> None:
+        """Write the CT as DICOM, into a stand-in for Slicer's DICOM database: results can be saved as DICOM then."""
+        from mmpl.phantom.dicom import write_ct
+        from mmpl_slicer.volumes import volume_from_node
+
+        paths = write_ct(Path(tempfile.mkdtemp(), "CT"), volume_from_node(ct))
+        files = {str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID): str(path) for path in paths}
+        slicer.dicomDatabase = SimpleNamespace(fileForInstance=lambda uid: files.get(uid, ""))
+        ct.SetAttribute("DICOM.instanceUIDs", " ".join(files))
 
 
 def _shrink(path: Path) -> None:
@@ -144,7 +157,9 @@ def shoot_corrections(studio: Studio) -> None:
     presenter.reset_clinical()
     studio.settle()
     folder = Path(tempfile.gettempdir(), "PHA-0024")
-    presenter.save(str(folder))
+    presenter.rename_case("PHA-0024")
+    studio.widget.ui.withDicom.setChecked(True)
+    presenter.save(str(folder), with_dicom=True)
     studio.until(lambda: not presenter.running)
     studio.shoot("09_saved")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,8 +73,9 @@ def read_dicom(path: Path, what: str, wanted: str | None = None):
     from mmpl.io.dicom.read import read_series
     from mmpl.io.dicom.series import list_series
 
-    series, _ = choose(list_series(path), "PET" if what == "PET" else "CT", str(path), wanted)
-    return read_series(series, f"{what} {path}")
+    series, notices = choose(list_series(path), "PET" if what == "PET" else "CT", str(path), wanted)
+    read = read_series(series, f"{what} {path}")
+    return replace(read, notices=(*notices, *read.notices))
 
 
 def read_label_map(path: str | Path, *, what: str = "mask") -> Volume:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ from mmpl.training.errors import require
 from mmpl.training.ranks import current
 
 MOST_SKIPPED = 0.05  # of an epoch's steps
+FULL_BYTES = 1 << 20  # a disk with less left is full
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -226,14 +228,18 @@ def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average:
         torch.save(state, partial)
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # RuntimeError: how PyTorch's writer reports a full disk
+        reason = _reason(error, partial)
         partial.unlink(missing_ok=True)
         raise OutputError(
-            f"{path}: the checkpoint of epoch {epoch} cannot be written ({_reason(error)}); make room, and the same "
+            f"{path}: the checkpoint of epoch {epoch} cannot be written ({reason}); make room, and the same "
             "command goes on from the one before"
         ) from error
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, partial: Path) -> str:
+    """In words: PyTorch's writer says of a full disk only that its stream has failed."""
+    if isinstance(error, RuntimeError) and shutil.disk_usage(partial.parent).free < FULL_BYTES:
+        return "the disk is full"
     return getattr(error, "strerror", None) or str(error).splitlines()[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,17 +11,18 @@ import numpy as np
 import torch
 
 from mmpl.bundle.reader import default_bundle_path, open_bundle
-from mmpl.case import PET_SUV, Case
+from mmpl.case import Case
+from mmpl.dicom_source import DicomSource
 from mmpl.ensemble import Ensemble, Inference, load_ensemble
 from mmpl.errors import InputError
 from mmpl.geometry import Volume
-from mmpl.io.case import case_from_volumes
+from mmpl.io.case import apply_conversion, case_from_volumes
 from mmpl.io.output import check_writable
-from mmpl.io.suv import SuvInputs, pet_in_suv
+from mmpl.io.suv import Conversion
 from mmpl.machine import CPU, check_device, devices
 from mmpl.network.backends.base import describe
 from mmpl.network.backends.choose import AUTO, BackendChoice
-from mmpl.outputs import REPORT, write_outputs
+from mmpl.outputs import DICOM, REPORT, DicomExport, write_outputs
 from mmpl.pipeline import (
     Drawing,
     Outcome,
@@ -39,6 +41,8 @@ from mmpl.steps import label_for_measurement, outcome_centre
 from mmpl.version import __version__
 from mmpl.worker.arrays import read_label_map, read_volume, write_label_map
 
+HOW_TO_TYPE = "type what is missing under the inputs"
+DICOM_PACKAGES = ("pydicom", "highdicom", "contourpy")  # for exports only
 DEEP_MOVE_MM = 10.0  # how far the lesions' centroid may move before the networks' scores are out of date
 
 
@@ -104,8 +108,8 @@ class Session:
     def open_case(self, arguments: Mapping, progress: Progress) -> dict:
         """Take a case in: ``case_id``, ``ct`` and ``pet`` as volumes, ``clinical``, ``provenance``.
 
-        ``pet_units`` states the PET's unit; without it, it is judged from the voxels. With ``suv``
-        (:class:`mmpl.io.suv.SuvInputs` as JSON) the PET is in Bq/mL and is converted here.
+        ``conversion`` (:class:`mmpl.io.suv.Conversion` as JSON) says what makes the PET SUV, or why nothing does.
+        Without it, ``pet_units`` states its unit; without either, it is judged from the voxels.
         """
         ensemble = self._ensemble()
         progress("preparing images", 0.0)
@@ -121,12 +125,12 @@ class Session:
 
     def _case(self, arguments: Mapping) -> Case:
         pet, units = _as_float(read_volume(self.folder, arguments["pet"])), arguments.get("pet_units")
-        provenance = dict(arguments.get("provenance") or {})
-        if arguments.get("suv"):
-            inputs = SuvInputs.from_dict(arguments["suv"])
-            pet, units = pet_in_suv(pet, inputs), PET_SUV
-            provenance |= {"rule": "Bq/mL converted to body-weight SUV", "suv": inputs.to_dict()}
-        return case_from_volumes(
+        provenance, notices = dict(arguments.get("provenance") or {}), ()
+        if arguments.get("conversion"):
+            conversion = Conversion.from_dict(arguments["conversion"])
+            pet, units, how, notices = apply_conversion(pet, conversion, how_to_type=HOW_TO_TYPE)
+            provenance |= how
+        case = case_from_volumes(
             arguments["case_id"],
             _as_float(read_volume(self.folder, arguments["ct"])),
             pet,
@@ -134,6 +138,7 @@ class Session:
             pet_units=units,
             provenance=provenance,
         )
+        return replace(case, notices=(*notices, *case.notices))
 
     def segment(self, arguments: Mapping, progress: Progress) -> dict:
         """Draw contours and measure them; the label map comes back as a file.
@@ -178,15 +183,34 @@ class Session:
     def save(self, arguments: Mapping, progress: Progress) -> dict:
         """Write the usual files of ``label_map`` into ``out``, measured anew with the networks: as ``assess`` would.
 
-        ``model_label_map``, the model's own contours, is set beside it in the report where it differs.
+        ``model_label_map``, the model's own contours, is set beside it in the report where it differs. With ``dicom``
+        (``files`` of the CT's slices, and ``anonymise``, a name that takes the patient's place, or null) they are
+        written as DICOM too.
         """
         out = Path(arguments["out"])
         check_writable(out)
+        source, export = self._dicom(arguments.get("dicom"))
         told = self.measure({**arguments, "deep": "refresh", "hpv_as_known": False}, progress)
         before = self._model_outcome(arguments, progress)
         progress("writing results", 0.0)
-        write_outputs(out, self._prepared().case, self.outcome, before=before)
-        return {"out": str(out), "report": str(out / REPORT), **told}
+        case = replace(self._prepared().case, ct_source=source)
+        write_outputs(out, case, self.outcome, before=before, dicom=export)
+        return {"out": str(out), "report": str(out / REPORT), "dicom": DICOM if export else None, **told}
+
+    def _dicom(self, wanted: Mapping | None) -> tuple[DicomSource | None, DicomExport | None]:
+        """The CT's files in the order of its slices, and how results refer to them; checked before any work is done."""
+        if not wanted:
+            return None, None
+        lacking = [name for name in DICOM_PACKAGES if importlib.util.find_spec(name) is None]
+        if lacking:
+            raise InputError(f"to write DICOM, the worker's Python lacks {', '.join(lacking)}: set it up")
+        from mmpl.io.dicom.on_grid import source_on_grid
+
+        case = self._prepared().case
+        source = source_on_grid([Path(file) for file in wanted["files"]], case.ct.geometry, "the CT")
+        export = DicomExport(anonymise=wanted.get("anonymise"))
+        export.check(replace(case, ct_source=source))
+        return source, export
 
     def _model_outcome(self, arguments: Mapping, progress: Progress) -> Outcome | None:
         """What the model's own contours give, None where they are the saved ones or there are none."""

@@ -6,13 +6,12 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mmpl.io.suv import SuvInputs
 from mmpl_slicer.case_record import MODEL, SEGMENTATION, CaseData, CaseRecord, add_record
 from mmpl_slicer.contour_nodes import MODEL_ROLE
 from mmpl_slicer.contours import Contours
-from mmpl_slicer.input_check import InputReport
+from mmpl_slicer.input_report import InputReport
 from mmpl_slicer.table_nodes import find
-from mmpl_slicer.volume_guess import patient_of
+from mmpl_slicer.volume_guess import case_name_of
 
 SEGMENT, SAVE = "segment", "save"
 
@@ -26,7 +25,7 @@ class Basis:
     contours : fingerprint
     clinical : (field, value) in force
     hpv_as_known : RFS is given the HPV status on record
-    suv, pet_units : how the PET is read
+    conversion, pet_units : how the PET is read; the former in JSON, None for none
     model : name and version of the bundle
     bundle_path : where it lies
     images : how often PET or CT have changed since the case was chosen
@@ -35,7 +34,7 @@ class Basis:
     contours: str
     clinical: tuple
     hpv_as_known: bool
-    suv: SuvInputs | None
+    conversion: str | None
     pet_units: str | None
     model: str
     bundle_path: str
@@ -44,7 +43,7 @@ class Basis:
     @property
     def fingerprint(self) -> str:
         """Of what a scene can tell again when it is opened, on whatever machine."""
-        lasting = (self.contours, self.clinical, self.hpv_as_known, self.suv, self.pet_units, self.model)
+        lasting = (self.contours, self.clinical, self.hpv_as_known, self.conversion, self.pet_units, self.model)
         return hashlib.blake2b(repr(lasting).encode(), digest_size=12).hexdigest()
 
 
@@ -80,6 +79,7 @@ class CaseSession:
     ----------
     ct, pet, segmentation : MRML nodes, None for none
     report : the input check
+    no_dicom : why results cannot be written as DICOM, "" where they can; None where nobody has looked
     record : what the scene remembers; None until something is worth a record, which ``loose`` then becomes
     classes : segment ID -> label; None while the user must be asked
     contours : as they were last read, None when they cannot be
@@ -99,6 +99,7 @@ class CaseSession:
     pet: object = None
     loose: CaseData = field(default_factory=CaseData)
     report: InputReport = field(default_factory=lambda: InputReport(()))
+    no_dicom: str | None = None
     record: CaseRecord | None = None
     segmentation: object = None
     classes: dict[str, int] | None = field(default_factory=dict)
@@ -156,7 +157,7 @@ class CaseSession:
         """The case's record; made anew, as it was, where it was deleted."""
         if self.record is not None and self.record.node.GetScene() is not None:
             return self.record
-        case_id, data = self.case_id or patient_of(self.ct) or self.ct.GetName() or "case", self.data
+        case_id, data = self.case_id or case_name_of(self.ct), self.data
         self.record = add_record(self.ct.GetScene(), self.ct, self.pet, case_id, data)
         self.record.set(SEGMENTATION, self.segmentation)
         self.record.set(MODEL, find(self.ct.GetScene(), "vtkMRMLSegmentationNode", MODEL_ROLE, self.case_id))

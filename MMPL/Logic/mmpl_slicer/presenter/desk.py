@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mmpl.bundle.peek import BundleCard
+from mmpl.io.suv import Conversion
 from mmpl.report.text import sentence
 from mmpl_slicer.case_record import MODEL
 from mmpl_slicer.contour_nodes import is_shown
+from mmpl_slicer.dicom_files import DicomFiles
 from mmpl_slicer.engine_session import EngineSession
 from mmpl_slicer.handing_over import CaseSource
-from mmpl_slicer.input_check import Header
 from mmpl_slicer.live import Watch
 from mmpl_slicer.patient_form import normal_values
 from mmpl_slicer.presenter.case_session import SEGMENT, Basis, CaseSession
@@ -25,7 +27,7 @@ class Desk:
     Attributes
     ----------
     clock : seconds, never backwards
-    header : gives a volume's DICOM values by keyword
+    dicom : what is known of volumes' DICOM files
     save_undo : called before contours are replaced
     case : the chosen one
     bundle_path, device : as chosen, "" for the default
@@ -37,7 +39,7 @@ class Desk:
     scene: object
     engine: EngineSession
     clock: Callable[[], float]
-    header: Header
+    dicom: DicomFiles
     save_undo: Callable[[], None]
     watch: Watch | None = None
     case: CaseSession = field(default_factory=CaseSession)
@@ -70,7 +72,7 @@ class Desk:
             contours="" if case.contours is None else case.contours.digest,
             clinical=tuple(sorted(normal_values(data.clinical_in_force).items())),
             hpv_as_known=data.hpv_as_known,
-            suv=case.report.suv,
+            conversion=_as_text(case.report.conversion),
             pet_units=case.report.pet_units,
             model="" if self.card is None else f"{self.card.name} {self.card.version}",
             bundle_path=self.bundle_path,
@@ -100,8 +102,13 @@ class Desk:
             If the worker cannot be started.
         """
         case = self.case
-        source = CaseSource(case.case_id, case.ct, case.pet, case.report.suv, case.report.pet_units)
+        source = CaseSource(case.case_id, case.ct, case.pet, case.report.conversion, case.report.pet_units)
         self.engine.request(do, callbacks, (self.bundle_path, self.device), source, **arguments)
 
     def set_model_node(self, node) -> None:
         self.case.record.set(MODEL, node)
+
+
+def _as_text(conversion: Conversion | None) -> str | None:
+    """A conversion as it is compared and remembered; None where there is none."""
+    return None if conversion is None else json.dumps(conversion.to_dict(), sort_keys=True)

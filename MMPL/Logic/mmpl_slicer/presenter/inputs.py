@@ -10,12 +10,15 @@ import slicer
 from mmpl.bundle.peek import peek
 from mmpl.bundle.store import default_bundle_path
 from mmpl.case import PET_SUV
-from mmpl.errors import MMPLError
-from mmpl.io.suv import problem_with
+from mmpl.errors import MMPLError, SuvError
+from mmpl.io.suv import Conversion, problem_with
 from mmpl.report.text import sentence
 from mmpl_slicer.case_record import CT, PET, CaseData, find_orphan, find_record
 from mmpl_slicer.demo_scene import show_fused
-from mmpl_slicer.input_check import InputReport, check_inputs, fair_sample
+from mmpl_slicer.dicom_files import PetHeader, instances_of
+from mmpl_slicer.input_check import check_inputs
+from mmpl_slicer.input_report import InputReport
+from mmpl_slicer.pet_suv import fair_sample
 from mmpl_slicer.presenter.case_session import CaseSession
 from mmpl_slicer.presenter.desk import Desk
 from mmpl_slicer.presenter.measuring import Measuring
@@ -54,13 +57,12 @@ class Inputs:
         if not case.has_both or not case.report.usable:
             self.desk.say("Choose PET and CT first.")
             return
-        is_suv = case.report.pet_units == PET_SUV or not case.report.asks_for_suv
         for node in (case.ct, case.pet):
             if node.GetDisplayNode() is None:
                 node.CreateDefaultDisplayNodes()
         show_ct(case.ct)
         top = float(np.percentile(fair_sample(slicer.util.arrayFromVolume(case.pet)), 99.9))
-        show_pet(case.pet, PET_DISPLAY_SUV_MAX if is_suv else max(top, 1e-6))
+        show_pet(case.pet, PET_DISPLAY_SUV_MAX if case.report.is_suv_as_it_is else max(top, 1e-6))
         show_fused(self.desk.scene, case.ct, case.pet)
 
     def choose(self, ct, pet) -> None:
@@ -126,16 +128,36 @@ class Inputs:
         case.report = InputReport(())
         if case.ct is None and case.pet is None:
             return
+        if case.no_dicom is None and case.ct is not None and has_voxels(case.ct):
+            case.no_dicom = self.desk.dicom.why_no_export(case.ct)
+        headers: list[PetHeader | None] = []
+
+        def header(node) -> PetHeader | None:
+            headers.append(self.desk.dicom.header(node))
+            return headers[-1]
+
         try:
             case.report = check_inputs(
-                case.ct, case.pet, typed=data.suv, used_anyway=data.used_anyway, header=self.desk.header
+                case.ct, case.pet, typed=data.suv, used_anyway=data.used_anyway, header=header, kept=_kept(case)
             )
         except MMPLError as problem:
             self.desk.say(problem)
+        if any(headers):
+            self._keep_conversion(case)
+
+    def _keep_conversion(self, case: CaseSession) -> None:
+        """Remember what a header has made of the PET: the scene may be opened where it is not."""
+        conversion = case.report.conversion
+        usable = conversion is not None and conversion.units == PET_SUV
+        kept = {"typed": _given(case.data), "conversion": conversion.to_dict()} if usable else {}
+        if kept != case.data.converted:
+            case.data.converted = kept
+            if case.record is not None:
+                case.record.save()
 
     def images_settled(self) -> None:
         """PET or CT have changed: they are checked, and contours are read on the CT's grid again."""
-        self.desk.case.images_touched_at = None
+        self.desk.case.images_touched_at = self.desk.case.no_dicom = None
         self.segmenting.abandon("PET or CT has changed: start again.")
         self.check()
         self.desk.case.touched_at = self.desk.clock()
@@ -177,3 +199,18 @@ def _carried(case: CaseSession, ct, pet) -> CaseData:
     same = all(old in (None, new) for old, new in ((case.ct, ct), (case.pet, pet)))
     swapped = case.record is None and (case.ct, case.pet) == (pet, ct)
     return deepcopy(case.loose) if case.record is None and (same or swapped) else CaseData()
+
+
+def _given(data: CaseData) -> dict[str, float]:
+    return {name: value for name, value in data.suv.items() if value is not None}
+
+
+def _kept(case: CaseSession) -> Conversion | None:
+    """What a header made of the PET earlier, as long as no other values are typed; None without, or damaged."""
+    kept = case.data.converted
+    if case.pet is None or not instances_of(case.pet) or kept.get("typed") != _given(case.data):
+        return None
+    try:
+        return Conversion.from_dict(kept.get("conversion"))
+    except SuvError:
+        return None

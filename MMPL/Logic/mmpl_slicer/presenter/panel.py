@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import slicer
 from mmpl_slicer.case_record import CT, PET
+from mmpl_slicer.dicom_files import DicomFiles
 from mmpl_slicer.engine_session import EngineSession
-from mmpl_slicer.input_check import Header, no_header
 from mmpl_slicer.live import Watch
 from mmpl_slicer.panel_state import PanelState
 from mmpl_slicer.presenter.contours import ContourWork
@@ -42,7 +42,7 @@ class Presenter(Readings):
     make_client : makes a WorkerClient
     listener : called with the new PanelState whenever it has changed
     clock : seconds, never backwards
-    header : gives a volume's DICOM values by keyword, None where there are none
+    dicom : finds the DICOM files of volumes; by default there are none
     save_undo : called before contours are replaced: keeps the editor's state for undo
     """
 
@@ -53,12 +53,12 @@ class Presenter(Readings):
         *,
         listener: Callable[[PanelState], None] = ignore,
         clock: Callable[[], float] = time.monotonic,
-        header: Header = no_header,
+        dicom: DicomFiles | None = None,
         save_undo: Callable[[], None] = ignore,
     ):
         self.listener = listener
         self.engine = EngineSession(make_client, on_failure=lambda _kind, text: self.desk.say(text))
-        self.desk = Desk(scene, self.engine, clock, header, save_undo)
+        self.desk = Desk(scene, self.engine, clock, dicom or DicomFiles(), save_undo)
         self._contours = ContourWork(self.desk)
         self._measuring = Measuring(self.desk)
         self._segmenting = Segmenting(self.desk, self._contours, self._measuring)
@@ -246,6 +246,11 @@ class Presenter(Readings):
         self._patient.set_hpv_as_known(on)
         self.publish()
 
+    def rename_case(self, name: str) -> None:
+        """Give the case another name, for results, reports and anonymised exports."""
+        self._scene.rename(name)
+        self.publish()
+
     # --- results ---------------------------------------------------------------------------------
 
     def set_auto_update(self, on: bool) -> None:
@@ -263,9 +268,13 @@ class Presenter(Readings):
     def can_save(self) -> bool:
         return self._saving.is_possible
 
-    def save(self, folder: str, with_scene: bool = False) -> None:
-        """Write masks, results, features and report into a folder; numbers are measured anew with the networks."""
-        self._saving.start(folder, with_scene)
+    def save(self, folder: str, with_scene: bool = False, with_dicom: bool = False, anonymise: bool = False) -> None:
+        """Write masks, results, features and report into a folder; numbers are measured anew with the networks.
+
+        With ``with_dicom`` segmentation, structure set and report are written as DICOM too, under the case's name
+        instead of the patient's where ``anonymise`` says so.
+        """
+        self._saving.start(folder, with_scene, with_dicom, anonymise)
         self.publish()
 
     def dismiss_message(self) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from mmpl.errors import MMPLError
+from mmpl.errors import InputError, MMPLError
 from mmpl_slicer.presenter.case_session import SAVE, CaseSession, Run
 from mmpl_slicer.presenter.contours import ContourWork
 from mmpl_slicer.presenter.desk import Desk
 from mmpl_slicer.presenter.measuring import Measuring
 from mmpl_slicer.presenter.segmenting import Segmenting
 from mmpl_slicer.scene_io import save_mrb
+from mmpl_slicer.volume_guess import anonymous_name
 
+NO_CT = "there is no CT yet"
 SCENE_FILE = "scene.mrb"
 
 
@@ -27,7 +29,13 @@ class Saving:
         case = self.desk.case
         return case.contours is not None and case.report.usable and case.run is None
 
-    def start(self, folder: str, with_scene: bool) -> None:
+    @property
+    def no_dicom(self) -> str:
+        """Why results cannot be written as DICOM, "" where they can."""
+        case = self.desk.case
+        return NO_CT if case.ct is None or case.no_dicom is None else case.no_dicom
+
+    def start(self, folder: str, with_scene: bool, with_dicom: bool = False, anonymise: bool = False) -> None:
         """Write masks, results, features and report into a folder."""
         desk, case = self.desk, self.desk.case
         if case.run is None:
@@ -40,11 +48,17 @@ class Saving:
             return
         case.saved_text, case.report_path, desk.message = "", "", ""
         case.ensure_record()
+        try:
+            dicom = {"dicom": self._dicom(anonymise)} if with_dicom else {}
+        except MMPLError as problem:
+            desk.say(f"Results cannot be written as DICOM: {problem}")
+            return
         run = case.run = Run(SAVE, replace(desk.basis, hpv_as_known=False))
         arguments = {
             "label_map": case.contours,
             "clinical": case.data.clinical_in_force,
             "out": str(Path(folder).absolute()),
+            **dicom,
         }
         if case.model is not None and not case.is_as_drawn:
             arguments["model_label_map"] = case.model
@@ -54,10 +68,28 @@ class Saving:
 
         self.segmenting.ask(run, self.segmenting.callbacks(case, run, saved), **arguments)
 
+    def _dicom(self, anonymise: bool) -> dict:
+        """What the worker needs to write DICOM.
+
+        Raises
+        ------
+        InputError
+            If the CT's files are not there.
+        """
+        case = self.desk.case
+        if self.no_dicom:
+            raise InputError(self.no_dicom)
+        return {
+            "files": list(self.desk.dicom.files(case.ct, "the CT")),
+            "anonymise": anonymous_name(case.case_id, case.ct) if anonymise else None,
+        }
+
     def _saved(self, case: CaseSession, run: Run, told: dict, with_scene: bool) -> None:
         case.run = None
         self.measuring.take(told, run.basis)
         case.saved_text, case.report_path = f"Saved to {told['out']}", told["report"]
+        if told.get("dicom"):
+            case.saved_text += f", as DICOM in its folder {told['dicom']}"
         if with_scene:
             self._save_scene(case, Path(told["out"]))
         self.measuring.follow()  # a what-if that is not saved comes back, and what was edited meanwhile

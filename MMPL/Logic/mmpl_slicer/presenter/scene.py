@@ -10,7 +10,8 @@ from mmpl_slicer.presenter.case_session import CaseSession
 from mmpl_slicer.presenter.contours import ContourWork
 from mmpl_slicer.presenter.desk import Desk
 from mmpl_slicer.results_nodes import MODEL_RESULTS_ROLE, results_from_scene
-from mmpl_slicer.separate_cases import separate_cases
+from mmpl_slicer.separate_cases import rename_case, separate_cases
+from mmpl_slicer.volume_guess import case_name_of
 
 
 class Scene:
@@ -49,6 +50,19 @@ class Scene:
     def imported(self) -> None:
         """Another scene was added to this one, perhaps with a case of the same name."""
         separate_cases(self.desk.scene)
+
+    def rename(self, name: str) -> None:
+        """Give the chosen case another name, for results, reports and anonymised exports."""
+        case, name = self.desk.case, " ".join(name.split())
+        if not case.has_both or not name or name == (case.case_id or case_name_of(case.ct)):
+            return
+        if case.run is not None or case.asked is not None:
+            self.desk.say("The case is being measured: give it another name once the numbers are there.")
+            return
+        with self.desk.watch.paused():
+            new = rename_case(self.desk.scene, case.ensure_record(), name)
+        case.results = case.results and {**case.results, "case_id": new}
+        case.model_results = case.model_results and {**case.model_results, "case_id": new}
 
     def close(self) -> None:
         """The scene goes: stop the worker, let go of every node."""

@@ -34,6 +34,7 @@ from mmpl_slicer.presenter.segmenting import Segmenting
 from mmpl_slicer.results_nodes import chart_of
 from mmpl_slicer.results_text import class_row, lesion_rows, results_state
 from mmpl_slicer.segment_mapping import proposed_mapping, segment_names
+from mmpl_slicer.volume_guess import case_name_of
 
 SUV_FIELDS = (
     ("weight_kg", "Weight", "kg"),
@@ -66,7 +67,14 @@ class PanelView:
             contours=self._contours(),
             patient=self._patient(),
             results=self._results(),
-            save=SaveState(self.saving.is_possible, case.running == SAVE, case.saved_text, case.report_path),
+            save=SaveState(
+                self.saving.is_possible,
+                case.running == SAVE,
+                case.saved_text,
+                case.report_path,
+                self.saving.no_dicom,
+                case.case_id or (case_name_of(case.ct) if case.report.usable else ""),
+            ),
             message=self.desk.message,
             auto_update=self.desk.auto_update,
         )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import errno
 import json
+import shutil
 
 import pytest
 import torch
 from torch import nn
 
 from mmpl.errors import OutputError, TrainingError
-from mmpl.training import curves
+from mmpl.training import curves, loop
 from mmpl.training.config import StageConfig
 from mmpl.training.loop import Average, fit, mixed_precision, prefetched
 
@@ -104,6 +105,20 @@ def test_an_error_in_the_data_stops_training(net, tmp_path):
     with pytest.raises(OSError, match="the disk is gone"):
         fit(net, broken, _loss, STAGE, tmp_path, autocast=False)
     assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_a_full_disk_is_called_so(net, tmp_path, monkeypatch):
+    """PyTorch's writer reports a full disk as a stream that failed."""
+
+    def fail(state, path):
+        path.write_bytes(b"part of it")
+        raise RuntimeError("basic_ios::clear: iostream error")
+
+    monkeypatch.setattr(torch, "save", fail)
+    monkeypatch.setattr(loop.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 0))
+    with pytest.raises(OutputError, match=r"the checkpoint of epoch 1 cannot be written \(the disk is full\); make room"):
+        fit(net, _batches, _loss, STAGE, tmp_path, autocast=False)
+    assert [p.name for p in tmp_path.iterdir() if p.suffix in (".pt", ".partial")] == []
 
 
 def test_prefetching_keeps_order_and_passes_errors_on():

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import replace
 
 import numpy as np
+import pydicom
 import pytest
 
-from mmpl.errors import ClinicalError, InputError
+from mmpl.errors import ClinicalError, InputError, SuvError
 from mmpl.geometry import Volume
+from mmpl.io.case import apply_conversion
+from mmpl.io.suv import Conversion, Typed, convert_typed
+from mmpl.phantom.dicom import Storage, write_ct
 from mmpl.pipeline import assess, predict
 from mmpl.progress import silent
 from mmpl.report.validate import validate_results
@@ -172,24 +177,140 @@ def test_without_preview_nothing_is_told_before_the_result(session):
     assert told == []
 
 
-def test_a_pet_in_bqml_is_converted_here(session, tmp_path, tiny_case, tiny_patient):
+@pytest.fixture
+def open_with(session, tmp_path, tiny_case):
+    """Opens the tiny case with a PET of other voxels and a conversion, as a front end does."""
+
+    def send(factors, conversion: dict, **arguments):
+        scale = np.broadcast_to(np.asarray(factors, dtype=np.float32), len(tiny_case.pet.array))
+        raw = tiny_case.pet.with_array(tiny_case.pet.array * scale[:, None, None])
+        told = {
+            "case_id": "raw",
+            "ct": write_volume(tmp_path, "ct.npy", tiny_case.ct),
+            "pet": write_volume(tmp_path, "raw.npy", raw),
+            "conversion": conversion,
+            **arguments,
+        }
+        session.open_case(json.loads(json.dumps(told)), silent)
+        return session.prepared.case
+
+    return send
+
+
+def test_a_pet_in_bqml_is_converted_by_what_the_front_end_decided(
+    open_with, session, tmp_path, tiny_case, tiny_patient
+):
     # 1 half-life of decay: half of 320 MBq is left for 80 kg, so that SUV 1 is 2000 Bq/mL
-    suv = {"weight_kg": 80.0, "injected_mbq": 320.0, "decay_min": 100.0, "half_life_s": 6000.0}
-    raw = tiny_case.pet.with_array(tiny_case.pet.array * 2000.0)
-    arguments = {
-        "case_id": "raw",
-        "ct": write_volume(tmp_path, "ct.npy", tiny_case.ct),
-        "pet": write_volume(tmp_path, "raw.npy", raw),
-        "suv": suv,
-    }
-    session.open_case(json.loads(json.dumps(arguments)), silent)
-    case = session.prepared.case
+    conversion = convert_typed(Typed(weight_kg=80.0, injected_mbq=320.0, decay_min=100.0, half_life_s=6000.0))
+    case = open_with(2000.0, conversion.to_dict())
     assert case.pet_units == "SUVbw"
     np.testing.assert_allclose(case.pet.array, tiny_case.pet.array, rtol=1e-5)
-    assert case.provenance["suv"] == suv
     label_map = write_label_map(tmp_path, "edit.npy", tiny_patient.label_map.array)
     told = session.measure({"label_map": label_map}, silent)
-    assert told["results"]["inputs"]["pet"]["provenance"]["suv"] == suv
+    provenance = told["results"]["inputs"]["pet"]["provenance"]
+    # what the command line writes for the same values
+    _, _, expected, notices = apply_conversion(tiny_case.pet.with_array(tiny_case.pet.array * 2000.0), conversion)
+    assert (provenance["suv"], provenance["rule"]) == (expected["suv"], expected["rule"])
+    assert provenance["suv"]["factor"] == pytest.approx(1 / 2000.0)
+    warned = {warning["text"] for warning in told["results"]["warnings"]}
+    assert {notice.text for notice in notices} <= warned
+    validate_results(told["results"])
+
+
+def test_each_slice_has_its_factor(open_with, tiny_case):
+    factors = np.linspace(3000.0, 2000.0, len(tiny_case.pet.array))
+    conversion = Conversion("SUVbw", tuple((1 / factors).tolist()), "not corrected for decay")
+    case = open_with(factors, conversion.to_dict())
+    np.testing.assert_allclose(case.pet.array, tiny_case.pet.array, rtol=1e-5)
+    assert case.provenance["suv"]["factor_range"] == pytest.approx([1 / 3000.0, 1 / 2000.0])
+
+
+def test_factors_of_another_number_of_slices_are_refused(open_with, tiny_case):
+    with pytest.raises(SuvError, match="3 SUV factors for 40 slices"):
+        open_with(1.0, Conversion("SUVbw", (1.0, 1.0, 1.0), "by slice").to_dict())
+
+
+def test_a_conversion_that_lacks_something_says_so_in_the_panels_words(open_with):
+    case = open_with(2000.0, convert_typed(Typed(weight_kg=80.0)).to_dict())
+    assert case.pet_units == "unknown"
+    (text,) = [notice.text for notice in case.notices if notice.code == "PET_NOT_SUV"]
+    assert "the injected activity (MBq)" in text
+    assert "type what is missing under the inputs" in text
+
+
+def test_a_conversion_that_cannot_be_is_refused(open_with):
+    with pytest.raises(SuvError, match=r"factor is -1\.0"):
+        open_with(1.0, {**Conversion("SUVbw", 1.0, "rule").to_dict(), "factor": -1.0})
+
+
+@pytest.fixture
+def ct_files(tmp_path, tiny_case):
+    """The tiny CT as DICOM, not in the order of its slices."""
+    ct = tiny_case.ct.with_array(np.maximum(tiny_case.ct.array, -1024.0))
+    return sorted(write_ct(tmp_path / "ct", ct, Storage(shuffled=True)))
+
+
+def test_saved_as_dicom_it_refers_to_the_cts_slices(session, tmp_path, tiny_patient, ct_files):
+    told = session.save(
+        {
+            "out": str(tmp_path / "out"),
+            "label_map": write_label_map(tmp_path, "edit.npy", tiny_patient.label_map.array),
+            "dicom": {"files": [str(file) for file in ct_files], "anonymise": None},
+        },
+        silent,
+    )
+    assert told["dicom"] == "dicom"
+    objects = {ds.Modality: ds for ds in map(pydicom.dcmread, (tmp_path / "out" / "dicom").iterdir())}
+    assert set(objects) == {"SEG", "RTSTRUCT", "SR"}
+    ct = pydicom.dcmread(ct_files[0])
+    for one in objects.values():
+        assert (one.StudyInstanceUID, one.PatientID) == (ct.StudyInstanceUID, ct.PatientID)
+    referenced = {one.ReferencedSOPInstanceUID for one in objects["SEG"].ReferencedSeriesSequence[0][0x0008114A].value}
+    assert referenced <= {pydicom.dcmread(file).SOPInstanceUID for file in ct_files}
+
+
+def test_anonymised_it_carries_the_given_name_only(session, tmp_path, tiny_patient, ct_files):
+    ct = pydicom.dcmread(ct_files[0])
+    session.save(
+        {
+            "out": str(tmp_path / "out"),
+            "label_map": write_label_map(tmp_path, "edit.npy", tiny_patient.label_map.array),
+            "dicom": {"files": [str(file) for file in ct_files], "anonymise": "Case 7"},
+        },
+        silent,
+    )
+    for file in (tmp_path / "out" / "dicom").iterdir():
+        one = pydicom.dcmread(file)
+        assert (str(one.PatientName), one.PatientID) == ("Case 7", "Case 7")
+        assert ct.StudyInstanceUID.encode() not in file.read_bytes()
+        assert ct.PatientID.encode() not in file.read_bytes()
+
+
+def test_packages_that_dicom_needs_are_named(session, tmp_path, ct_files, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "contourpy" else find(name))
+    with pytest.raises(InputError, match="to write DICOM, the worker's Python lacks contourpy: set it up"):
+        session.save({"out": str(tmp_path / "out"), "dicom": {"files": [str(f) for f in ct_files]}}, silent)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (lambda files: {"files": files[1:], "anonymise": None}, "50 slices and its DICOM series 49 files"),
+        (lambda files: {"files": files, "anonymise": "Ä"}, "the name for an anonymised export must have"),
+    ],
+    ids=["a file is missing", "a name that cannot be"],
+)
+def test_dicom_that_cannot_be_is_refused_before_any_work(session, tmp_path, ct_files, wanted, said):
+    steps = []
+    with pytest.raises(InputError, match=said):
+        session.save(
+            {"out": str(tmp_path / "out"), "dicom": wanted([str(file) for file in ct_files])},
+            lambda step, fraction: steps.append(step),
+        )
+    assert steps == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_known_hpv_status_goes_to_rfs_only_when_asked_for(edit, session, tiny_patient):

@@ -6,8 +6,11 @@ import os
 import time
 
 import numpy as np
+import pydicom
 import pytest
+import vtk
 
+import slicer
 from mmpl.case import Case
 from mmpl.geometry import Geometry, Volume
 from mmpl.notices import Notice
@@ -22,6 +25,7 @@ from mmpl.results import (
     SurvivalCurve,
 )
 from mmpl_slicer.bootstrap import start_scene
+from mmpl_slicer.dicom_files import DicomFiles
 from mmpl_slicer.editing import SegmentEditor
 from mmpl_slicer.presenter import Presenter
 from mmpl_slicer.volumes import node_from_volume
@@ -84,6 +88,49 @@ def case(ct_volume, pet_volume) -> Case:
 @pytest.fixture(scope="session")
 def gtvp_centre() -> tuple[float, float, float]:
     return GTVP_CENTRE_LPS
+
+
+class Database:
+    """Stands for Slicer's DICOM database: UID -> file. Slicer's own is in no test."""
+
+    def __init__(self):
+        self.files: dict[str, str] = {}
+        self.asked: list[str] = []
+
+    def add(self, paths) -> list[str]:
+        """Take files in; their SOP Instance UIDs."""
+        uids = [str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in paths]
+        self.files |= dict(zip(uids, map(str, paths), strict=True))
+        return uids
+
+    def file_of(self, uid: str) -> str:
+        self.asked.append(uid)
+        return self.files.get(uid, "")
+
+
+@pytest.fixture
+def database() -> Database:
+    return Database()
+
+
+@pytest.fixture
+def dicom(database) -> DicomFiles:
+    return DicomFiles(database.file_of)
+
+
+@pytest.fixture
+def load_dicom(scene, database):
+    """Puts files into the database and loads them as Slicer's plain DICOM plugin does: by Slicer's own reader."""
+
+    def load(paths, name: str):
+        files = vtk.vtkStringArray()
+        for path in paths:
+            files.InsertNextValue(str(path))
+        node = slicer.modules.volumes.logic().AddArchetypeVolume(str(paths[0]), name, 0, files)
+        node.SetAttribute("DICOM.instanceUIDs", " ".join(database.add(paths)))
+        return node
+
+    return load
 
 
 class FrontEnd:
@@ -164,6 +211,11 @@ class Clock:
         self._ahead += seconds
 
 
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
 class SharedClient(WorkerClient):
     """A real worker that lives on from one presenter to the next: nobody who has stopped it hears from it again.
 
@@ -211,9 +263,9 @@ def make_front(scene, tiny_bundle_path):
 
 
 @pytest.fixture
-def front(make_front, shared_client) -> FrontEnd:
+def front(make_front, shared_client, clock) -> FrontEnd:
     """A front end on the tests' common worker."""
-    return make_front(make_client=lambda: shared_client, clock=Clock())
+    return make_front(make_client=lambda: shared_client, clock=clock)
 
 
 @pytest.fixture

@@ -8,7 +8,10 @@ import pytest
 import slicer
 from mmpl.case import PET_SUV, PET_UNKNOWN
 from mmpl.geometry import Geometry, Volume
-from mmpl_slicer.input_check import BAD, GOOD, NOTE, check_inputs, fair_sample
+from mmpl_slicer.dicom_files import PetHeader
+from mmpl_slicer.input_check import check_inputs
+from mmpl_slicer.input_report import BAD, GOOD, NOTE
+from mmpl_slicer.pet_suv import fair_sample
 from mmpl_slicer.subject_hierarchy import hierarchy_of, place_in_study
 from mmpl_slicer.volumes import node_from_volume, set_pet_units
 
@@ -53,7 +56,7 @@ def test_a_pair_that_is_as_it_should_be(ct, pet):
     # voxel centres they share: x -90 to 88 mm, y -90 to 108 mm, z -88 to 147 mm, a voxel of 1 mm round each
     assert "PET and CT share 179 mm x 199 mm x 236 mm" in report.lines[2].text
     assert report.pet_units == PET_SUV
-    assert report.suv is None
+    assert report.conversion is None
 
 
 def test_values_of_suv_without_units_are_taken_as_such_and_that_is_said(ct, pet):
@@ -122,21 +125,32 @@ def test_a_pet_in_bqml_asks_for_what_the_header_lacks(ct, activity):
     text = report.lines[-1].text
     assert "the patient's weight (kg), the injected activity (MBq) and the time from injection" in text
     header = {key: value for key, value in HEADER.items() if key != "PatientWeight"}
-    report = check_inputs(ct, activity, typed={}, header=lambda _node: header)
+    report = check_inputs(ct, activity, typed={}, header=lambda _node: PetHeader(header))
     assert any("type the patient's weight (kg) to convert it" in line.text for line in report.lines)
     assert report.suv_found == pytest.approx({"injected_mbq": 320.0, "decay_min": 60.0, "half_life_s": 6586.2})
 
 
 def test_a_header_converts_and_what_is_typed_comes_before_it(ct, activity):
-    report = check_inputs(ct, activity, typed={}, header=lambda _node: HEADER)
-    assert (report.suv.weight_kg, report.suv.injected_mbq, report.suv.decay_min) == (80.0, 320.0, 60.0)
+    report = check_inputs(ct, activity, typed={}, header=lambda _node: PetHeader(HEADER))
+    used = report.conversion.values
+    assert (used["weight_kg"], used["injected_mbq"], used["decay_min"]) == (80.0, 320.0, 60.0)
+    # SUV = activity * weight in g / (injected Bq * 2 ** (-decay / half-life))
+    left_bq = 320e6 * 2 ** (-60.0 / (6586.2 / 60))
+    assert report.conversion.factor == pytest.approx(80e3 / left_bq)
+    assert report.lines[-1].text == (
+        "The PET is in Bq/mL: converted to SUV with 80 kg, 320 MBq, 60 min of decay (half-life 109.77 min). "
+        "Rule: Bq/mL to body-weight SUV; corrected for decay to the start of the scan."
+    )
     assert report.pet_units is None
-    typed = check_inputs(ct, activity, typed={"weight_kg": 70.0, "decay_min": None}, header=lambda _node: HEADER)
-    assert (typed.suv.weight_kg, typed.suv.decay_min) == (70.0, 60.0)
+    typed = check_inputs(
+        ct, activity, typed={"weight_kg": 70.0, "decay_min": None}, header=lambda _node: PetHeader(HEADER)
+    )
+    assert (typed.conversion.values["weight_kg"], typed.conversion.values["decay_min"]) == (70.0, 60.0)
+    assert any("was typed as 70, the header says 80" in line.text for line in typed.lines)
 
 
 def test_counts_cannot_be_converted(ct, activity):
-    report = check_inputs(ct, activity, typed={}, header=lambda _node: {**HEADER, "Units": "CNTS"})
+    report = check_inputs(ct, activity, typed={}, header=lambda _node: PetHeader({**HEADER, "Units": "CNTS"}))
     assert report.usable
     assert not report.asks_for_suv
     assert report.pet_units == PET_UNKNOWN
@@ -145,7 +159,7 @@ def test_counts_cannot_be_converted(ct, activity):
 
 def test_impossible_typed_values_are_said_and_not_used(ct, activity):
     report = check_inputs(ct, activity, typed={"weight_kg": 900.0, "injected_mbq": 300.0, "decay_min": 60.0})
-    assert report.suv is None
+    assert report.conversion is None
     assert report.pet_units == PET_UNKNOWN
     (line,) = [line for line in report.lines if "900" in line.text]
     assert line.text.endswith(".")

@@ -107,6 +107,8 @@ def test_another_patients_pet_can_be_used_anyway_and_that_is_remembered(front, n
     front.presenter.use_anyway()
     assert front.state.inputs.usable
     assert any(text in line.text and "as you said" in line.text for line in front.state.inputs.lines)
+    assert front.presenter.case_id == "Case"  # who the patient is, is told by no name of ours
+    front.presenter.rename_case('A "1"')
     save_mrb(scene, tmp_path / "case.mrb")
     front.presenter.close()
     load_mrb(scene, tmp_path / "case.mrb")
