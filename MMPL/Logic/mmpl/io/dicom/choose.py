@@ -28,20 +28,33 @@ def choose(listing: Listing, kind: str, where: str, wanted: str | None = None) -
     found = [one for one in listing.of(kind) if not one.scout and len(one.slices) > 1] or list(listing.of(kind))
     if not found:
         raise InputError(f"{kind} {where} holds no {kind} images: {_instead(listing)}")
+    notices = _left_out(listing, kind, found)
     if wanted is not None:
-        return _wanted(found, kind, where, wanted), ()
-    notices: tuple[Notice, ...] = ()
+        return _wanted(found, kind, where, wanted), notices
     corrected = [one for one in found if one.attenuation_corrected]
     if kind == PET and 0 < len(corrected) < len(found):
         left = len(found) - len(corrected)
         text = f"PET: {left} series without attenuation correction {'was' if left == 1 else 'were'} passed over."
-        found, notices = corrected, (Notice(DICOM_SERIES, text),)
+        found, notices = corrected, (*notices, Notice(DICOM_SERIES, text))
     if len(found) > 1:
         raise InputError(
             f"{kind} {where} holds {len(found)} {kind} series: choose one with {OPTION[kind]} NUMBER, "
             f"or move it into a folder of its own; found {_listed(found)}"
         )
     return found[0], notices
+
+
+def _left_out(listing: Listing, kind: str, found: Sequence[Series]) -> tuple[Notice, ...]:
+    """What may be images of the series that is meant, and cannot be told to be."""
+    texts = []
+    if listing.damaged:
+        files = "1 DICOM file is" if listing.damaged == 1 else f"{listing.damaged} DICOM files are"
+        texts.append(f"{files} damaged and left out: look whether slices are missing at an end.")
+    single = sum(len(one.slices) == 1 and not one.scout and one not in found for one in listing.of(kind))
+    if single:
+        what = "a series of a single image was" if single == 1 else f"{single} series of a single image were"
+        texts.append(f"{kind}: {what} passed over: look whether slices are missing at an end.")
+    return tuple(Notice(DICOM_SERIES, text) for text in texts)
 
 
 def _wanted(found: Sequence[Series], kind: str, where: str, wanted: str) -> Series:
@@ -77,7 +90,8 @@ def choose_pair(
         cts, more = _fitting(cts, pet)
         notices += more
     ct, more = choose(cts, "CT", _where(ct_source), ct_wanted)
-    return ct, pet, (*notices, *more, *check_pair(ct, pet, any_pair=any_pair))
+    found = (*notices, *more, *check_pair(ct, pet, any_pair=any_pair))
+    return ct, pet, tuple(dict.fromkeys(found))
 
 
 def _where(source) -> str:
@@ -92,7 +106,8 @@ def _fitting(cts: Listing, pet: Series) -> tuple[Listing, tuple[Notice, ...]]:
         return cts, ()
     left = len(all_cts) - len(fitting)
     text = f"CT: of {len(all_cts)} series, {left} of another frame of reference than the PET's were passed over."
-    return Listing(tuple(fitting), {}, 0), (Notice(DICOM_SERIES, text),)
+    rest = tuple(one for one in cts.series if one.kind == "CT" and one not in all_cts)
+    return Listing((*fitting, *rest), cts.others, cts.unreadable, cts.damaged), (Notice(DICOM_SERIES, text),)
 
 
 def _same(one: Series, other: Series) -> bool:

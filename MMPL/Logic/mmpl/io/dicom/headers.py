@@ -6,32 +6,43 @@ import math
 import struct
 import warnings
 import zlib
-from dataclasses import dataclass
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
+from mmpl.io.dicom.codestream import HEAD, FrameSize, frame_size
 from mmpl.io.suv.moments import Moment, moment, moment_of_datetime
 
 # what pydicom raises on files that are damaged or no DICOM
 UNREADABLE = (
-    InvalidDicomError, OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error,
-    NotImplementedError, OverflowError, RecursionError, MemoryError, AssertionError, zlib.error,
+    InvalidDicomError, BytesLengthException, OSError, EOFError, ValueError, KeyError, IndexError, TypeError,
+    AttributeError, struct.error, NotImplementedError, OverflowError, RecursionError, MemoryError, AssertionError,
+    zlib.error,
 )  # fmt: skip
 PREAMBLE = 132
 PIXEL_DATA = 0x7FE00010
 UNDEFINED_LENGTH = 0xFFFFFFFF
+ITEM, ITEMS_END = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 
 
 @dataclass(frozen=True)
 class PixelBytes:
-    """Length of the pixel data as it is stated, and how many bytes the file really has from there on."""
+    """The pixel data of a file.
 
-    stated: int
-    there: int
+    Attributes
+    ----------
+    length : bytes, as it is stated; None where they are compressed, in fragments
+    cut : the file ends before they do, or the fragments do not follow each other
+    frame : what the first compressed frame says of its size, where it does
+    """
+
+    length: int | None
+    cut: bool
+    frame: FrameSize | None = None
 
 
 def read_header(path: Path) -> Dataset | None:
@@ -45,7 +56,7 @@ def read_header(path: Path) -> Dataset | None:
 
 
 def read_image_header(path: Path) -> tuple[Dataset, PixelBytes | None] | None:
-    """As :func:`read_header`, with the size of the pixel data where that is written plainly (not encapsulated)."""
+    """As :func:`read_header`, with the size of the pixel data; None of a deflated file, which does not show it."""
     try:
         with warnings.catch_warnings(), path.open("rb") as stream:
             warnings.simplefilter("ignore")
@@ -64,7 +75,31 @@ def _pixel_bytes(stream, dataset: Dataset, file_size: int) -> PixelBytes | None:
         return None
     begin = stream.tell() - (4 if implicit else 0)
     length = struct.unpack(f"{order}L", head[4:8] if implicit else head[8:])[0]
-    return None if length == UNDEFINED_LENGTH else PixelBytes(length, file_size - begin)
+    if length == UNDEFINED_LENGTH:
+        first = _first_fragment(stream, order)
+        stream.seek(begin)
+        return PixelBytes(None, not _fragments_are_whole(stream, order, file_size), frame_size(first))
+    return PixelBytes(length, begin + length > file_size)
+
+
+def _first_fragment(stream, order: str) -> bytes:
+    """The beginning of what follows the offset table."""
+    table = stream.read(8)
+    if len(table) == 8:
+        stream.seek(struct.unpack(f"{order}L", table[4:])[0] + 8, 1)
+    return stream.read(HEAD)
+
+
+def _fragments_are_whole(stream, order: str, file_size: int) -> bool:
+    """Items, one after the other, up to a delimiter; GDCM takes a long time over those that are not."""
+    while len(head := stream.read(8)) == 8:
+        group, element, length = struct.unpack(f"{order}HHL", head)
+        if (group, element) == ITEMS_END:
+            return True
+        if (group, element) != ITEM or stream.tell() + length > file_size:
+            return False
+        stream.seek(length, 1)
+    return False
 
 
 def is_damaged_image(path: Path, images: Iterable[Path]) -> bool:

@@ -13,6 +13,7 @@ from mmpl.io.dicom.slices import Slice
 from mmpl.io.suv.header import LEAST_BQ
 
 UNIT_CODES = {"Bq/ml": "BQML", "{SUVbw}g/ml": "GML", "g/ml{SUVbw}": "GML", "g/ml": "GML", "{counts}": "CNTS"}
+OF_THE_OBJECT = ("AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime")  # of its first frame, not of each
 
 
 def frames_of(dataset: Dataset, path: Path, pixels: PixelBytes | None = None) -> list[Slice | str]:
@@ -40,9 +41,8 @@ def _frame(path, index, groups, shared, whole_header, size, stored) -> Slice | s
         return "frames without a pixel spacing"
     transformation = _group(groups, shared, "PixelValueTransformationSequence")
     content = _group(groups, shared, "FrameContentSequence")
-    header = dict(whole_header)
+    header = {k: v for k, v in whole_header.items() if k not in OF_THE_OBJECT}
     if begun := text(content, "FrameAcquisitionDateTime"):
-        header = {k: v for k, v in header.items() if k not in ("AcquisitionDate", "AcquisitionTime")}
         header["AcquisitionDateTime"] = begun
     if duration := number(content, "FrameAcquisitionDuration"):
         header["ActualFrameDuration"] = str(duration)

@@ -27,6 +27,7 @@ KEYWORDS = (
     "ActualFrameDuration",
     "FrameReferenceTime",
     "TimezoneOffsetFromUTC",
+    "NumberOfSlices",
 )
 TRACER_KEYWORDS = (
     "RadionuclideTotalDose",

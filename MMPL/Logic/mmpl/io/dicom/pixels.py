@@ -13,16 +13,16 @@ from mmpl.geometry import Geometry, Volume
 from mmpl.io.dicom.headers import UNREADABLE
 from mmpl.io.dicom.slices import Slice
 from mmpl.io.dicom.stack import Stack
+from mmpl.io.dicom.stored import check_stored
 from mmpl.io.native_stderr import captured_native_stderr
 
 
-def read_stack(stack: Stack, name: str, *, outside: float) -> Volume:
-    """The volume, float32; with a tilted gantry, resampled to a grid whose axes are perpendicular.
+def read_stack(stack: Stack, name: str) -> Volume:
+    """The volume, float32; with a tilted gantry, as if its slices lay above each other (see :func:`straightened`).
 
     Parameters
     ----------
     name : what it is, for messages
-    outside : value of what no slice shows
 
     Raises
     ------
@@ -30,23 +30,12 @@ def read_stack(stack: Stack, name: str, *, outside: float) -> Volume:
         If pixels are missing, damaged, in colour or in a compression that cannot be read, or two different images
         lie in one place.
     """
-    _check_rescale(stack.slices, name)
+    check_stored(stack.slices, name)
     _check_doubles(stack, name)
     array = (
         _multi_frame(stack.slices, name) if stack.slices[0].frame is not None else _single_frames(stack.slices, name)
     )
-    volume = Volume(array, stack.geometry)
-    return straightened(volume, stack.shift_mm, outside) if stack.tilted else volume
-
-
-def _check_rescale(slices: Sequence[Slice], name: str) -> None:
-    for one in slices:
-        if one.slope is not None and (one.slope == 0 or (one.header and one.slope < 0)):
-            raise InputError(f"{name}: an image has the rescale slope {one.slope:g}: export the series again")
-    if slices[0].header and any(one.slope is None for one in slices):
-        raise InputError(f"{name}: an image has no rescale slope (RescaleSlope): export the series again")
-    if len({one.slope is None for one in slices}) > 1:
-        raise InputError(f"{name}: only some images have a rescale slope (RescaleSlope): export the series again")
+    return Volume(array, stack.geometry)
 
 
 def _check_doubles(stack: Stack, name: str) -> None:
@@ -69,9 +58,6 @@ def _single_frames(slices: Sequence[Slice], name: str) -> np.ndarray:
 
 def _read(slices: Sequence[Slice], name: str) -> np.ndarray:
     """By GDCM, which applies each file's own slope and intercept; the volume's type must hold them all."""
-    short = sum(one.path.stat().st_size < one.least_bytes for one in slices)
-    if short:
-        raise InputError(f"{name}: {short} of {len(slices)} files are cut short: copy or export the series again")
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames([str(one.path) for one in slices])
     reader.SetOutputPixelType(sitk.sitkFloat32)

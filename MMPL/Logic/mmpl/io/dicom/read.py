@@ -9,13 +9,21 @@ from mmpl.dicom_source import DicomSource
 from mmpl.errors import InputError
 from mmpl.geometry import Volume
 from mmpl.io.dicom.pet_header import earliest_header
-from mmpl.io.dicom.pixels import read_stack
+from mmpl.io.dicom.pixels import read_stack, straightened
+from mmpl.io.dicom.plausible import remarks_on_grid, remarks_on_values
 from mmpl.io.dicom.series import PET, Series
 from mmpl.io.dicom.stack import Stack, stack
+from mmpl.io.dicom.stored import remarks_on_stored
 from mmpl.io.suv.header import Frame, frame_of
 from mmpl.notices import DICOM_SERIES, Notice
 
 BACKGROUND = {"CT": -1024.0, "PET": 0.0}
+ALIKE = (
+    "Units", "SUVType", "DecayCorrection", "CorrectedImage", "PatientWeight", "PatientSize", "PatientSex",
+    "RadionuclideTotalDose", "RadionuclideHalfLife", "RadionuclideCode", "RadionuclideMeaning",
+    "RadiopharmaceuticalStartTime", "RadiopharmaceuticalStartDateTime", "TimezoneOffsetFromUTC", "SeriesDate",
+    "SeriesTime", "GEScanDateTime", "DecayCorrectionDateTime", "PhilipsSUVScaleFactor", "PhilipsActivityScaleFactor",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,9 @@ def read_series(series: Series, where: str) -> DicomVolume:
     if any(what.startswith("patients") for what in series.strays):
         raise InputError(f"{name} mixes patients or frames of reference: sort the files and export it again")
     ordered = stack(series.slices, name)
-    volume = read_stack(ordered, name, outside=BACKGROUND[series.kind])
+    stored = read_stack(ordered, name)
+    outside = BACKGROUND[series.kind]
+    volume = straightened(stored, ordered.shift_mm, outside) if ordered.tilted else stored
     on_slices = not ordered.tilted and ordered.slices[0].frame is None
     source = DicomSource(_files(ordered), volume.geometry, on_slices, series.frame_of_reference)
     is_pet = series.kind == PET
@@ -69,7 +79,15 @@ def read_series(series: Series, where: str) -> DicomVolume:
         series=series,
         header=(earliest_header(headers) or headers[0]) if is_pet else {},
         frames=tuple(map(frame_of, headers)) if is_pet else (),
-        notices=tuple(Notice(DICOM_SERIES, text) for text in _remarks(series, ordered, is_pet)),
+        notices=tuple(
+            Notice(DICOM_SERIES, text)
+            for text in (
+                *_remarks(series, ordered, is_pet),
+                *remarks_on_stored(ordered.slices, series.kind),
+                *remarks_on_grid(stored.geometry, series.kind),
+                *remarks_on_values(stored, series.kind, outside),
+            )
+        ),
     )
 
 
@@ -88,18 +106,16 @@ def _remarks(series: Series, ordered: Stack, is_pet: bool) -> list[str]:
             "whose axes are perpendicular."
         )
     if is_pet:
-        found += _pet_remarks([one.header for one in ordered.slices], ordered)
+        found += _pet_remarks([one.header for one in ordered.slices])
     return found
 
 
-def _pet_remarks(headers: list[Mapping[str, str]], ordered: Stack) -> list[str]:
+def _pet_remarks(headers: list[Mapping[str, str]]) -> list[str]:
     found = []
-    if any(one.intercept not in (0.0, None) for one in ordered.slices):
-        found.append("PET: a rescale intercept is not 0, which a PET's must be: check the export.")
-    alike = ("Units", "SUVType", "DecayCorrection", "PatientWeight", "RadionuclideTotalDose", "RadionuclideHalfLife",
-             "RadiopharmaceuticalStartTime", "RadiopharmaceuticalStartDateTime", "SeriesDate", "SeriesTime",
-             "PhilipsSUVScaleFactor", "PhilipsActivityScaleFactor")  # fmt: skip
-    differ = [keyword for keyword in alike if len({one.get(keyword) for one in headers}) > 1]
+    differ = [keyword for keyword in ALIKE if len({one.get(keyword) for one in headers}) > 1]
     if differ:
         found.append(f"PET: its images do not agree on {', '.join(differ)}; those of the first image are used.")
+    stated = max((int(text) for one in headers if (text := one.get("NumberOfSlices", "")).isdecimal()), default=0)
+    if stated > len(headers):
+        found.append(f"PET: by its header (NumberOfSlices) it has {stated} slices, {len(headers)} are there.")
     return found

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydicom.dataset import Dataset
+from pydicom.uid import RE_VALID_UID
 
 from mmpl.errors import InputError
 from mmpl.io.dicom.headers import PixelBytes, is_damaged_image, read_image_header, text, whole
@@ -73,7 +75,8 @@ class Listing:
     series : CT and PET series, in the order of their numbers
     others : kind of object ("RTSTRUCT", "MR", ...) -> count
     unreadable : files that are no DICOM, or damaged
-    damaged : those among them that were DICOM objects, by their beginning or their name
+    damaged : objects that may have been images of these series and cannot be told to be: unreadable, of an impossible
+        class, or images that lack their place and belong to no series
     """
 
     series: tuple[Series, ...]
@@ -122,7 +125,7 @@ def list_series(source: Path | Sequence[Path]) -> Listing:
     """
     found: dict[str, list[tuple[Dataset, Slice]]] = defaultdict(list)
     broken: dict[str, Counter] = defaultdict(Counter)
-    others, unreadable = Counter(), []
+    others, unreadable, nameless = Counter(), [], 0
     for path in _files(source):
         read = read_image_header(path)
         if read is None:
@@ -131,6 +134,7 @@ def list_series(source: Path | Sequence[Path]) -> Listing:
         dataset, pixels = read
         if text(dataset, "SOPClassUID") not in IMAGE_CLASSES:
             others[_kind(dataset)] += 1
+            nameless += re.fullmatch(RE_VALID_UID, text(dataset, "SOPClassUID")) is None
             broken[text(dataset, "SeriesInstanceUID")]["objects of another kind"] += 1
         else:
             for one in _slices(dataset, path, pixels):
@@ -142,7 +146,7 @@ def list_series(source: Path | Sequence[Path]) -> Listing:
         others["damaged images"] += sum(n for what, n in broken[uid].items() if what != "objects of another kind")
     series = [one for uid, images in found.items() for one in _stacks(images, broken[uid])]
     paths = [one.path for each in series for one in each.slices]
-    damaged = sum(is_damaged_image(path, paths) for path in unreadable)
+    damaged = sum(is_damaged_image(path, paths) for path in unreadable) + nameless + others["damaged images"]
     return Listing(tuple(sorted(series, key=_order)), dict(sorted((+others).items())), len(unreadable), damaged)
 
 

@@ -41,14 +41,12 @@ def pixel_format(dataset: Dataset, pixels: PixelBytes | None, count: int) -> Pix
 
     Parameters
     ----------
-    pixels : size of the pixel data, None where it is compressed
+    pixels : size of the pixel data, None where nobody can say
     count : pixels that the object should have
     """
     allocated = whole(dataset, "BitsAllocated")
-    lacking = spare = 0
-    if pixels is not None and allocated:
-        needed = count * (whole(dataset, "SamplesPerPixel") or 1) * allocated // 8
-        lacking, spare = max(0, needed - min(pixels.stated, pixels.there)), max(0, pixels.stated - needed)
+    plain = pixels is not None and pixels.length is not None
+    over = pixels.length - count * (whole(dataset, "SamplesPerPixel") or 1) * (allocated or 0) // 8 if plain else 0
     return PixelFormat(
         allocated,
         whole(dataset, "BitsStored"),
@@ -56,7 +54,8 @@ def pixel_format(dataset: Dataset, pixels: PixelBytes | None, count: int) -> Pix
         whole(dataset, "PixelRepresentation"),
         whole(dataset, "SamplesPerPixel"),
         text(dataset, "PhotometricInterpretation").upper(),
-        plain=pixels is not None,
-        lacking=lacking,
-        spare=spare if spare > 1 else 0,  # an odd length is padded by one byte
+        plain=plain,
+        frame=None if pixels is None else pixels.frame,
+        cut=(pixels is not None and pixels.cut) or over < 0,
+        spare=over > 1,  # an odd length is padded by one byte
     )

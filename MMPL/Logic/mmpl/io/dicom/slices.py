@@ -8,6 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mmpl.io.dicom.codestream import FrameSize
+
+COLOURS = ("RGB", "PALETTE COLOR", "HSV", "ARGB", "CMYK")
+
 
 @dataclass(frozen=True)
 class PixelFormat:
@@ -19,7 +23,8 @@ class PixelFormat:
     representation : 0 unsigned, 1 signed
     samples, photometric : SamplesPerPixel and PhotometricInterpretation
     plain : the pixels lie there as they are, neither compressed nor deflated
-    lacking, spare : bytes that they have less and more than size and bits need; 0 where nobody can say (compressed)
+    frame : what compressed pixels say of their own size
+    cut, spare : there are fewer or more bytes than size and bits need; False where nobody can say
     """
 
     allocated: int | None
@@ -29,18 +34,20 @@ class PixelFormat:
     samples: int | None
     photometric: str
     plain: bool = False
-    lacking: int = 0
-    spare: int = 0
+    frame: FrameSize | None = None
+    cut: bool = False
+    spare: bool = False
 
     @property
     def coloured(self) -> bool:
-        return (self.samples or 1) > 1
+        return (self.samples or 1) > 1 or self.photometric in COLOURS or self.photometric.startswith("YBR")
 
     @property
     def possible(self) -> bool:
         """Whether it can be the format of single-valued images."""
         bits = self.allocated in (8, 16, 32) and self.stored is not None and 1 <= self.stored <= self.allocated
-        return bits and self.high == self.stored - 1 and self.representation in (0, 1) and self.samples == 1
+        values = self.representation in (0, 1) and self.samples == 1 and self.photometric in ("MONOCHROME2", "")
+        return bits and values and self.high == self.stored - 1
 
     @property
     def key(self) -> tuple:

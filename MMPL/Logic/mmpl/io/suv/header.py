@@ -36,6 +36,8 @@ LEAST_BQ = 10_000.0  # a header's dose below it is no injected activity in Bq
 HALF_LIFE_TOLERANCE = 0.01
 DECAY_TOLERANCE = 0.02  # of activity, between what a header's times and its decay factors say
 CLOCKS_AGREE_S = 60.0
+FRAME_S = (1.0, 7200.0)  # how long a frame takes; anything else is a damaged value
+UNCHECKED_LEAD_S = 3600.0  # of the series before its first image, with no decay factor to check it by
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def frame_of(header: Mapping) -> Frame:
     duration, reference = number(header, "ActualFrameDuration"), number(header, "FrameReferenceTime")
     return Frame(
         acquisition_of(header),
-        None if duration is None else duration / 1000.0,
+        duration / 1000.0 if duration is not None and FRAME_S[0] <= duration / 1000.0 <= FRAME_S[1] else None,
         None if reference is None else reference / 1000.0,
         number(header, "DecayFactor"),
     )
@@ -268,9 +270,9 @@ def read_injection(header: Mapping, reference: Moment | None) -> tuple[Moment | 
     if dated is None:
         return timed, "RadiopharmaceuticalStartTime", ()
     doubts = []
-    own = text(header, "TimezoneOffsetFromUTC")
-    if zone and own:
-        dated = dated.later(_offset_s(own) - _offset_s(zone))
+    theirs, own = _offset_s(zone), _offset_s(text(header, "TimezoneOffsetFromUTC"))
+    if zone and theirs is not None and own is not None:
+        dated = dated.later(own - theirs)
     elif zone:
         doubts.append(f"The injection's time zone is {zone}, the images' is not given: check the time.")
     if timed is not None and abs(gap(Moment(dated.seconds, None), timed)) > CLOCKS_AGREE_S:
@@ -286,10 +288,10 @@ def read_injection(header: Mapping, reference: Moment | None) -> tuple[Moment | 
     return dated, "RadiopharmaceuticalStartDateTime", tuple(doubts)
 
 
-def _offset_s(zone: str) -> float:
-    """Seconds east of UTC of a zone such as "+0130"; 0 for a text that is none."""
-    if not re.fullmatch(r"[+-]\d{4}", zone):
-        return 0.0
+def _offset_s(zone: str) -> float | None:
+    """Seconds east of UTC of a zone such as "+0130"; None for a text that is none."""
+    if not re.fullmatch(r"[+-](0\d|1[0-4])[0-5]\d", zone):
+        return None
     sign = -1.0 if zone[0] == "-" else 1.0
     return sign * (int(zone[1:3]) * 3600.0 + int(zone[3:]) * 60.0)
 
@@ -347,6 +349,8 @@ def _earliest(frames: Sequence[Frame]) -> Moment:
 def _decay_doubt(reference: Moment, name: str, frames: Sequence[Frame], half_life_s: float) -> tuple[str, ...]:
     """A doubt where the frames' decay factors lead back to another time."""
     back = _by_decay_factors(frames, half_life_s)
+    if back is None and gap(_earliest(frames), reference) > UNCHECKED_LEAD_S:
+        return (f"{name} is {reference.clock}, long before the first image: check the time from injection.",)
     if back is None:
         return ()
     apart = gap(back, reference)
