@@ -219,7 +219,10 @@ def _read_dose(reading: Reading, ct: DicomSource | None) -> tuple[PlannedDose | 
 def _in_suv(pet: _Image, reading: Reading) -> tuple[Volume, str | None, dict, tuple[Notice, ...]]:
     """The PET, its units (None: judge by the voxels), their provenance, notices."""
     if pet.dicom is not None:
-        conversion = convert(pet.dicom.header, pet.dicom.frames, reading.typed)
+        header = pet.dicom.header
+        if reading.pet_units == BQML and not header.get("Units"):
+            header = {**header, "Units": "BQML"}  # the user says so, where the header does not
+        conversion = convert(header, pet.dicom.frames, reading.typed)
         return apply_conversion(pet.volume, conversion)
     if reading.pet_units == SUV:
         if reading.typed.anything:

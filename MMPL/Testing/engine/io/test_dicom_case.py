@@ -221,3 +221,13 @@ def test_a_slope_a_thousand_times_too_large_everywhere_gives_unknown_units(pair)
     case = read_case("A", ct, pt)
     assert case.pet_units == PET_UNKNOWN
     assert "the result is no SUV" in case.notices[0].text
+
+
+def test_units_that_a_header_lacks_may_be_stated(pair, small_suv):
+    ct, pt = pair()
+    for path in pt.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.Units = ""
+        dataset.save_as(path)
+    assert read_case("A", ct, pt).pet_units == PET_UNKNOWN
+    assert_suv(read_case("A", ct, pt, reading=Reading(pet_units="bqml")).pet, small_suv)

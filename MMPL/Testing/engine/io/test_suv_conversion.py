@@ -396,3 +396,24 @@ def test_factors_of_another_number_of_slices_are_refused():
 def test_without_a_factor_nothing_is_applied():
     with pytest.raises(SuvError, match="the PET cannot be made SUV: in counts"):
         Conversion(PET_UNKNOWN, None, "in counts").apply(a_pet(2))
+
+
+# --- typed values that have no place -------------------------------------------------------------------
+
+
+def test_typed_values_that_a_pet_in_suv_does_not_use_are_said():
+    found = converted(Units="GML", typed=Typed(weight_kg=80))
+    assert (found.units, found.factor) == (PET_SUV, 1.0)
+    assert found.doubts == ("The PET is body-weight SUV already: what was typed is not used.",)
+    assert converted(Units="GML", typed=Typed(height_cm=175)).doubts == ()
+
+
+def test_a_typed_weight_goes_by_philips_activity_factor_where_there_is_one():
+    factors = {"Units": "CNTS", "PhilipsSUVScaleFactor": "0.0005", "PhilipsActivityScaleFactor": "0.5"}
+    # a weight of 140 kg for 70 doubles the factor from counts: 0.5 Bq/mL a count
+    one, other = (converted(typed=Typed(weight_kg=kg), **factors).factor for kg in (70, 140))
+    assert other / one == pytest.approx(2)
+    assert converted(typed=Typed(height_cm=180), **factors).factor == 0.0005
+    alone = converted(typed=Typed(weight_kg=140), Units="CNTS", PhilipsSUVScaleFactor="0.0005")
+    assert alone.factor == 0.0005
+    assert "what was typed is not used" in alone.doubts[0]

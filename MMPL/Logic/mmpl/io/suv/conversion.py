@@ -77,6 +77,11 @@ class Typed:
     def anything(self) -> bool:
         return any(getattr(self, f.name) is not None for f in fields(self))
 
+    @property
+    def converts(self) -> bool:
+        """True where something is given that activity is converted with."""
+        return any(getattr(self, name) is not None for name in PROBLEMS_OF)
+
 
 @dataclass(frozen=True)
 class Conversion:
@@ -218,7 +223,9 @@ def convert(header: Mapping, frames: Sequence[Frame] = (), typed: Typed | None =
     typed = typed or Typed()
     units, kind = text(header, "Units").upper(), text(header, "SUVType").upper()
     if units in SUV_UNITS and kind in ("", "BW"):
-        return _with_body(Conversion(PET_SUV, 1.0, f"already body-weight SUV (Units {units})"), header, typed)
+        unused = ("The PET is body-weight SUV already: what was typed is not used.",) if typed.converts else ()
+        rule = f"already body-weight SUV (Units {units})"
+        return _with_body(Conversion(PET_SUV, 1.0, rule, doubts=unused), header, typed)
     if units in SUV_UNITS or units in BSA_UNITS:
         return _with_body(_of_other_suv(units, "BSA" if units in BSA_UNITS else kind, header, typed), header, typed)
     if units == "CNTS":
@@ -258,12 +265,13 @@ def _of_other_suv(units: str, kind: str, header: Mapping, typed: Typed) -> Conve
 
 def _of_counts(header: Mapping, frames: Sequence[Frame], typed: Typed) -> Conversion:
     to_suv, to_activity = number(header, "PhilipsSUVScaleFactor"), number(header, "PhilipsActivityScaleFactor")
-    if to_suv is not None and not typed.anything:
+    if to_suv is not None and (to_activity is None or not typed.converts):
         rule = "counts to body-weight SUV by Philips' SUV scale factor (7053,xx00)"
-        return Conversion(PET_SUV, to_suv, rule, {"philips_suv_factor": to_suv}, {"philips_suv_factor": "(7053,xx00)"})
+        unused = ("The PET has Philips' factor to SUV: what was typed is not used.",) if typed.converts else ()
+        values, sources = {"philips_suv_factor": to_suv}, {"philips_suv_factor": "(7053,xx00)"}
+        return Conversion(PET_SUV, to_suv, rule, values, sources, unused)
     if to_activity is not None:
-        found = _of_activity(header, frames, typed, scale=to_activity)
-        return found
+        return _of_activity(header, frames, typed, scale=to_activity)
     said = f"The PET is in counts (Units CNTS), which {NO_SUV}: export it in Bq/mL or SUV."
     return Conversion(PET_UNKNOWN, None, said, doubts=(said,))
 
