@@ -123,7 +123,7 @@ def _structures(arguments) -> int:
     from mmpl.io.dicom.read import read_series
     from mmpl.io.dicom.series import list_series
     from mmpl.io.output import write_json_atomic
-    from mmpl.structures import table_text, structures_on_image
+    from mmpl.structures import structures_on_image, table_text
 
     listing = list_series(arguments.image)
     kind = arguments.kind or ("PET" if listing.of("PET") and not listing.of("CT") else "CT")
