@@ -19,12 +19,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from mmpl.errors import SuvError
-from mmpl.geometry import Volume
 from mmpl.io.suv.nuclides import F18_HALF_LIFE_S
 
 WEIGHT_KG = (1.0, 400.0)
@@ -91,25 +90,6 @@ class SuvInputs:
             )
         return tuple(found)
 
-    def to_dict(self) -> dict[str, float]:
-        """As JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping) -> SuvInputs:
-        """Rebuild from :meth:`to_dict`; exactly its keys.
-
-        Raises
-        ------
-        SuvError
-            If a key is missing or unknown, or a value cannot be.
-        """
-        known = {field.name for field in fields(cls)}
-        if not isinstance(data, Mapping) or set(data) != known:
-            given = sorted(map(str, data)) if isinstance(data, Mapping) else type(data).__name__
-            raise SuvError(f"SUV inputs: found {given}; give exactly {sorted(known)}")
-        return cls(**data)
-
 
 def problem_with(name: str, value: object) -> str | None:
     """What is wrong with one input, in a sentence; None when nothing is.
@@ -175,18 +155,6 @@ def suv_body_weight(activity_bqml, *, injected_bq, weight_kg, decay_s, half_life
     if decay_s is None or not math.isfinite(decay_s):
         raise SuvError(f"the time from injection is {decay_s}, expected a number of s: give it to compute SUV")
     return np.asarray(activity_bqml) * _scale(injected_bq, weight_kg, decay_s, half_life_s)
-
-
-def pet_in_suv(volume: Volume, inputs: SuvInputs) -> Volume:
-    """A PET in Bq/mL as body-weight SUV (g/mL), float32."""
-    suv = suv_body_weight(
-        volume.array,
-        injected_bq=inputs.injected_mbq * 1e6,
-        weight_kg=inputs.weight_kg,
-        decay_s=inputs.decay_min * 60.0,
-        half_life_s=inputs.half_life_s,
-    )
-    return volume.with_array(suv.astype(np.float32))
 
 
 # --- the formula --------------------------------------------------------------------------------------
