@@ -125,7 +125,7 @@ def finished(job: CaseJob) -> CaseEnd | None:
 
 
 def inputs_of(job: CaseJob) -> dict:
-    """Name, size and time of change of the image files, and a checksum of the clinical record.
+    """Name (as a checksum), size and time of change of the image files, and a checksum of the clinical record.
 
     Raises
     ------
@@ -139,9 +139,17 @@ def inputs_of(job: CaseJob) -> dict:
 def _states(image: Path) -> dict[str, list[int]]:
     try:
         home = image if image.is_dir() else image.parent
-        return {p.relative_to(home).as_posix(): [p.stat().st_size, p.stat().st_mtime_ns] for p in sorted(_files(image))}
+        return {
+            _digest(p.relative_to(home).as_posix()): [p.stat().st_size, p.stat().st_mtime_ns]
+            for p in sorted(_files(image))
+        }
     except OSError as error:
         raise InputError(f"{image} cannot be read ({error.strerror}): check that it is still there") from error
+
+
+def _digest(name: str) -> str:
+    """A file's name as a checksum: names of DICOM files and their folders may be the patient's."""
+    return hashlib.sha256(name.encode("utf-8")).hexdigest()[:16]
 
 
 def _files(image: Path) -> list[Path]:

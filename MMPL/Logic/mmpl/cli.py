@@ -377,9 +377,11 @@ def _evaluate(arguments) -> int:
 def case_id_of(ct: Path) -> str:
     """A case's name from its CT's file name: "PHA-0001" of "PHA-0001__CT.nii.gz".
 
-    A DICOM folder gives "case": its name may be the patient's.
+    DICOM gives "case": the name of its folder or file may be the patient's.
     """
-    if ct.is_dir():
+    from mmpl.io.images import is_dicom
+
+    if is_dicom(ct):
         return "case"
     name = os.path.basename(os.path.abspath(ct))
     suffix = next((s for s in IMAGE_SUFFIXES if name.lower().endswith(s)), "")

@@ -43,7 +43,9 @@ def _add_suv_arguments(p: argparse.ArgumentParser) -> None:
     g.add_argument("--half-life-s", type=float, help="of the nuclide, seconds")
     g.add_argument("--height-cm", type=float, help="needed for SUV by lean body mass or body surface")
     g.add_argument("--sex", choices=("M", "F", "O"), help="the same")
-    g.add_argument("--pt-units", choices=("auto", "suv", "bqml"), default="auto", help="of a PET that is no DICOM")
+    g.add_argument(
+        "--pt-units", choices=("auto", "suv", "bqml"), default="auto", help="of a PET whose file does not say"
+    )
 
 
 def add_export_arguments(p: argparse.ArgumentParser) -> None:
@@ -102,7 +104,11 @@ def mask_in_dicom(arguments, case):
     from mmpl.io.dicom.label_map import read_dicom_label_map
 
     mask, notices = read_dicom_label_map(
-        arguments.mask, case.ct.geometry, case.ct_source, any_frame=arguments.ignore_frame_of_reference
+        arguments.mask,
+        case.ct.geometry,
+        case.ct_source,
+        any_frame=arguments.ignore_frame_of_reference,
+        any_patient=arguments.any_pair,
     )
     return mask, replace(case, notices=(*case.notices, *notices))
 
@@ -127,7 +133,7 @@ def _structures(arguments) -> int:
 
     listing = list_series(arguments.image)
     kind = arguments.kind or ("PET" if listing.of("PET") and not listing.of("CT") else "CT")
-    series, _ = choose(listing, kind, str(arguments.image), arguments.series)
+    series, notices = choose(listing, kind, str(arguments.image), arguments.series)
     image = read_series(series, f"{kind} {arguments.image}")
     found = structures_on_image(
         arguments.rtstruct,
@@ -136,6 +142,7 @@ def _structures(arguments) -> int:
         image_frame_uid=series.frame_of_reference or None,
         ignore_frame_of_reference=arguments.ignore_frame_of_reference,
     )
+    found = replace(found, notices=(*notices, *image.notices, *found.notices))
     if arguments.json:
         write_json_atomic(arguments.json, found.as_dict())
     print(table_text(found))

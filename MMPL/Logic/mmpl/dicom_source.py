@@ -19,9 +19,11 @@ class DicomSource:
     on_slices : True when slice k of the volume is the image of file k, voxel by voxel. False where the volume was
         resampled from the images (gantry tilt), or where it is a multi-frame object.
     frame_of_reference : UID of the space that the volume lies in, "" where it is not known; never for print
+    patient : PatientID, "" where it is not known; for comparison, never for print
     """
 
     files: tuple[Path, ...]
     geometry: Geometry
     on_slices: bool = True
     frame_of_reference: str = ""
+    patient: str = ""

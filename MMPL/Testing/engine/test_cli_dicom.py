@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from mmpl.cli import main
+from mmpl.cli import case_id_of, main
 from mmpl.geometry import Geometry, Volume
 from mmpl.io.images import read_label_map, read_volume
 from mmpl.io.masks import write_image, write_label_map
@@ -224,3 +224,21 @@ def test_the_patients_own_id_is_no_name_for_an_anonymised_export(study, on_tiny,
     assert ran.code == 2
     assert "segmenting" not in " ".join(ran.errors)
     assert not (tmp_path / "out").exists()
+
+
+def test_contours_of_another_patient_are_refused_unless_told_otherwise(study, out, on_tiny, tmp_path):
+    other = pydicom.dcmread(out / "dicom" / "segmentation.dcm")
+    other.PatientID = OTHER.patient_id
+    other.save_as(tmp_path / "other.dcm")
+    ran = on_tiny("assess", ct=study, pt=study, mask=tmp_path / "other.dcm")
+    assert ran.code == 2
+    assert "the segmentation is of another patient than the CT" in ran.errors[-1]
+    assert OTHER.patient_id not in ran.errors[-1]
+    ran = on_tiny("assess", "--any-pair", ct=study, pt=study, mask=tmp_path / "other.dcm")
+    assert ran.code == 0
+    assert any("DICOM_PAIR" in line for line in ran.errors)
+
+
+def test_a_multi_frame_file_gives_its_name_to_nobody(tmp_path):
+    (tmp_path / "SMITH_JOHN.dcm").write_bytes(bytes(128) + b"DICM")
+    assert case_id_of(tmp_path / "SMITH_JOHN.dcm") == "case"

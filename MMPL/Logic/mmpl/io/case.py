@@ -13,6 +13,7 @@ from mmpl.geometry import Volume
 from mmpl.io.images import check_finite, check_varies, is_dicom, read_volume
 from mmpl.io.pet_units import CONSEQUENCE, guess_pet_units, why_not_suv
 from mmpl.io.suv import Conversion, Typed, convert, convert_typed
+from mmpl.io.suv.conversion import TYPED
 from mmpl.notices import PET_NOT_SUV, SUV_DOUBT, Notice
 
 AUTO, SUV, BQML = "auto", "suv", "bqml"
@@ -203,15 +204,21 @@ def _dicom(read) -> _Image:
 def _read_dose(reading: Reading, ct: DicomSource | None) -> tuple[PlannedDose | None, tuple[Notice, ...]]:
     if reading.dose is None:
         return None, ()
-    if not is_dicom(reading.dose):
-        return PlannedDose(read_volume(reading.dose, what="dose"), levels_gy=reading.dose_levels_gy), ()
-    from mmpl.io.dicom.frame_of_reference import check_frames
-    from mmpl.io.dicom.rtdose import read_rtdose
+    from mmpl.io.dicom.frame_of_reference import check_frames, check_patient
+    from mmpl.io.dicom.rtdose import check_dose, read_rtdose
 
+    if not is_dicom(reading.dose):
+        volume = read_volume(reading.dose, what="dose")
+        check_dose(volume.array, reading.dose.name)
+        return PlannedDose(volume, levels_gy=reading.dose_levels_gy), ()
     volume, info = read_rtdose(reading.dose)
-    ours = ct.frame_of_reference if ct is not None else None
+    frame, patient = ("", "") if ct is None else (ct.frame_of_reference, ct.patient)
     uids, override = (info.frame_of_reference_uid,), reading.ignore_frame_of_reference
-    notices = (*info.notices, *check_frames(uids, ours, what="the dose", override=override))
+    notices = (
+        *info.notices,
+        *check_patient(info.patient, patient, what="the dose", override=reading.any_pair),
+        *check_frames(uids, frame or None, what="the dose", override=override),
+    )
     kinds = info.dose_type or None, info.summation_type or None
     return PlannedDose(volume, *kinds, levels_gy=reading.dose_levels_gy), notices
 
@@ -219,21 +226,42 @@ def _read_dose(reading: Reading, ct: DicomSource | None) -> tuple[PlannedDose | 
 def _in_suv(pet: _Image, reading: Reading) -> tuple[Volume, str | None, dict, tuple[Notice, ...]]:
     """The PET, its units (None: judge by the voxels), their provenance, notices."""
     if pet.dicom is not None:
-        header = pet.dicom.header
-        if reading.pet_units == BQML and not header.get("Units"):
-            header = {**header, "Units": "BQML"}  # the user says so, where the header does not
-        conversion = convert(header, pet.dicom.frames, reading.typed)
-        return apply_conversion(pet.volume, conversion)
+        return apply_conversion(pet.volume, _of_header(pet.dicom, reading))
     if reading.pet_units == SUV:
-        if reading.typed.anything:
-            raise SuvError("the PET is said to be in SUV: weight, injected activity and times have no place then")
-        return pet.volume, PET_SUV, {"rule": "stated to be body-weight SUV"}, ()
-    if reading.pet_units == BQML or reading.typed.anything:
+        return pet.volume, PET_SUV, _stated_suv(reading.typed), ()
+    if reading.pet_units == BQML or reading.typed.activity or _is_to_be_converted(pet.volume, reading.typed):
         conversion = convert_typed(reading.typed)
         if conversion.missing:
             raise SuvError(f"to convert the PET from Bq/mL, {_and(conversion.missing)} is missing: {HOW_TO_TYPE}")
         return apply_conversion(pet.volume, conversion)
+    if why_not_suv(pet.volume.array) is None and reading.typed.anything:
+        return pet.volume, None, {"suv": convert({"Units": "GML"}, (), reading.typed).record()}, ()
     return pet.volume, None, {}, ()
+
+
+def _of_header(dicom, reading: Reading) -> Conversion:
+    stated = dicom.header.get("Units")
+    if reading.pet_units == AUTO:
+        return convert(dicom.header, dicom.frames, reading.typed)
+    if stated or reading.pet_units == SUV:
+        raise SuvError(
+            f"the PET is DICOM, whose header says its units ({stated or 'nothing here'}): --pt-units is for images "
+            "that do not say, and of DICOM only bqml where the header says nothing"
+        )
+    found = convert({**dicom.header, "Units": "BQML"}, dicom.frames, reading.typed)
+    return replace(found, sources={**found.sources, "units": f"Bq/mL, {TYPED}"})
+
+
+def _stated_suv(typed: Typed) -> dict:
+    if typed.activity:
+        raise SuvError("the PET is said to be in SUV: injected activity, time and half-life have no place then")
+    record = {"suv": convert({"Units": "GML"}, (), typed).record()} if typed.anything else {}
+    return {**record, "rule": "stated to be body-weight SUV"}
+
+
+def _is_to_be_converted(pet: Volume, typed: Typed) -> bool:
+    """A weight was typed for a PET whose voxels are no SUV."""
+    return typed.weight_kg is not None and why_not_suv(pet.array) is not None
 
 
 def _and(words) -> str:

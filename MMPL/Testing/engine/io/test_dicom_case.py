@@ -231,3 +231,32 @@ def test_units_that_a_header_lacks_may_be_stated(pair, small_suv):
         dataset.save_as(path)
     assert read_case("A", ct, pt).pet_units == PET_UNKNOWN
     assert_suv(read_case("A", ct, pt, reading=Reading(pet_units="bqml")).pet, small_suv)
+    with pytest.raises(SuvError, match="whose header says its units"):
+        read_case("A", ct, pt, reading=Reading(pet_units="suv"))
+
+
+def test_stated_units_do_not_go_against_a_header(pair):
+    with pytest.raises(SuvError, match=r"whose header says its units \(BQML\)"):
+        read_case("A", *pair(), reading=Reading(pet_units="bqml"))
+
+
+def test_a_pet_file_in_suv_takes_height_and_sex_for_other_kinds_of_suv(tmp_path, small_suv):
+    body = Typed(weight_kg=70, height_cm=175, sex="M")
+    # the body's median of this noise is that of SUV
+    sitk.WriteImage(image_from_volume(small_suv), str(tmp_path / "pet.nii.gz"))
+    for units in ("auto", "suv"):
+        found = read_pet(tmp_path / "pet.nii.gz", typed=body, pet_units=units)
+        assert found.units == PET_SUV
+        # James: 1.10 * 70 - 128 * (70 / 175) ** 2 = 56.52 kg of 70
+        assert found.provenance["suv"]["other_suv_per_suvbw"]["SUVlbm (James)"] == pytest.approx(56.52 / 70)
+    with pytest.raises(SuvError, match="have no place"):
+        read_pet(tmp_path / "pet.nii.gz", typed=Typed(injected_mbq=350), pet_units="suv")
+
+
+@pytest.mark.parametrize(("value", "said"), [(7000.0, "if it is in cGy"), (-5.0, "negative values")])
+def test_a_dose_in_an_image_file_is_checked_as_an_rtdose_is(value, said, ct_file, bqml_file, small_ct, tmp_path):
+    dose = small_ct.with_array(np.full(small_ct.array.shape, 1.0, np.float32))
+    dose.array[0, 0, 0] = value
+    sitk.WriteImage(image_from_volume(dose), str(tmp_path / "dose.nii.gz"))
+    with pytest.raises(InputError, match=said):
+        read_case("A", ct_file, bqml_file, reading=Reading(dose=tmp_path / "dose.nii.gz", typed=TYPED))

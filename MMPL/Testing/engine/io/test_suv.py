@@ -281,7 +281,7 @@ def test_a_time_that_is_none_is_not_guessed(text):
 def test_an_injection_in_another_time_zone_is_doubted():
     found, (note,) = inputs_from_header(a_header(RadiopharmaceuticalStartDateTime="20200102090000+0100"))
     assert found["decay_min"] == 60.0
-    assert "time zone is +0100" in note
+    assert "time zone of RadiopharmaceuticalStartDateTime is +0100" in note
     zone = "+0100"
     assert decay_of(RadiopharmaceuticalStartDateTime=f"20200102090000{zone}", TimezoneOffsetFromUTC=zone) == 60.0
 

@@ -152,7 +152,9 @@ def test_a_series_that_begins_long_before_its_first_image_is_doubted_where_nothi
     found = converted(SeriesTime="093000", AcquisitionTime="104000")
     assert minutes(found) == pytest.approx(30.0, abs=1e-9)
     assert found.doubts == ("SeriesTime is 09:30:00, long before the first image: check the time from injection.",)
-    assert converted(SeriesTime="093000", AcquisitionTime="102000").doubts == ()
+    # 2 % of activity decay in 192 s
+    assert len(converted(SeriesTime="095600", AcquisitionTime="100000").doubts) == 1
+    assert converted(SeriesTime="095700", AcquisitionTime="100000").doubts == ()
 
 
 @pytest.mark.parametrize("value", ["1e30", "0", "-1", "1.0", "abc", "nan"])
@@ -181,7 +183,27 @@ def test_a_zone_of_the_images_that_is_none_is_not_taken_for_utc(own):
         TimezoneOffsetFromUTC=own,
     )
     assert minutes(found) == pytest.approx(60.0, abs=1e-9)
-    assert found.doubts == ("The injection's time zone is +0100, the images' is not given: check the time.",)
+    (doubt,) = found.doubts
+    assert "RadiopharmaceuticalStartDateTime is +0100, the images' is not given" in doubt
+
+
+@pytest.mark.parametrize("keyword", ["DecayCorrectionDateTime", "GEScanDateTime", "AcquisitionDateTime"])
+def test_every_time_is_brought_to_the_zone_of_the_images(keyword):
+    # the injection at 9:00 here; the scan at 9:00 UTC is 10:00 here
+    times = {"SeriesTime": None, "AcquisitionTime": None, "AcquisitionDate": None}
+    if keyword == "GEScanDateTime":
+        times = {"SeriesTime": "143000", "AcquisitionTime": "100000"}
+    times |= {"TimezoneOffsetFromUTC": "+0100", keyword: "20200102090000+0000"}
+    found = converted(**times)
+    assert minutes(found) == pytest.approx(60.0, abs=1e-9)
+    times["TimezoneOffsetFromUTC"] = None
+    assert any(f"time zone of {keyword} is +0000" in doubt for doubt in converted(**times).doubts)
+
+
+def test_a_scan_that_begins_at_the_injection_is_doubted():
+    found = converted(RadiopharmaceuticalStartTime="100000")
+    assert found.doubts == ("By the header's times the scan began at the injection: check them.",)
+    assert converted(DecayCorrection="ADMIN").doubts == ()
 
 
 # --- nuclides ------------------------------------------------------------------------------------------
@@ -402,10 +424,49 @@ def test_without_a_factor_nothing_is_applied():
 
 
 def test_typed_values_that_a_pet_in_suv_does_not_use_are_said():
-    found = converted(Units="GML", typed=Typed(weight_kg=80))
+    found = converted(Units="GML", typed=Typed(injected_mbq=300))
     assert (found.units, found.factor) == (PET_SUV, 1.0)
     assert found.doubts == ("The PET is body-weight SUV already: what was typed is not used.",)
-    assert converted(Units="GML", typed=Typed(height_cm=175)).doubts == ()
+    assert converted(Units="GML", typed=Typed(height_cm=175, weight_kg=70)).doubts == ()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Units": "GML"},
+        {"Units": "GML", "SUVType": "LBM"},
+        {"Units": "CM2ML"},
+        {"Units": "CNTS", "PhilipsSUVScaleFactor": "0.0005"},
+        {"Units": "BQML"},
+    ],
+)
+def test_a_pet_without_attenuation_correction_is_doubted_in_whatever_unit(changes):
+    found = converted(CorrectedImage="DECY\\SCAT", **changes)
+    assert found.units == PET_SUV
+    assert found.doubts[0].startswith("The header does not list a correction for attenuation")
+    assert converted(CorrectedImage="DECY\\ATTN", **changes).doubts == ()
+
+
+def test_a_typed_time_goes_to_the_first_image_where_decay_was_not_corrected():
+    # two beds of 180 s, 20 min apart; mean activity about 90 s after each start
+    headers = [a_header(DecayCorrection="NONE", AcquisitionTime=t) for t in ("100000", "102000")]
+    frames = [frame_of(header) for header in headers]
+    by_header = convert(headers[0], frames)
+    typed = convert(headers[0], frames, Typed(decay_min=60.0))
+    assert typed.factor == pytest.approx(by_header.factor, rel=1e-12)
+    later = convert(headers[0], frames, Typed(decay_min=70.0))
+    assert later.factor[0] / by_header.factor[0] == pytest.approx(2 ** (600 / F18_S), rel=1e-12)
+    assert later.factor[1] / later.factor[0] == pytest.approx(2 ** (1200 / F18_S), rel=1e-12)
+    assert later.sources["decay_min"].startswith("typed, to the first image")
+
+
+def test_what_is_doubtful_about_the_body_stands_with_its_sources():
+    found = converted(PatientSize="175", PatientSex="O")
+    assert found.doubts == ()
+    assert found.sources["height_cm"] == "PatientSize, read as cm"
+    assert found.sources["sex"] == "O, PatientSex, mean of both formulas"
+    lean = converted(Units="GML", SUVType="LBMJANMA", typed=Typed(weight_kg=80))
+    assert any("The weight (kg) was typed as 80, the header says 70" in doubt for doubt in lean.doubts)
 
 
 def test_a_typed_weight_goes_by_philips_activity_factor_where_there_is_one():

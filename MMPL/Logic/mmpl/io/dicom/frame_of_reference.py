@@ -1,11 +1,11 @@
-"""Do two DICOM objects share their coordinates? They do when they name one frame of reference."""
+"""Do two DICOM objects belong together? They share coordinates when they name one frame of reference."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mmpl.errors import GeometryError
-from mmpl.notices import FRAME_OF_REFERENCE_IGNORED, Notice
+from mmpl.errors import GeometryError, InputError
+from mmpl.notices import DICOM_PAIR, FRAME_OF_REFERENCE_IGNORED, Notice
 
 
 def check_frames(uids: Iterable[str], image_frame_uid: str | None, *, what: str, override: bool) -> tuple[Notice, ...]:
@@ -48,3 +48,25 @@ def _problem(theirs: set[str], image_frame_uid: str | None, what: str) -> str:
     if theirs == {""}:
         return f"{what} does not say its frame of reference"
     return f"{what} is in another frame of reference than the image"
+
+
+def check_patient(theirs: str, ours: str, *, what: str, override: bool) -> tuple[Notice, ...]:
+    """Refuse what is of another patient than the CT, unless the user answers for it; unknown ones pass.
+
+    Parameters
+    ----------
+    theirs, ours : PatientID of ``what`` and of the CT, "" where it is not given; not printed
+    what : "the dose" or the like, for messages
+
+    Raises
+    ------
+    InputError
+        If they differ and there is no override.
+    """
+    if not theirs or not ours or theirs == ours:
+        return ()
+    if not override:
+        raise InputError(
+            f"{what} is of another patient than the CT: give that of this patient, or use it anyway with --any-pair"
+        )
+    return (Notice(DICOM_PAIR, f"{what[0].upper()}{what[1:]} was used although it is of another patient than the CT."),)

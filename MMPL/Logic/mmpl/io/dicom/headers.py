@@ -15,7 +15,6 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from mmpl.io.dicom.codestream import HEAD, FrameSize, frame_size
-from mmpl.io.suv.moments import Moment, moment, moment_of_datetime
 
 # what pydicom raises on files that are damaged or no DICOM
 UNREADABLE = (
@@ -192,12 +191,6 @@ def number(dataset: Dataset, keyword: str) -> float | None:
 def whole(dataset: Dataset, keyword: str) -> int | None:
     value = number(dataset, keyword)
     return int(value) if value is not None and value == int(value) else None
-
-
-def acquired(dataset: Dataset) -> Moment | None:
-    """When the acquisition of an image began."""
-    found = moment(text(dataset, "AcquisitionDate"), text(dataset, "AcquisitionTime"))
-    return found or moment_of_datetime(text(dataset, "AcquisitionDateTime"))[0]
 
 
 def private(dataset: Dataset, group: int, creator: str, offset: int) -> str:

@@ -46,8 +46,12 @@ def _frame(path, index, groups, shared, whole_header, size, stored) -> Slice | s
         header["AcquisitionDateTime"] = begun
     if duration := number(content, "FrameAcquisitionDuration"):
         header["ActualFrameDuration"] = str(duration)
-    if units := _units(groups, shared):
-        header.setdefault("Units", units)
+    slope, intercept = number(transformation, "RescaleSlope"), number(transformation, "RescaleIntercept")
+    mapping = _group(groups, shared, "RealWorldValueMappingSequence")
+    if "Units" not in header and (units := _units(mapping)):
+        header["Units"] = units  # the mapping's unit goes with its own slope
+        slope = _first(number(mapping, "RealWorldValueSlope"), slope)
+        intercept = _first(number(mapping, "RealWorldValueIntercept"), intercept)
     rows, columns = size
     return Slice(
         path=path,
@@ -56,8 +60,8 @@ def _frame(path, index, groups, shared, whole_header, size, stored) -> Slice | s
         spacing=spacing,
         rows=rows,
         columns=columns,
-        slope=number(transformation, "RescaleSlope"),
-        intercept=number(transformation, "RescaleIntercept"),
+        slope=slope,
+        intercept=intercept,
         pixels=stored,
         header=header,
         frame=index,
@@ -70,9 +74,12 @@ def _group(groups: Dataset, shared: Dataset, keyword: str) -> Dataset:
     return found[0] if found else Dataset()
 
 
-def _units(groups: Dataset, shared: Dataset) -> str:
-    """DICOM's PET unit by the code of the real-world value mapping; "" where there is none that is known."""
-    mapping = _group(groups, shared, "RealWorldValueMappingSequence")
+def _first(value: float | None, otherwise: float | None) -> float | None:
+    return otherwise if value is None else value
+
+
+def _units(mapping: Dataset) -> str:
+    """DICOM's PET unit by the code of a real-world value mapping; "" where there is none."""
     for code in sequence(mapping, "MeasurementUnitsCodeSequence")[:1]:
         return UNIT_CODES.get(text(code, "CodeValue"), text(code, "CodeValue"))
     return ""

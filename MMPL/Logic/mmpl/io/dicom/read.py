@@ -70,7 +70,7 @@ def read_series(series: Series, where: str) -> DicomVolume:
     outside = BACKGROUND[series.kind]
     volume = straightened(stored, ordered.shift_mm, outside) if ordered.tilted else stored
     on_slices = not ordered.tilted and ordered.slices[0].frame is None
-    source = DicomSource(_files(ordered), volume.geometry, on_slices, series.frame_of_reference)
+    source = DicomSource(_files(ordered), volume.geometry, on_slices, series.frame_of_reference, series.patient)
     is_pet = series.kind == PET
     headers = [one.header for one in ordered.slices]
     return DicomVolume(

@@ -30,6 +30,7 @@ class DoseInfo:
     Attributes
     ----------
     frame_of_reference_uid : "" where it names none
+    patient : PatientID, "" where it is not given; for comparison
     summation_type : DoseSummationType, "PLAN" for a whole plan; "" where it is not said
     dose_type : "PHYSICAL", "EFFECTIVE" or "" where it is not said
     notices : what a reader of the figures must know
@@ -38,6 +39,7 @@ class DoseInfo:
     frame_of_reference_uid: str
     summation_type: str
     dose_type: str
+    patient: str = ""
     notices: tuple[Notice, ...] = ()
 
 
@@ -71,7 +73,7 @@ def read_rtdose(path: str | Path) -> tuple[Volume, DoseInfo]:
     volume = Volume(np.ascontiguousarray(dose, dtype=np.float32), _geometry(data, dose, offsets.min(), step, path.name))
     summation, kind = text(data, "DoseSummationType").upper(), text(data, "DoseType").upper()
     notices += _doubts(summation, kind, float(dose.max()))
-    return volume, DoseInfo(text(data, "FrameOfReferenceUID"), summation, kind, tuple(notices))
+    return volume, DoseInfo(text(data, "FrameOfReferenceUID"), summation, kind, text(data, "PatientID"), tuple(notices))
 
 
 def _read(path: Path) -> Dataset:
@@ -111,9 +113,23 @@ def _dose_gy(data: Dataset, name: str) -> np.ndarray:
         stored = stored[None]
     if stored.ndim != 3 or len(stored) < 2:
         raise InputError(f"dose {name} is a single plane or in colour: export the dose of the whole volume")
-    if stored.min() < 0:
-        raise InputError(f"dose {name} has negative values, as a difference of plans has: export the plan's dose")
     dose = stored * scaling
+    check_dose(dose, name)
+    return dose
+
+
+def check_dose(dose: np.ndarray, name: str) -> None:
+    """Raise InputError where these values in Gy are no dose of a plan.
+
+    Parameters
+    ----------
+    dose : array in Gy
+    name : of the file, for messages
+    """
+    if not np.isfinite(dose).all():
+        raise InputError(f"dose {name} has values that are NaN or infinite: export it again")
+    if dose.min() < 0:
+        raise InputError(f"dose {name} has negative values, as a difference of plans has: export the plan's dose")
     highest = float(dose.max())
     if highest == 0:
         raise InputError(f"dose {name} is 0 everywhere: calculate and export it again")
@@ -122,7 +138,6 @@ def _dose_gy(data: Dataset, name: str) -> np.ndarray:
             f"dose {name} has a maximum of {highest:.4g} Gy, expected at most {HIGHEST_GY:g}: if it is in cGy "
             f"({highest / 100:.4g} Gy), export it in Gy"
         )
-    return dose
 
 
 def _stored(data: Dataset, name: str) -> np.ndarray:

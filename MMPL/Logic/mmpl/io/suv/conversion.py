@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from mmpl.io.suv.body import FEMALE, HEIGHT_CM, MALE, NORMALISERS, OTHER, Body, 
 from mmpl.io.suv.header import (
     Frame,
     Read,
-    corrections,
+    attenuation_doubt,
+    decay_doubt,
     number,
     read_decay,
     read_dose,
@@ -78,9 +79,9 @@ class Typed:
         return any(getattr(self, f.name) is not None for f in fields(self))
 
     @property
-    def converts(self) -> bool:
-        """True where something is given that activity is converted with."""
-        return any(getattr(self, name) is not None for name in PROBLEMS_OF)
+    def activity(self) -> bool:
+        """True where something is given that only an image of activity needs."""
+        return any(getattr(self, name) is not None for name in PROBLEMS_OF if name != "weight_kg")
 
 
 @dataclass(frozen=True)
@@ -221,17 +222,23 @@ def convert(header: Mapping, frames: Sequence[Frame] = (), typed: Typed | None =
         If a typed value, together with the header's, cannot be.
     """
     typed = typed or Typed()
+    found = _with_body(_way(header, frames, typed), header, typed)
+    doubts = attenuation_doubt(header) if found.units != PET_UNKNOWN else ()
+    return replace(found, doubts=(*doubts, *found.doubts))
+
+
+def _way(header: Mapping, frames: Sequence[Frame], typed: Typed) -> Conversion:
+    """By the units that the header states."""
     units, kind = text(header, "Units").upper(), text(header, "SUVType").upper()
     if units in SUV_UNITS and kind in ("", "BW"):
-        unused = ("The PET is body-weight SUV already: what was typed is not used.",) if typed.converts else ()
-        rule = f"already body-weight SUV (Units {units})"
-        return _with_body(Conversion(PET_SUV, 1.0, rule, doubts=unused), header, typed)
+        unused = ("The PET is body-weight SUV already: what was typed is not used.",) if typed.activity else ()
+        return Conversion(PET_SUV, 1.0, f"already body-weight SUV (Units {units})", doubts=unused)
     if units in SUV_UNITS or units in BSA_UNITS:
-        return _with_body(_of_other_suv(units, "BSA" if units in BSA_UNITS else kind, header, typed), header, typed)
+        return _of_other_suv(units, "BSA" if units in BSA_UNITS else kind, header, typed)
     if units == "CNTS":
-        return _with_body(_of_counts(header, frames, typed), header, typed)
+        return _of_counts(header, frames, typed)
     if units == "BQML":
-        return _with_body(_of_activity(header, frames, typed), header, typed)
+        return _of_activity(header, frames, typed)
     if not units:
         said = "The header does not say the PET's Units (expected BQML): make sure that it is in Bq/mL."
         return Conversion(PET_UNKNOWN, None, said, doubts=(said,))
@@ -251,7 +258,7 @@ def _of_other_suv(units: str, kind: str, header: Mapping, typed: Typed) -> Conve
     if kind not in NORMALISERS:
         said = f"The PET is in SUV by {kind}, not by body weight, and {NO_SUV}: export it in Bq/mL."
         return Conversion(PET_UNKNOWN, None, said, doubts=(said,))
-    body, doubts = _body(header, typed, any_sex=kind == "BSA")
+    body, _, doubts = _body(header, typed, any_sex=kind == "BSA")
     name = NORMALISERS[kind].name
     if body is None:
         said = f"The PET is in {name}, not by body weight: type weight, height and sex, or export it in Bq/mL."
@@ -265,9 +272,10 @@ def _of_other_suv(units: str, kind: str, header: Mapping, typed: Typed) -> Conve
 
 def _of_counts(header: Mapping, frames: Sequence[Frame], typed: Typed) -> Conversion:
     to_suv, to_activity = number(header, "PhilipsSUVScaleFactor"), number(header, "PhilipsActivityScaleFactor")
-    if to_suv is not None and (to_activity is None or not typed.converts):
+    converts = typed.activity or typed.weight_kg is not None
+    if to_suv is not None and (to_activity is None or not converts):
         rule = "counts to body-weight SUV by Philips' SUV scale factor (7053,xx00)"
-        unused = ("The PET has Philips' factor to SUV: what was typed is not used.",) if typed.converts else ()
+        unused = ("The PET has Philips' factor to SUV: what was typed is not used.",) if converts else ()
         values, sources = {"philips_suv_factor": to_suv}, {"philips_suv_factor": "(7053,xx00)"}
         return Conversion(PET_SUV, to_suv, rule, values, sources, unused)
     if to_activity is not None:
@@ -285,16 +293,17 @@ def _of_activity(
     half_life_s = typed.half_life_s or reads["half_life_s"].value or F18_HALF_LIFE_S
     uncorrected = text(header, "DecayCorrection").upper() == "NONE"
     minutes: np.ndarray | None = None
-    if uncorrected and typed.decay_min is None:
-        minutes, source, doubts = uncorrected_decay(header, frames, half_life_s)
+    if uncorrected:
+        minutes, source, doubts = uncorrected_decay(header, frames, half_life_s, typed.decay_min)
         if minutes is None:
             said = f"The PET is not corrected for decay (DecayCorrection NONE) and {NO_SUV}: {doubts[-1]}"
             return Conversion(PET_UNKNOWN, None, said, doubts=(said,))
         reads["decay_min"] = Read(float(minutes.min()), source, doubts)
+        typed = replace(typed, decay_min=None)  # in the minutes
     else:
         reads["decay_min"] = Read(None) if said_by_user else read_decay(header, frames, half_life_s)
     values, sources, doubts = _choose(reads, typed)
-    doubts = [*(() if said_by_user else corrections(header)), *doubts]
+    doubts = [*(() if said_by_user else decay_doubt(header)), *doubts]
     route = "typed to be in Bq/mL" if said_by_user else _route(header, scale)
     if missing := missing_fields(values):
         return Conversion(PET_BQML, None, route, values, sources, tuple(doubts), missing)
@@ -359,42 +368,34 @@ _WORDS = {
     "injected_mbq": "The injected activity (MBq)",
     "decay_min": "The time from injection (min)",
     "half_life_s": "The half-life (s)",
+    "height_cm": "The height (cm)",
 }
 
 
 # --- the body -----------------------------------------------------------------------------------------
 
 
-def _body(header: Mapping, typed: Typed, *, any_sex: bool = False) -> tuple[Body | None, list[str]]:
-    weight, height = read_weight(header), read_height(header)
-    weight_kg, height_cm = typed.weight_kg or weight.value, typed.height_cm or height.value
+def _body(header: Mapping, typed: Typed, *, any_sex: bool = False) -> tuple[Body | None, dict[str, str], list[str]]:
+    """The body, where its weight, height and sex stood, and doubts."""
+    reads = {"weight_kg": read_weight(header), "height_cm": read_height(header)}
+    values, sources, doubts = _choose(reads, typed)
     sex = OTHER if any_sex else typed.sex or sex_of(header)
-    doubts = [*(() if typed.weight_kg else weight.doubts), *(() if typed.height_cm else height.doubts)]
-    if weight_kg is None or height_cm is None or sex is None:
-        return None, doubts
+    if len(values) < len(reads) or sex is None:
+        return None, {}, doubts
+    sources["sex"] = f"{sex}, {TYPED if typed.sex else 'PatientSex'}"
     if sex == OTHER and not any_sex:
+        sources["sex"] += ", mean of both formulas"
         doubts.append("The patient's sex is given as other: the mean of both formulas is taken.")
-    return Body(weight_kg, height_cm, sex), doubts
+    return Body(values["weight_kg"], values["height_cm"], sex), sources, doubts
 
 
 def _with_body(found: Conversion, header: Mapping, typed: Typed) -> Conversion:
-    """With what leads from SUVbw to other kinds of SUV, where the body is known."""
-    body, _ = _body(header, typed)
+    """With what leads from SUVbw to other kinds of SUV, where the body is known.
+
+    Doubts about the body stand with the sources: SUVbw itself does not depend on them.
+    """
+    body, sources, _ = _body(header, typed)
     if body is None or found.units != PET_SUV:
         return found
-    extra = {"height_cm": body.height_cm, "weight_kg": body.weight_kg}
-    source = {
-        "height_cm": TYPED if typed.height_cm else "PatientSize",
-        "weight_kg": TYPED if typed.weight_kg else "PatientWeight",
-        "sex": f"{body.sex}, {TYPED if typed.sex else 'PatientSex'}",
-    }
-    return Conversion(
-        found.units,
-        found.factor,
-        found.rule,
-        {**extra, **found.values},
-        {**source, **found.sources},
-        found.doubts,
-        found.missing,
-        factors(body),
-    )
+    values = {"height_cm": body.height_cm, "weight_kg": body.weight_kg, **found.values}
+    return replace(found, values=values, sources={**sources, **found.sources}, variants=factors(body))

@@ -36,8 +36,9 @@ LEAST_BQ = 10_000.0  # a header's dose below it is no injected activity in Bq
 HALF_LIFE_TOLERANCE = 0.01
 DECAY_TOLERANCE = 0.02  # of activity, between what a header's times and its decay factors say
 CLOCKS_AGREE_S = 60.0
+NOT_LISTED = "The header does not list a correction for {}: SUV would be wrong without it."
+STATED = "DecayCorrectionDateTime"
 FRAME_S = (1.0, 7200.0)  # how long a frame takes; anything else is a damaged value
-UNCHECKED_LEAD_S = 3600.0  # of the series before its first image, with no decay factor to check it by
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def frame_of(header: Mapping) -> Frame:
 def acquisition_of(header: Mapping) -> Moment | None:
     """When a header's image was begun."""
     found = moment(text(header, "AcquisitionDate"), text(header, "AcquisitionTime"))
-    return found or moment_of_datetime(text(header, "AcquisitionDateTime"))[0]
+    return found or moment_here(header, "AcquisitionDateTime")[0]
 
 
 # --- patient and tracer -------------------------------------------------------------------------------
@@ -163,17 +164,17 @@ def sex_of(header: Mapping) -> str | None:
     return value if value in (MALE, FEMALE, OTHER) else None
 
 
-def corrections(header: Mapping) -> list[str]:
-    """Doubts where the header lists the corrections and one that SUV needs is not among them."""
+def attenuation_doubt(header: Mapping) -> tuple[str, ...]:
+    """Where the header lists the corrections and that for attenuation is not among them."""
     done = corrections_done(header)
-    if not done:
-        return []
-    lacking = []
-    if "ATTN" not in done:
-        lacking.append("attenuation")
-    if not decay_listed(header) and text(header, "DecayCorrection").upper() != "NONE":
-        lacking.append("decay")
-    return [f"The header does not list a correction for {words}: SUV would be wrong without it." for words in lacking]
+    return () if not done or "ATTN" in done else (NOT_LISTED.format("attenuation"),)
+
+
+def decay_doubt(header: Mapping) -> tuple[str, ...]:
+    """The same of decay, for activities that are said to be corrected."""
+    if not corrections_done(header) or decay_listed(header) or text(header, "DecayCorrection").upper() == "NONE":
+        return ()
+    return (NOT_LISTED.format("decay"),)
 
 
 def corrections_done(header: Mapping) -> set[str]:
@@ -208,10 +209,12 @@ def read_decay(header: Mapping, frames: Sequence[Frame] = (), half_life_s: float
         )
     reference, source, doubts = read_reference(header, frames, half_life_s)
     injection, whence, more = read_injection(header, reference)
-    doubts = (*more, *doubts)
+    doubts = (*more, *_frames_zone(header), *doubts)
     if injection is None or reference is None:
         return Read(None, doubts=doubts)
     minutes = after(reference, injection) / 60.0
+    if minutes == 0 and source != STATED:
+        doubts = (*doubts, "By the header's times the scan began at the injection: check them.")
     if problem_with("decay_min", minutes) is not None:
         said = (
             f"By the header's times the scan began {minutes:.4g} min after the injection, expected "
@@ -222,12 +225,13 @@ def read_decay(header: Mapping, frames: Sequence[Frame] = (), half_life_s: float
 
 
 def uncorrected_decay(
-    header: Mapping, frames: Sequence[Frame], half_life_s: float
+    header: Mapping, frames: Sequence[Frame], half_life_s: float, to_first_min: float | None = None
 ) -> tuple[np.ndarray | None, str, tuple[str, ...]]:
     """Minutes from injection to each slice's mean activity, for images that were not corrected for decay.
 
     The mean activity of a frame of T seconds is that at ln(x / (1 - exp(-x))) / lambda after its start, with
-    x = lambda T (IBSI's manual for SUV computation).
+    x = lambda T (IBSI's manual for SUV computation). ``to_first_min`` is what was typed: minutes from the injection to
+    the first image's start, in place of the header's time of injection.
 
     Returns
     -------
@@ -237,11 +241,17 @@ def uncorrected_decay(
         return None, "", ("The header says both that decay was corrected (CorrectedImage) and that it was not.",)
     if not frames or any(f.acquisition is None or not f.duration_s for f in frames):
         return None, "", ("A slice lacks its acquisition time or frame duration, which SUV without decay needs.",)
-    injection, whence, doubts = read_injection(header, frames[0].acquisition)
-    if injection is None:
-        return None, "", doubts
-    minutes = np.array(
-        [(after(f.acquisition, injection) + mean_activity_s(f.duration_s, half_life_s)) / 60.0 for f in frames]
+    first = _earliest(frames)
+    if to_first_min is not None:
+        to_first_s, whence, doubts = to_first_min * 60.0, "typed, to the first image, with", ()
+    else:
+        injection, whence, doubts = read_injection(header, first)
+        if injection is None:
+            return None, "", doubts
+        to_first_s, doubts = after(first, injection), (*doubts, *_frames_zone(header))
+    minutes = (
+        np.array([to_first_s + gap(f.acquisition, first) + mean_activity_s(f.duration_s, half_life_s) for f in frames])
+        / 60.0
     )
     outside = [m for m in (minutes.min(), minutes.max()) if problem_with("decay_min", m) is not None]
     if outside:
@@ -250,7 +260,8 @@ def uncorrected_decay(
             f"{DECAY_MIN[0]:g} to {DECAY_MIN[1]:g}: check them."
         )
         return None, "", (*doubts, said)
-    return minutes, f"{whence} to AcquisitionTime and ActualFrameDuration of each slice", doubts
+    joined = whence if to_first_min is not None else f"{whence} to"
+    return minutes, f"{joined} AcquisitionTime and ActualFrameDuration of each slice", doubts
 
 
 def mean_activity_s(duration_s: float, half_life_s: float) -> float:
@@ -260,21 +271,32 @@ def mean_activity_s(duration_s: float, half_life_s: float) -> float:
     return math.log(x / -math.expm1(-x)) / rate
 
 
+def moment_here(header: Mapping, keyword: str) -> tuple[Moment | None, tuple[str, ...]]:
+    """A date-time in the time zone of the images, and a doubt where it has a zone and theirs is not given."""
+    found, zone = moment_of_datetime(text(header, keyword))
+    if found is None or not zone:
+        return found, ()
+    theirs, own = _offset_s(zone), _offset_s(text(header, "TimezoneOffsetFromUTC"))
+    if theirs is not None and own is not None:
+        return found.later(own - theirs), ()
+    return found, (f"The time zone of {keyword} is {zone}, the images' is not given: check the time from injection.",)
+
+
+def _frames_zone(header: Mapping) -> tuple[str, ...]:
+    timed = moment(text(header, "AcquisitionDate"), text(header, "AcquisitionTime")) is not None
+    return () if timed else moment_here(header, "AcquisitionDateTime")[1]
+
+
 def read_injection(header: Mapping, reference: Moment | None) -> tuple[Moment | None, str, tuple[str, ...]]:
     """When the tracer was given, where that stands, and doubts."""
-    dated, zone = moment_of_datetime(text(header, "RadiopharmaceuticalStartDateTime"))
+    dated, zone_doubts = moment_here(header, "RadiopharmaceuticalStartDateTime")
     timed = moment("", text(header, "RadiopharmaceuticalStartTime"))
     if dated is None and timed is None:
         said = "The header gives no time of injection (RadiopharmaceuticalStartTime): type the time to the scan."
         return None, "", (said,)
     if dated is None:
         return timed, "RadiopharmaceuticalStartTime", ()
-    doubts = []
-    theirs, own = _offset_s(zone), _offset_s(text(header, "TimezoneOffsetFromUTC"))
-    if zone and theirs is not None and own is not None:
-        dated = dated.later(own - theirs)
-    elif zone:
-        doubts.append(f"The injection's time zone is {zone}, the images' is not given: check the time.")
+    doubts = list(zone_doubts)
     if timed is not None and abs(gap(Moment(dated.seconds, None), timed)) > CLOCKS_AGREE_S:
         doubts.append(
             f"The header gives two times of injection, {dated.clock} and {timed.clock}: "
@@ -309,9 +331,9 @@ def read_reference(
     GE's private scan time counts, else the time that the frames' decay factors or reference times lead back to, else
     the first acquisition.
     """
-    stated, _ = moment_of_datetime(text(header, "DecayCorrectionDateTime"))
+    stated, doubts = moment_here(header, "DecayCorrectionDateTime")
     if stated is not None:
-        return stated, "DecayCorrectionDateTime", ()
+        return stated, STATED, doubts
     frames = [f for f in (frames or (frame_of(header),)) if f.acquisition is not None]
     series = moment(text(header, "SeriesDate"), text(header, "SeriesTime"))
     if series is None and not frames:
@@ -326,9 +348,9 @@ def read_reference(
     why = "The header gives no SeriesTime" if series is None else (
         "SeriesTime is later than AcquisitionTime (the series was written after the scan)"
     )  # fmt: skip
-    ge, _ = moment_of_datetime(text(header, "GEScanDateTime"))
+    ge, doubts = moment_here(header, "GEScanDateTime")
     if ge is not None and gap(ge, first) <= 0:
-        return ge, "GE's scan time (0009,xx0d)", _decay_doubt(ge, "GE's scan time", frames, half_life_s)
+        return ge, "GE's scan time (0009,xx0d)", (*doubts, *_decay_doubt(ge, "GE's scan time", frames, half_life_s))
     for back, source in (
         (_by_decay_factors(frames, half_life_s), "AcquisitionTime and DecayFactor"),
         (_by_reference_times(frames, half_life_s), "AcquisitionTime and FrameReferenceTime"),
@@ -349,7 +371,7 @@ def _earliest(frames: Sequence[Frame]) -> Moment:
 def _decay_doubt(reference: Moment, name: str, frames: Sequence[Frame], half_life_s: float) -> tuple[str, ...]:
     """A doubt where the frames' decay factors lead back to another time."""
     back = _by_decay_factors(frames, half_life_s)
-    if back is None and gap(_earliest(frames), reference) > UNCHECKED_LEAD_S:
+    if back is None and 1.0 - 2.0 ** (-gap(_earliest(frames), reference) / half_life_s) > DECAY_TOLERANCE:
         return (f"{name} is {reference.clock}, long before the first image: check the time from injection.",)
     if back is None:
         return ()
