@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
 
+from mmpl.dicom_out.identity import is_patients_own, pattern_of
 from mmpl.dicom_out.uids import keyed_uid
 from mmpl.errors import InputError
 
@@ -31,8 +32,9 @@ METHOD_CODES = (
 EMPTIED = ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime")
 REMOVED = ("IssuerOfPatientID", "PatientAge", "PatientSize", "PatientWeight", "StudyDescription")
 UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
-SHORTEST_IN_TEXT = 4
+TIME_REMOVED = "[time removed]"
 _ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
+_TIME_OF_DAY = re.compile(r"(?<![\d:])\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?(?![\d:])")
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,11 @@ class Anonymity:
         Raises
         ------
         InputError
-            If the new name is the patient's own name or ID.
+            If the new name holds the patient's own name or ID.
         """
-        own = {str(header.PatientID).lower(), str(header.PatientName).lower()}
-        if self.name.lower() in own:
+        if is_patients_own(self.name, str(header.PatientName), str(header.PatientID)):
             raise InputError(
-                "the name for an anonymised export is the patient's own name or ID: name the case otherwise"
+                "the name for an anonymised export holds the patient's own name or ID: name the case otherwise"
             )
         anonymous = copy.deepcopy(header)  # a shallow copy shares its elements
         for keyword in REMOVED:
@@ -90,17 +91,14 @@ class Anonymity:
         return anonymous
 
     def texts(self, texts: list[str], header: Dataset, case_id: str) -> list[str]:
-        """Sentences in which the new name stands for whatever identifies the patient.
+        """Sentences in which the new name stands for whatever identifies the patient, and without times of day.
 
         Values of fewer than four characters are left: "12" or "A" would spoil numbers and words, and tell nothing.
         """
-        known = {case_id, str(header.PatientID), str(header.AccessionNumber), str(header.StudyID)}
-        known |= set(re.split(r"[\^=\s]+", str(header.PatientName))) | {str(header[u].value) for u in UIDS}
-        words = sorted((re.escape(k) for k in known if len(k) >= SHORTEST_IN_TEXT), key=len, reverse=True)
-        if not words:
-            return texts
-        pattern = re.compile(rf"(?<!\w)({'|'.join(words)})(?!\w)", re.IGNORECASE)
-        return [pattern.sub(lambda _: self.name, text) for text in texts]
+        ids = {str(header[k].value) for k in ("PatientID", "AccessionNumber", "StudyID", *UIDS)}
+        pattern = pattern_of(ids, str(header.PatientName), case_id)
+        named = texts if pattern is None else [pattern.sub(lambda _: self.name, text) for text in texts]
+        return [_TIME_OF_DAY.sub(TIME_REMOVED, text) for text in named]
 
     def _say(self, header: Dataset) -> None:
         header.PatientIdentityRemoved = "YES"

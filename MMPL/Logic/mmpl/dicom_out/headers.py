@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.valuerep import DS
 
 from mmpl.dicom_out.anonymity import Anonymity
 from mmpl.dicom_source import DicomSource
 from mmpl.errors import InputError
 from mmpl.geometry import Geometry
+from mmpl.io.dicom.headers import read_header
 
 UTF_8 = "ISO_IR 192"
 DATE, TIME = re.compile(r"\d{8}"), re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
@@ -105,12 +104,13 @@ def decimals(values) -> list[DS]:
 
 
 def _read(path: Path, number: int) -> Dataset:
-    try:
-        return pydicom.dcmread(path, stop_before_pixels=True)
-    except (OSError, InvalidDicomError) as error:
+    """As the CT was read: a file without a preamble is as good."""
+    header = read_header(path)
+    if header is None:
         raise InputError(
-            f"file {number} of the CT's series cannot be read as DICOM: look whether it is there"
-        ) from error
+            f"file {number} of the CT's series cannot be read as DICOM: look whether it is there and whole"
+        )
+    return header
 
 
 def _reduced(ds: Dataset, number: int, source: DicomSource) -> Dataset:

@@ -117,13 +117,97 @@ def test_short_values_in_sentences_are_left(a_source):
         setattr(header, keyword, "")
     header.PatientName, header.PatientID = "Doe^Jo", "12"
     texts = Anonymity("case 1").texts(["12 of 400 voxels; Doe, Jonas99 and Jonas"], header, "Jonas")
-    assert texts == ["12 of 400 voxels; Doe, Jonas99 and case 1"]
+    assert texts == ["12 of 400 voxels; Doe, case 199 and case 1"]
 
 
-@pytest.mark.parametrize("name", ["KH-4711-0815", "kh-4711-0815"])
-def test_the_patient_s_own_id_as_the_new_name_is_refused(a_source, exported, two_classes, name):
-    with pytest.raises(InputError, match="is the patient's own name or ID"):
+def a_header(name: str, patient_id: str) -> pydicom.Dataset:
+    header = pydicom.Dataset()
+    for keyword in ("AccessionNumber", "StudyID"):
+        setattr(header, keyword, "")
+    for number, keyword in enumerate(UIDS):
+        setattr(header, keyword, f"1.2.840.99999.{number}")
+    header.PatientName, header.PatientID = name, patient_id
+    return header
+
+
+WRITTEN_OTHERWISE = {
+    "underscore": ("the mask SMITH_JOHN_seg.dcm", "the mask case 1_case 1_seg.dcm"),
+    "digits": ("smith2.dcm and 7John", "case 12.dcm and 7case 1"),
+    "ID in a name": ("Structure 'MRN12345_GTV' of xMRN123456", "Structure 'case 1_GTV' of xcase 16"),
+    "in a longer word": ("a blacksmith and Johnson", "a blacksmith and Johnson"),
+    "without an accent": ("Muller_ct, Mueller1 and Müller.", "case 1_ct, case 11 and case 1."),
+    "part of a double name": ("GARCIA_2", "case 1_2"),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), WRITTEN_OTHERWISE.values(), ids=WRITTEN_OTHERWISE)
+def test_names_and_ids_in_sentences_are_found_however_they_are_written(text, expected):
+    header = a_header("Smith^John=Müller^^Garcia-Lorca", "MRN12345")
+    assert Anonymity("case 1").texts([text], header, "case 1") == [expected]
+
+
+def test_that_something_is_a_phantom_is_still_said():
+    header = a_header("Phantom^PHA-0001", "PHA-0001")
+    texts = Anonymity("case 1").texts(["A phantom's result, of PHA-0001_ct and 0001 more."], header, "case 1")
+    assert texts == ["A phantom's result, of case 1_ct and 0001 more."]
+
+
+def test_times_of_day_are_not_in_sentences():
+    said = "Two times of injection, 09:00:00 and 10:30:00.5; scan at 9:41. Ratio 1:2, 3.5 mm, 2:345 of 10."
+    (text,) = Anonymity("case 1").texts([said], a_header("", ""), "")
+    assert text == (
+        "Two times of injection, [time removed] and [time removed]; scan at [time removed]. "
+        "Ratio 1:2, 3.5 mm, 2:345 of 10."
+    )
+
+
+def test_no_time_of_day_is_in_an_anonymised_report(a_source, exported, two_classes, results):
+    results["warnings"][0]["text"] = "The header gives two times of injection, 09:00:00 and 10:30:00."
+    as_it_is = values_in(exported(a_source(), two_classes)["report"])
+    anonymous = values_in(exported(a_source(), two_classes, anonymise=Anonymity("case 1"))["report"])
+    assert any("09:00:00 and 10:30:00" in text for text in as_it_is)
+    assert not any("09:00" in text or "10:30" in text for text in anonymous)
+
+
+@pytest.mark.parametrize("name", ["KH-4711-0815", "kh-4711-0815", "KH-4711-0815-1", "kh47110815", "Mustermann 2"])
+def test_the_patient_s_own_id_or_name_as_the_new_name_is_refused(a_source, exported, two_classes, name):
+    with pytest.raises(InputError, match="holds the patient's own name or ID: name the case otherwise"):
         exported(a_source(), two_classes, anonymise=Anonymity(name))
+
+
+OWN = {
+    "name in words": ("Smith^John", "MRN12345", "Smith John"),
+    "name in one word": ("Smith^John", "MRN12345", "johnsmith_7"),
+    "one part": ("Smith^John", "MRN12345", "Trial SMITH"),
+    "ID with more": ("Smith^John", "MRN12345", "MRN12345-1"),
+    "ID written otherwise": ("Smith^John", "MRN.123/45", "mrn-12345"),
+    "without an umlaut": ("Müller^Jo", "1", "Muller 3"),
+    "umlaut in two letters": ("Müller^Jo", "1", "MUELLER"),
+    "part of a double name": ("Smith-Jones^Al", "1", "case Jones"),
+    "short parts": ("Wu^Li", "1", "Li Wu 2"),
+    "short ID": ("Doe^Jane", "12", "12"),
+    "second spelling": ("王^小東=Wang^XiaoDong", "1", "wang"),
+}
+
+
+@pytest.mark.parametrize(("patient", "patient_id", "name"), OWN.values(), ids=OWN)
+def test_a_new_name_that_tells_the_patient_is_refused(patient, patient_id, name):
+    with pytest.raises(InputError, match="holds the patient's own name or ID"):
+        Anonymity(name).header(a_header(patient, patient_id))
+
+
+HARMLESS = {
+    "a phantom's name": ("Phantom^PHA-0001", "PHA-0001", "Phantom 2"),
+    "a phantom's kind of ID": ("Phantom^PHA-0001", "PHA-0001", "S-0001"),
+    "no identity": ("", "", "case 1"),
+    "anonymous before": ("Anonymous", "12", "anonymous 12"),
+    "short part": ("Wu^Li", "1", "Wuhan list 1"),
+}
+
+
+@pytest.mark.parametrize(("patient", "patient_id", "name"), HARMLESS.values(), ids=HARMLESS)
+def test_a_harmless_name_is_taken(patient, patient_id, name):
+    assert Anonymity(name).header(a_header(patient, patient_id)).PatientID == name
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\\b", "a^b", "x" * 65, "Ä"])

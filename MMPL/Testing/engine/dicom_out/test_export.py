@@ -115,6 +115,19 @@ def test_a_source_without_a_frame_of_reference_is_refused(unreferable, exported,
         exported(unreferable, two_classes)
 
 
+def test_files_without_a_preamble_are_read_as_the_ct_was(a_source, exported, two_classes, tmp_path):
+    source = a_source()
+    files = tuple(tmp_path / path.name for path in source.files)
+    for before, after in zip(source.files, files, strict=True):
+        after.write_bytes(before.read_bytes()[132:])
+    found = exported(dataclasses.replace(source, files=files), two_classes)["rtstruct"]
+    uids = {str(pydicom.dcmread(path).SOPInstanceUID) for path in source.files}
+    items = [item for roi in found.ROIContourSequence for item in roi.ContourSequence]
+    referenced = {str(item.ContourImageSequence[0].ReferencedSOPInstanceUID) for item in items}
+    assert len(referenced) == 9  # slices 0 to 7 and 10 of the two classes
+    assert referenced <= uids
+
+
 def test_a_missing_file_is_refused_without_its_path(a_source, exported, two_classes, tmp_path):
     source = a_source()
     files = (*source.files[:-1], tmp_path / "Mustermann" / "12.dcm")

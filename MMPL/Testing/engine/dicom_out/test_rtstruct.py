@@ -12,6 +12,7 @@ from scipy import ndimage
 from mmpl.dicom_out.export import write_dicom
 from mmpl.dicom_out.rtstruct import make_structure_set
 from mmpl.geometry import Volume
+from mmpl.io.dicom.crossing import crossing_planes
 from mmpl.segments import SEGMENTS
 
 SEEDS = range(50)
@@ -65,6 +66,15 @@ def structure_sets(a_source, awkward, an_export) -> list[tuple[np.ndarray, pydic
     source = a_source("oblique")
     export, labels = an_export(source), [awkward(seed) for seed in SEEDS]
     return [(m, make_structure_set(export, Volume(m, source.geometry))) for m in labels]
+
+
+def test_no_contour_crosses_another(structure_sets):
+    for _, ds in structure_sets[:10]:
+        for roi in ds.ROIContourSequence:
+            contours = tuple(np.reshape([float(v) for v in c.ContourData], (-1, 3)) for c in roi.ContourSequence)
+            crossing, planes = crossing_planes(contours)
+            assert planes > 5
+            assert crossing == 0
 
 
 @pytest.mark.parametrize("combine", [np.logical_or, np.logical_xor], ids=["union", "xor"])

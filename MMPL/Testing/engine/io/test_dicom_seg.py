@@ -113,7 +113,11 @@ def test_a_fractional_segmentation_is_cut_at_one_half_and_says_so(a_seg):
     share[2, 3, 1:5] = (0.2, 0.49, 0.51, 1.0)
     found = read_seg(a_seg({"GTVp": share}, kind="FRACTIONAL"), CT)
     assert [tuple(i) for i in np.argwhere(found.label_map.array)] == [(2, 3, 3), (2, 3, 4)]
-    assert [n.code for n in found.notices] == [SEG_FRACTIONAL]
+    (notice,) = found.notices
+    assert (notice.code, notice.text) == (
+        SEG_FRACTIONAL,
+        "The segmentation is fractional: voxels of at least 0.5 were taken as part of a segment.",
+    )
 
 
 def test_frames_on_another_grid_make_their_own(a_seg, masks, labels):
@@ -233,3 +237,94 @@ def test_a_single_plane_without_thickness_is_refused(a_seg, masks):
     shifted = Geometry(CT.size, CT.spacing_mm, (-20.4, 10.0, 55.0))
     with pytest.raises(GeometryError, match="one plane and no slice thickness"):
         read_seg(altered(a_seg(one, shifted), lose), CT)
+
+
+def first_frame(ds) -> Dataset:
+    return ds.PerFrameFunctionalGroupsSequence[0]
+
+
+def without_segments(ds):
+    del ds.SegmentSequence
+
+
+def without_frames(ds):
+    del ds.PerFrameFunctionalGroupsSequence
+
+
+def without_segment_of_a_frame(ds):
+    del first_frame(ds).SegmentIdentificationSequence
+
+
+def without_number_of_a_frame(ds):
+    del first_frame(ds).SegmentIdentificationSequence[0].ReferencedSegmentNumber
+
+
+def of_another_segment(ds):
+    first_frame(ds).SegmentIdentificationSequence[0].ReferencedSegmentNumber = 7
+
+
+def without_a_number(ds):
+    del ds.SegmentSequence[1].SegmentNumber
+
+
+def with_a_number_twice(ds):
+    ds.SegmentSequence[1].SegmentNumber = 1
+
+
+def without_a_name(ds):
+    del ds.SegmentSequence[1].SegmentLabel
+
+
+def without_rows(ds):
+    del ds.Rows
+
+
+DAMAGED = [
+    (without_segments, "describes no segments: export it again"),
+    (without_frames, "does not describe its frames: export it again"),
+    (without_segment_of_a_frame, "has a frame that does not say its segment: export it again"),
+    (without_number_of_a_frame, "has a frame that does not say its segment: export it again"),
+    (of_another_segment, "has a frame of segment 7, which it does not describe: export it again"),
+    (without_a_number, "does not number each of its segments differently: export it again"),
+    (with_a_number_twice, "does not number each of its segments differently: export it again"),
+    (without_a_name, 'has a segment without a name: name the segments "GTVp" and "GTVn"'),
+    (without_rows, "does not describe its frames: export it again"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), DAMAGED, ids=[change.__name__ for change, _ in DAMAGED])
+def test_what_is_missing_is_said_in_one_sentence(a_seg, masks, change, words):
+    with pytest.raises(InputError) as caught:
+        read_seg(altered(a_seg(masks), change), CT)
+    assert str(caught.value) == f"mask seg.dcm {words}"
+
+
+def test_voxels_of_a_label_map_that_no_segment_has_are_refused(a_seg, masks, labels):
+    def lose(ds):
+        ds.SegmentSequence = [item for item in ds.SegmentSequence if item.SegmentLabel != "GTVn"]
+
+    alone = {"GTVp": masks["GTVp"], "GTVn": (labels == 2).astype(np.uint8)}
+    with pytest.raises(InputError, match="has voxels of segment 2, which it does not describe: export it again"):
+        read_seg(altered(a_seg(alone, kind="LABELMAP"), lose), CT)
+
+
+def test_a_fractional_segmentation_without_its_largest_value_is_refused(a_seg, masks):
+    def lose(ds):
+        del ds.MaximumFractionalValue
+
+    path = a_seg({"GTVp": masks["GTVp"].astype(np.float32)}, kind="FRACTIONAL")
+    with pytest.raises(InputError, match="is fractional and does not say its largest value"):
+        read_seg(altered(path, lose), CT)
+
+
+def test_a_file_that_ends_too_early_is_refused_wherever_it_ends(a_seg, masks):
+    path = a_seg(masks)
+    whole = path.read_bytes()
+    sentences = set()
+    for size in range(0, len(whole), 37):
+        path.write_bytes(whole[:size])
+        with pytest.raises(InputError, match=r"^mask seg\.dcm ") as caught:
+            read_seg(path, CT)
+        sentences.add(str(caught.value))
+    assert "mask seg.dcm ends too early, so parts are missing: copy or export it again" in sentences
+    assert not any('""' in sentence for sentence in sentences)

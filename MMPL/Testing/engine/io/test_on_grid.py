@@ -9,7 +9,7 @@ import pydicom
 import pytest
 
 from mmpl.errors import GeometryError, InputError
-from mmpl.geometry import Geometry
+from mmpl.geometry import Geometry, Volume
 from mmpl.io.dicom.on_grid import images_in_slice_order, source_on_grid
 from mmpl.phantom.dicom import Storage, write_ct, write_pet
 
@@ -69,6 +69,15 @@ def test_slices_elsewhere_are_refused(tmp_path, small_ct, change):
     paths = write_ct(tmp_path, small_ct)
     with pytest.raises(GeometryError, match="do not lie where its DICOM images are"):
         images_in_slice_order(paths, replace(small_ct.geometry, **change), "the CT")
+
+
+def test_a_square_volume_with_rows_and_columns_exchanged_has_no_source(tmp_path, small_ct):
+    grid = replace(small_ct.geometry, size=(20, 20, 12), spacing_mm=(1.5, 1.5, 2.5))
+    paths = write_ct(tmp_path, Volume(small_ct.array[:, :, :20], grid))
+    assert source_on_grid(paths, grid, "the CT").files == paths
+    exchanged = replace(grid, direction=((0, 1, 0), (1, 0, 0), (0, 0, 1)))
+    with pytest.raises(GeometryError, match="the CT is not where its DICOM images are"):
+        source_on_grid(paths, exchanged, "the CT")
 
 
 @pytest.mark.parametrize(

@@ -130,10 +130,11 @@ KEYHOLE = np.array(
         *[(3.5, 7.5), (7.5, 7.5), (7.5, 3.5), (3.5, 3.5), (3.5, 5.3), (0.5, 5.3)],
     ]
 )
+DONUT_WITH_CHANNEL = np.column_stack([KEYHOLE, np.zeros(len(KEYHOLE))])
 DONUTS = {
     "two contours": [square(0.5, 10.5), square(3.5, 7.5)],
     "hole first": [square(3.5, 7.5), square(0.5, 10.5)],
-    "keyhole": [np.column_stack([KEYHOLE, np.zeros(len(KEYHOLE))])],
+    "keyhole": [DONUT_WITH_CHANNEL],
 }
 
 
@@ -329,6 +330,82 @@ def test_structures_without_contours_or_name_and_equal_names_are_named(write_rts
         "A structure has no name and is called 'ROI 3' here.",
         "2 structures have the name 'cord'.",
     ]
+
+
+def test_contours_of_a_structure_in_two_items_are_joined(write_rtstruct):
+    def split(data):
+        data.ROIContourSequence.append(
+            sequence_item(ReferencedROINumber=1, ContourSequence=[contour(square(1, 4, 1)), contour(square(1, 4))])
+        )
+
+    structures = read_structures(write_rtstruct([("A", [contour(square(1, 4))])], change=split))
+    assert [points[0, 2] for points in structures.rois[0].contours] == [0.0, 1.0]
+    (notice,) = structures.notices
+    assert "1 of 3 contours were left out (1 given twice)" in notice.text
+
+
+def test_a_number_that_two_structures_have_is_named(write_rtstruct):
+    def renumber(data):
+        data.StructureSetROISequence[1].ROINumber = 1
+
+    path = write_rtstruct([("GTVp", [contour(square(1, 4))]), ("cord", [])], change=renumber)
+    structures = read_structures(path)
+    (notice,) = [n for n in structures.notices if "number" in n.text]
+    assert (notice.code, notice.text) == (
+        "STRUCTURES_INCOMPLETE",
+        "2 structures have the number 1 ('GTVp', 'cord'): its contours are taken for those of the last one, look "
+        "whether they are.",
+    )
+    assert [roi.name for roi in structures.rois if roi.contours] == ["cord"]
+
+
+CROSSING = {
+    "corners": [square(0.5, 6.5), square(3.5, 9.5)],
+    "as a cross": [square((0.5, 4.5), (10.5, 6.5)), square((2.5, 0.5), (4.5, 10.5))],
+    "borders on one line": [square((0.5, 0.5), (6.5, 6.5)), square((3.5, 0.5), (9.5, 6.5))],
+    "one of three": [square(0.5, 9.5), square(2.5, 4.5), square((7.5, 2.5), (12.5, 4.5))],
+}
+
+
+@pytest.mark.parametrize("outlines", CROSSING.values(), ids=CROSSING)
+def test_contours_that_cross_are_named(write_rtstruct, outlines):
+    apart = [contour(square(1, 4, 1)), contour(square(6, 9, 1))]
+    structures = read_structures(write_rtstruct([("A", [*map(contour, outlines), *apart])]))
+    (notice,) = structures.notices
+    assert (notice.code, notice.text) == (
+        "STRUCTURES_INCOMPLETE",
+        "Structure 'A': on 1 of 2 planes, contours overlap and none lies inside the other: what they share is left "
+        "out, look whether it belongs to the structure.",
+    )
+
+
+def test_what_crossing_contours_share_is_left_out(write_rtstruct):
+    path = write_rtstruct([("A", [contour(square(0.5, 6.5)), contour(square(3.5, 9.5))])])
+    assert rasterise(read_structures(path).rois[0], GRID).sum() == 36 + 36 - 2 * 9
+
+
+NOT_CROSSING = {
+    **DONUTS,
+    "island in a hole": [square(0.5, 10.5), square(2.5, 8.5), square(4.5, 6.5)],
+    "apart": [square(0.5, 3.5), square(5.5, 9.5)],
+    "a common border": [square((0.5, 0.5), (4.5, 9.5)), square((4.5, 2.5), (9.5, 6.5))],
+    "a common border, rounded": [square((0.5, 0.5), (4.55, 9.5)), square((4.5, 2.5), (9.5, 6.5))],
+    "a common corner": [square(0.5, 4.5), square(4.5, 9.5)],
+    "a hole at the border": [square(0.5, 9.5), square((0.5, 2.5), (4.5, 6.5))],
+    "in a hole of a keyhole": [DONUT_WITH_CHANNEL, square(4.5, 6.5)],
+    "on other planes": [square(0.5, 6.5), square(3.5, 9.5, 1.0)],
+    "two holes": [square(0.5, 9.5), square(1.5, 3.5), square(5.5, 7.5)],
+}
+
+
+@pytest.mark.parametrize("outlines", NOT_CROSSING.values(), ids=NOT_CROSSING)
+def test_contours_that_are_nested_or_only_touch_are_not_named(write_rtstruct, outlines):
+    assert read_structures(write_rtstruct([("A", list(map(contour, outlines)))])).notices == ()
+
+
+def test_contours_that_are_meant_to_be_xored_may_cross(write_rtstruct):
+    items = [contour(outline, "CLOSEDPLANAR_XOR") for outline in CROSSING["corners"]]
+    assert read_structures(write_rtstruct([("A", items)])).notices == ()
 
 
 def test_contours_of_an_undeclared_structure_are_kept(write_rtstruct):

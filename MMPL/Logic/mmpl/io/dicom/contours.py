@@ -120,21 +120,31 @@ def planes_of(roi: Roi, single_plane_mm: float) -> Planes:
         If the contours do not lie in parallel planes.
     """
     axes = _axes(normal_of(roi.contours))
-    flat = [contour @ axes.T for contour in roi.contours]
-    if max(np.ptp(points[:, 2]) for points in flat) > FLAT_MM:
+    planes = _by_plane(roi.contours, axes)
+    if planes is None:
         raise InputError(
             f"the contours of structure {roi.name!r} do not lie in parallel planes: export it as contours on slices"
         )
+    bounds = _bounds(np.array([position for position, _ in planes]), roi.spacing_mm, single_plane_mm)
+    slabs = (Slab(float(low), float(high), outlines) for (low, high), (_, outlines) in zip(bounds, planes, strict=True))
+    return Planes(axes, tuple(slabs))
+
+
+def outlines_by_plane(contours: tuple[np.ndarray, ...]) -> list[tuple[np.ndarray, ...]]:
+    """Contours as (u, v) in mm, those of one plane together; none where they do not lie in parallel planes."""
+    planes = _by_plane(contours, _axes(normal_of(contours))) if contours else None
+    return [outlines for _, outlines in planes or ()]
+
+
+def _by_plane(contours: tuple[np.ndarray, ...], axes: np.ndarray) -> list[tuple[float, tuple[np.ndarray, ...]]] | None:
+    """Position along the normal and outlines of each plane; None where contours are not parallel to the planes."""
+    flat = [contour @ axes.T for contour in contours]
+    if max(np.ptp(points[:, 2]) for points in flat) > FLAT_MM:
+        return None
     depths = np.array([points[:, 2].mean() for points in flat])
     order = np.argsort(depths, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(depths[order]) > SAME_PLANE_MM) + 1)
-    positions = np.array([depths[group].mean() for group in groups])
-    bounds = _bounds(positions, roi.spacing_mm, single_plane_mm)
-    slabs = (
-        Slab(float(low), float(high), tuple(flat[k][:, :2] for k in group))
-        for (low, high), group in zip(bounds, groups, strict=True)
-    )
-    return Planes(axes, tuple(slabs))
+    return [(float(depths[group].mean()), tuple(flat[k][:, :2] for k in group)) for group in groups]
 
 
 def plane_steps_mm(contours: tuple[np.ndarray, ...]) -> np.ndarray:

@@ -39,7 +39,7 @@ def read_dicom_label_map(
         If it lies in another frame of reference than the CT.
     """
     if path.is_dir():
-        raise InputError(f"mask {path} is a folder: give the one file of the segmentation or structure set")
+        raise InputError(f"mask {path.name} is a folder: give the one file of the segmentation or structure set")
     header = read_header(path)
     modality = "" if header is None else text(header, "Modality")
     frame = source.frame_of_reference if source is not None and source.frame_of_reference else None
@@ -55,6 +55,6 @@ def read_dicom_label_map(
         notices = check_frames(uids, frame, what=WORDS[SEG], override=any_frame)
         return found.label_map, (*patient, *found.notices, *notices)
     raise InputError(
-        f"mask {path} is a DICOM object of kind {modality or 'unknown'}: give a segmentation (SEG) or a structure set "
+        f"mask {path.name} is a DICOM object of kind {modality or 'unknown'}: give a segmentation (SEG) or a structure set "
         "(RTSTRUCT), or an image file"
     )

@@ -82,8 +82,10 @@ def _in_order(series: Series, geometry: Geometry, name: str) -> tuple[Slice, ...
 def _is_plane(one: Slice, geometry: Geometry, k: int) -> bool:
     """Whether an image has the voxels of slice k, within what positions are rounded by."""
     row, column, _ = one.axes
-    far = one.columns - 1, one.rows - 1
-    corner = np.asarray(one.position) + row * one.spacing[1] * far[0] + column * one.spacing[0] * far[1]
-    gaps = one.position - geometry.physical((0, 0, k)), corner - geometry.physical((*far, k))
+    # three corners: by the first and the last alone, a plane and its transpose are the same
+    corners = np.array([(0, 0), (one.columns - 1, 0), (one.columns - 1, one.rows - 1)])
+    steps = corners * (one.spacing[1], one.spacing[0])
+    images = np.asarray(one.position) + steps @ np.stack([row, column])
+    gaps = images - geometry.physical(np.column_stack([corners, np.full(3, k)]))
     same = np.abs(gaps).max() <= max(UNEVEN_MM, UNEVEN_SHARE * geometry.spacing_mm[2])
     return bool(same) and (one.columns, one.rows) == tuple(geometry.size[:2])

@@ -16,7 +16,8 @@ def rasterise(roi: Roi, geometry: Geometry) -> np.ndarray:
     A contour plane stands for a slab of space (see :func:`mmpl.io.dicom.contours.planes_of`): half-way to the
     neighbouring planes, half a usual step at the ends and at gaps. A voxel belongs to the structure when its centre,
     moved along the contours' normal into the plane of the slab that it lies in, is inside by the even-odd rule: a
-    contour inside another is a hole, and so is what a keyhole contour leaves out. A centre on a border belongs to the
+    contour inside another is a hole, and so is what a keyhole contour leaves out; what two crossing contours share is
+    left out, too (:func:`mmpl.io.dicom.structure_set.read_structures` says so). A centre on a border belongs to the
     side of larger coordinates. The grid may be finer or coarser than the contours and tilted against them by any angle.
 
     Limits: shapes are not interpolated between planes, so a grid finer than the contours shows steps; voxels are in or

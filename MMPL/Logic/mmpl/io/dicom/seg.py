@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
-from mmpl.case import GTVN, GTVP
 from mmpl.errors import GeometryError, InputError
 from mmpl.geometry import Geometry, Volume
+from mmpl.io.dicom.headers import UNREADABLE, number, numbers, sequence, text, whole
+from mmpl.io.dicom.seg_grid import Frame, Plane, on_grid, on_own_grid
+from mmpl.io.dicom.structure_set import is_whole
 from mmpl.notices import SEG_FRACTIONAL, Notice
 from mmpl.segments import SEGMENTS
 
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
 HALF = 0.5
-ON_GRID_VOXELS = 0.02  # how far a frame's corners may lie off the grid's voxels
+FRACTIONAL = Notice(
+    SEG_FRACTIONAL, f"The segmentation is fractional: voxels of at least {HALF:g} were taken as part of a segment."
+)
 
 
 @dataclass(frozen=True)
@@ -37,29 +40,6 @@ class ReadSegmentation:
     label_map: Volume
     frame_of_reference_uid: str
     notices: tuple[Notice, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """One plane: pixel (0, 0) in LPS mm, and the mask of each label in it."""
-
-    position: np.ndarray
-    masks: dict[int, np.ndarray]
-
-
-@dataclass(frozen=True)
-class _Plane:
-    """What all frames have in common: axes of columns and rows in LPS, pixel sizes (x, y), shape (y, x)."""
-
-    across: np.ndarray
-    down: np.ndarray
-    spacing_mm: tuple[float, float]
-    shape: tuple[int, int]
-    between_mm: float | None
-
-    @property
-    def normal(self) -> np.ndarray:
-        return np.cross(self.across, self.down)
 
 
 def read_seg(path: str | Path, ct: Geometry) -> ReadSegmentation:
@@ -89,19 +69,24 @@ def read_seg(path: str | Path, ct: Geometry) -> ReadSegmentation:
     labels = _labels(ds, name)
     plane = _common_plane(ds, name)
     frames = _frames(ds, labels, name)
-    label_map = _on_grid(frames, plane, ct)
+    label_map = on_grid(frames, plane, ct)
     if label_map is None:
-        label_map = _on_own_grid(frames, plane, name)
-    notices = (_fractional(name),) if _is_fractional(ds) else ()
-    return ReadSegmentation(label_map, str(ds.get("FrameOfReferenceUID") or ""), notices)
+        label_map = on_own_grid(frames, plane, name)
+    notices = (FRACTIONAL,) if _is_fractional(ds) else ()
+    return ReadSegmentation(label_map, text(ds, "FrameOfReferenceUID"), notices)
 
 
 def _read(path: Path, name: str) -> Dataset:
     try:
-        ds = pydicom.dcmread(path)
-    except (OSError, InvalidDicomError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ds = pydicom.dcmread(path)
+            uid, complete = text(ds, "SOPClassUID"), is_whole(ds)
+    except UNREADABLE as error:
         raise InputError(f"mask {name} cannot be read as DICOM: look whether the file is there and whole") from error
-    if ds.get("SOPClassUID") not in (SEGMENTATION_STORAGE, LABEL_MAP_STORAGE):
+    if not complete:
+        raise InputError(f"mask {name} ends too early, so parts are missing: copy or export it again")
+    if uid not in (SEGMENTATION_STORAGE, LABEL_MAP_STORAGE):
         raise InputError(
             f"mask {name} is no DICOM Segmentation: give one, or an RT Structure Set or an image of labels"
         )
@@ -110,149 +95,120 @@ def _read(path: Path, name: str) -> Dataset:
 
 def _labels(ds: Dataset, name: str) -> dict[int, int]:
     """Label by segment number."""
-    labels, unknown = {}, []
-    for segment in ds.SegmentSequence:
-        text = str(segment.get("SegmentLabel") or "")
-        matches = [label for label, spec in SEGMENTS.items() if text.strip().lower() == spec.name.lower()]
-        if matches:
-            labels[int(segment.SegmentNumber)] = matches[0]
-        elif int(segment.SegmentNumber) != 0:  # 0 may describe the background of a label map
-            unknown.append(f'"{text}"')
+    segments = sequence(ds, "SegmentSequence")
+    if not segments:
+        raise InputError(f"mask {name} describes no segments: export it again")
+    named = [(whole(segment, "SegmentNumber"), _name(segment)) for segment in segments]
+    repeated = len({number for number, _ in named}) < len(named)
+    if repeated or any(number is None for number, _ in named):
+        raise InputError(f"mask {name} does not number each of its segments differently: export it again")
+    named = [(number, label) for number, label in named if number != 0]  # 0: the background of a label map
+    if not all(label for _, label in named):
+        raise InputError(f'mask {name} has a segment without a name: name the segments "GTVp" and "GTVn"')
+    numbers_of = {spec.name.lower(): label for label, spec in SEGMENTS.items()}
+    unknown = [f'"{label}"' for _, label in named if label.lower() not in numbers_of]
     if unknown:
         raise InputError(
             f'mask {name} has segments named {", ".join(unknown)}: name the segments "GTVp" and "GTVn" and delete '
             "the others"
         )
-    return labels
+    return {number: numbers_of[label.lower()] for number, label in named}
+
+
+def _name(segment: Dataset) -> str:
+    try:
+        return str(segment.get("SegmentLabel") or "").strip()  # decoded, as headers.text is not
+    except UNREADABLE:
+        return ""
 
 
 def _is_fractional(ds: Dataset) -> bool:
-    return ds.get("SegmentationType") == "FRACTIONAL"
+    return text(ds, "SegmentationType") == "FRACTIONAL"
 
 
-def _fractional(name: str) -> Notice:
-    text = f"The segmentation {name} is fractional: voxels of at least {HALF:g} were taken as part of a segment."
-    return Notice(SEG_FRACTIONAL, text)
+def _full(ds: Dataset, name: str) -> float:
+    """The value of a pixel that belongs to its segment as a whole."""
+    if not _is_fractional(ds):
+        return 1.0
+    full = number(ds, "MaximumFractionalValue")
+    if full is None or full <= 0:
+        raise InputError(f"mask {name} is fractional and does not say its largest value: export it again as binary")
+    return full
 
 
-def _common_plane(ds: Dataset, name: str) -> _Plane:
-    frames = ds.PerFrameFunctionalGroupsSequence
-    cosines = np.array([_values(ds, f, "PlaneOrientationSequence", "ImageOrientationPatient", name) for f in frames])
-    pixels = np.array([_values(ds, f, "PixelMeasuresSequence", "PixelSpacing", name) for f in frames])
+def _common_plane(ds: Dataset, name: str) -> Plane:
+    frames, shape = sequence(ds, "PerFrameFunctionalGroupsSequence"), (whole(ds, "Rows"), whole(ds, "Columns"))
+    if not frames or None in shape:
+        raise InputError(f"mask {name} does not describe its frames: export it again")
+    cosines = np.array([_values(ds, f, "PlaneOrientationSequence", "ImageOrientationPatient", 6, name) for f in frames])
+    pixels = np.array([_values(ds, f, "PixelMeasuresSequence", "PixelSpacing", 2, name) for f in frames])
     if np.abs(cosines - cosines[0]).max() > 1e-4 or np.abs(pixels - pixels[0]).max() > 1e-4:
         raise GeometryError(f"mask {name} has frames of several directions or pixel sizes: export it as one volume")
     measures = _group(ds, frames[0], "PixelMeasuresSequence")
-    between = measures.get("SpacingBetweenSlices") or measures.get("SliceThickness")
-    return _Plane(
+    between = number(measures, "SpacingBetweenSlices") or number(measures, "SliceThickness")
+    return Plane(
         across=cosines[0, :3],
         down=cosines[0, 3:],
         spacing_mm=(pixels[0, 1], pixels[0, 0]),
-        shape=(int(ds.Rows), int(ds.Columns)),
-        between_mm=float(between) if between else None,
+        shape=shape,
+        between_mm=between or None,
     )
 
 
-def _group(ds: Dataset, frame: Dataset, sequence: str) -> Dataset | None:
-    """A functional group's item, the frame's own or the one that all share."""
-    for holder in (frame, *ds.get("SharedFunctionalGroupsSequence", ())):
-        if holder.get(sequence):
-            return holder[sequence].value[0]
-    return None
+def _group(ds: Dataset, frame: Dataset, keyword: str) -> Dataset:
+    """A functional group's item, the frame's own or the one that all share; an empty one where there is none."""
+    holders = (frame, *sequence(ds, "SharedFunctionalGroupsSequence"))
+    return next((item for holder in holders for item in sequence(holder, keyword)), Dataset())
 
 
-def _values(ds: Dataset, frame: Dataset, sequence: str, keyword: str, name: str) -> list[float]:
-    item = _group(ds, frame, sequence)
-    if item is None or not item.get(keyword):
+def _values(ds: Dataset, frame: Dataset, group: str, keyword: str, count: int, name: str) -> tuple[float, ...]:
+    found = numbers(_group(ds, frame, group), keyword, count)
+    if found is None:
         raise GeometryError(f"mask {name} has no {keyword} for a frame: export it again with positions")
-    return [float(v) for v in item[keyword].value]
+    return found
 
 
-def _frames(ds: Dataset, labels: dict[int, int], name: str) -> list[_Frame]:
-    groups = ds.PerFrameFunctionalGroupsSequence
+def _frames(ds: Dataset, labels: dict[int, int], name: str) -> list[Frame]:
+    groups = sequence(ds, "PerFrameFunctionalGroupsSequence")
     pixels = _pixels(ds, name)
     if pixels.shape[0] != len(groups):
         raise InputError(f"mask {name} holds {pixels.shape[0]} frames and describes {len(groups)}: export it again")
-    full = float(ds.get("MaximumFractionalValue", 1)) if _is_fractional(ds) else 1.0
+    is_label_map, full = text(ds, "SOPClassUID") == LABEL_MAP_STORAGE, _full(ds, name)
+    if is_label_map:
+        _check_values(ds, pixels, labels, name)
     frames = []
     for group, image in zip(groups, pixels, strict=True):
-        position = np.array(_values(ds, group, "PlanePositionSequence", "ImagePositionPatient", name))
-        if ds.SOPClassUID == LABEL_MAP_STORAGE:
-            masks = {label: image == number for number, label in labels.items()}
+        position = np.array(_values(ds, group, "PlanePositionSequence", "ImagePositionPatient", 3, name))
+        if is_label_map:
+            masks = {label: image == value for value, label in labels.items()}
         else:
-            number = int(_group(ds, group, "SegmentIdentificationSequence").ReferencedSegmentNumber)
-            masks = {labels[number]: image >= HALF * full}
-        frames.append(_Frame(position, masks))
+            masks = {labels[_segment_of(ds, group, labels, name)]: image >= HALF * full}
+        frames.append(Frame(position, masks))
     return frames
+
+
+def _segment_of(ds: Dataset, frame: Dataset, labels: dict[int, int], name: str) -> int:
+    found = whole(_group(ds, frame, "SegmentIdentificationSequence"), "ReferencedSegmentNumber")
+    if found is None:
+        raise InputError(f"mask {name} has a frame that does not say its segment: export it again")
+    if found not in labels:
+        raise InputError(f"mask {name} has a frame of segment {found}, which it does not describe: export it again")
+    return found
+
+
+def _check_values(ds: Dataset, pixels: np.ndarray, labels: dict[int, int], name: str) -> None:
+    """Refuse a label map with voxels of no segment; 0 and the padding value are background."""
+    unknown = set(np.unique(pixels).tolist()) - {0, whole(ds, "PixelPaddingValue"), *labels}
+    if unknown:
+        raise InputError(
+            f"mask {name} has voxels of segment {min(unknown)}, which it does not describe: export it again"
+        )
 
 
 def _pixels(ds: Dataset, name: str) -> np.ndarray:
     """Frames, shape (n, y, x)."""
     try:
         pixels = ds.pixel_array
-    except (AttributeError, ValueError, RuntimeError, NotImplementedError) as error:
+    except (*UNREADABLE, RuntimeError) as error:
         raise InputError(f"mask {name} has no readable frames: export it again, uncompressed") from error
     return pixels[None] if pixels.ndim == 2 else pixels
-
-
-def _on_grid(frames: Sequence[_Frame], plane: _Plane, grid: Geometry) -> Volume | None:
-    """The label map on a grid whose voxels the frames' pixels are; None where they are not.
-
-    Frames may be smaller than the grid's slices; what they hold must lie inside it.
-    """
-    labels = np.zeros(grid.shape, np.uint8)
-    places = [_place(frame.position, plane, grid) for frame in frames]
-    if any(place is None for place in places):
-        return None
-    for label in (GTVN, GTVP):  # GTVp last: it wins
-        for frame, (i, j, k) in zip(frames, places, strict=True):
-            if label in frame.masks:
-                labels[k, j : j + plane.shape[0], i : i + plane.shape[1]][frame.masks[label]] = label
-    return Volume(labels, grid)
-
-
-def _place(position: np.ndarray, plane: _Plane, grid: Geometry) -> np.ndarray | None:
-    """Index (i, j, k) of a frame's first pixel, if its four corners are the voxels that they should be."""
-    rows, columns = plane.shape
-    x, y = plane.across * plane.spacing_mm[0], plane.down * plane.spacing_mm[1]
-    steps = np.array([(0, 0, 0), (columns - 1, 0, 0), (0, rows - 1, 0), (columns - 1, rows - 1, 0)])
-    corners = grid.index(position + steps[:, :1] * x + steps[:, 1:2] * y)
-    first = np.round(corners[0]).astype(int)
-    fits = np.abs(corners - (first + steps)).max() <= ON_GRID_VOXELS
-    inside = (first >= 0).all() and (first + steps[3] < grid.size).all()
-    return first if fits and inside else None
-
-
-def _on_own_grid(frames: Sequence[_Frame], plane: _Plane, name: str) -> Volume:
-    """The label map on the regular grid that the frames span."""
-    positions = np.array([f.position for f in frames])
-    heights = positions @ plane.normal
-    between = _spacing(heights, plane.between_mm, name)
-    lowest = int(np.argmin(heights))
-    direction = np.column_stack([plane.across, plane.down, plane.normal])
-    slices = int(np.round((heights.max() - heights.min()) / between)) + 1
-    size = (plane.shape[1], plane.shape[0], slices)
-    own = Geometry(size, (*plane.spacing_mm, between), positions[lowest], direction)
-    label_map = _on_grid(frames, plane, own)
-    if label_map is None:
-        raise GeometryError(f"mask {name} has frames that are not on one regular grid: export it as one volume")
-    return label_map
-
-
-def _spacing(heights: np.ndarray, said_mm: float | None, name: str) -> float:
-    """Distance of planes in mm: the smallest gap, or what the file says where all frames are of one plane."""
-    gaps = np.diff(np.sort(heights))
-    gaps = gaps[gaps > 1e-3]
-    if len(gaps):
-        return _smallest_step(gaps, said_mm)
-    if said_mm is None:
-        raise GeometryError(f"mask {name} has one plane and no slice thickness: export it as a volume")
-    return said_mm
-
-
-def _smallest_step(gaps: np.ndarray, said_mm: float | None) -> float:
-    """What the file says where all gaps are multiples of it (planes left out), else the smallest gap."""
-    if said_mm is not None:
-        steps = np.maximum(np.round(gaps / said_mm), 1)
-        if np.abs(gaps - steps * said_mm).max() < ON_GRID_VOXELS * said_mm:
-            return float(gaps.sum() / steps.sum())
-    return float(gaps.min())

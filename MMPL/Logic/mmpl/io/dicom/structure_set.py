@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 
 from mmpl.errors import InputError
 from mmpl.io.dicom.contours import Roi, plane_steps_mm, problem_with_contour
+from mmpl.io.dicom.crossing import crossing_planes
 from mmpl.io.dicom.headers import UNREADABLE, sequence, text
 from mmpl.notices import STRUCTURES_INCOMPLETE, Notice
 
@@ -47,7 +48,9 @@ def read_structures(path: str | Path) -> StructureSet:
 
     Only closed planar contours have an inside; points and open lines are left out with a notice, and so are contours
     that cannot be (fewer than 3 points, no area, coordinates that are not finite or not in threes) and repeats of a
-    contour, which would cancel it.
+    contour, which would cancel it. A notice says so, too, where contours of a structure overlap without one lying
+    inside the other: what they share is outside by the even-odd rule. Of a number that is declared twice, the last
+    name counts.
 
     Parameters
     ----------
@@ -60,12 +63,12 @@ def read_structures(path: str | Path) -> StructureSet:
     """
     path = Path(path)
     data = _read(path)
-    drawn = {text(item, "ReferencedROINumber"): item for item in sequence(data, "ROIContourSequence")}
-    declared = {text(item, "ROINumber"): item for item in sequence(data, "StructureSetROISequence")}
+    drawn = _by_number(data, "ROIContourSequence", "ReferencedROINumber")
+    declared = _by_number(data, "StructureSetROISequence", "ROINumber")
     frame = _only_frame(data)
     nothing = Dataset()
     read = [
-        _roi(number, declared.get(number, nothing), drawn.get(number, nothing), frame)
+        _roi(number, declared.get(number, [nothing])[-1], drawn.get(number, []), frame)
         for number in dict.fromkeys([*declared, *drawn])
     ]
     rois = [roi for roi, _ in read]
@@ -75,7 +78,8 @@ def read_structures(path: str | Path) -> StructureSet:
             "export it with its contours"
         )
     frames = dict.fromkeys(roi.frame_of_reference_uid for roi in rois if roi.contours)
-    said = [sentence for _, sentences in read for sentence in sentences] + _repeated_names(rois)
+    said = [sentence for _, sentences in read for sentence in sentences]
+    said += _repeated_numbers(declared) + _repeated_names(rois)
     notices = tuple(Notice(STRUCTURES_INCOMPLETE, sentence) for sentence in said)
     return StructureSet(_with_spacing(rois), tuple(frames), _series(data), notices)
 
@@ -96,7 +100,7 @@ def _read(path: Path) -> Dataset:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             data = pydicom.dcmread(path)
-            uid, whole = text(data, "SOPClassUID"), _is_whole(data)
+            uid, whole = text(data, "SOPClassUID"), is_whole(data)
     except UNREADABLE as error:
         raise InputError(f"RTSTRUCT {path.name} is not a readable DICOM file: export it again") from error
     if not whole:
@@ -107,19 +111,27 @@ def _read(path: Path) -> Dataset:
     return data
 
 
-def _is_whole(data: Dataset) -> bool:
+def is_whole(data: Dataset) -> bool:
     """False where the file ends within an element: pydicom makes a shorter sequence of it without a word."""
     elements = [data.get_item(tag) for tag in list(data.keys())]  # iterating over a Dataset itself would convert them
     raw = [element for element in elements if isinstance(element, RawDataElement) and element.value is not None]
     return all(element.length in (UNDEFINED, len(element.value)) for element in raw)
 
 
+def _by_number(data: Dataset, keyword: str, number: str) -> dict[str, list[Dataset]]:
+    """Items of a sequence by the structure's number: one structure's contours may be in several items."""
+    items: dict[str, list[Dataset]] = {}
+    for item in sequence(data, keyword):
+        items.setdefault(text(item, number), []).append(item)
+    return items
+
+
 # --- one structure ------------------------------------------------------------------------------------
 
 
-def _roi(number: str, declared: Dataset, drawn: Dataset, frame: str) -> tuple[Roi, list[str]]:
+def _roi(number: str, declared: Dataset, drawn: list[Dataset], frame: str) -> tuple[Roi, list[str]]:
     """A structure, and sentences about what is missing in it."""
-    contours, skipped = _contours(drawn)
+    contours, plain, skipped = _contours([item for one in drawn for item in sequence(one, "ContourSequence")])
     name = _name(declared)
     said = []
     if not name:
@@ -133,6 +145,12 @@ def _roi(number: str, declared: Dataset, drawn: Dataset, frame: str) -> tuple[Ro
         )
     elif not contours:
         said.append(f"Structure {name!r} has no contours.")
+    crossing, planes = crossing_planes(tuple(plain))
+    if crossing:
+        said.append(
+            f"Structure {name!r}: on {crossing} of {planes} planes, contours overlap and none lies inside the other: "
+            "what they share is left out, look whether it belongs to the structure."
+        )
     uid = text(declared, "ReferencedFrameOfReferenceUID") or frame
     digits = int(number) if number.isdecimal() else 0
     return Roi(digits, name, tuple(contours), frame_of_reference_uid=uid), said
@@ -145,10 +163,10 @@ def _name(declared: Dataset) -> str:
         return ""
 
 
-def _contours(drawn: Dataset) -> tuple[list[np.ndarray], Counter[str]]:
-    """The closed contours, and how many were left out for which reason."""
-    contours, skipped, seen = [], Counter(), set()
-    for item in sequence(drawn, "ContourSequence"):
+def _contours(items: list[Dataset]) -> tuple[list[np.ndarray], list[np.ndarray], Counter[str]]:
+    """The closed contours, those of them that are not meant to be XORed, and how many were left out for what."""
+    contours, plain, skipped, seen = [], [], Counter(), set()
+    for item in items:
         kind = text(item, "ContourGeometricType")
         points, problem = _points(text(item, "ContourData"))
         if kind not in CLOSED_TYPES:
@@ -160,7 +178,9 @@ def _contours(drawn: Dataset) -> tuple[list[np.ndarray], Counter[str]]:
         else:
             seen.add(points.tobytes())
             contours.append(points)
-    return contours, skipped
+            if kind == "CLOSED_PLANAR":
+                plain.append(points)
+    return contours, plain, skipped
 
 
 def _points(coordinates: str) -> tuple[np.ndarray, str | None]:
@@ -194,6 +214,15 @@ def _series(data: Dataset) -> tuple[str, ...]:
         for series in sequence(study, "RTReferencedSeriesSequence")
     )
     return tuple(dict.fromkeys(uid for uid in uids if uid))
+
+
+def _repeated_numbers(declared: dict[str, list[Dataset]]) -> list[str]:
+    return [
+        f"{len(items)} structures have the number {number or '?'} ({listed(_name(item) for item in items)}): its "
+        "contours are taken for those of the last one, look whether they are."
+        for number, items in declared.items()
+        if len(items) > 1
+    ]
 
 
 def _repeated_names(rois: Sequence[Roi]) -> list[str]:
