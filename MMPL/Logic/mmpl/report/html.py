@@ -63,8 +63,9 @@ def render_report(
         html_section("Recurrence-free survival", rfs_panel(results, before)),
         _side_by_side(
             html_section("Clinical record", facts_table(clinical) if clinical else '<p class="note">None given.</p>'),
-            html_section("Inputs", facts_table(_inputs(results["inputs"]))),
+            html_section("Inputs", facts_table(_flat(_inputs(results["inputs"])))),
         ),
+        _suv(results["inputs"]),
         html_section("Method", _method(results)),
         html_section("How to read this", reading_notes(results["mtv_rule"], results["rfs"]["time_zero"])),
     )
@@ -198,14 +199,18 @@ def _fact(value: object) -> str:
     return escape(value)
 
 
-def _inputs(inputs: dict) -> list[tuple[str, object]]:
-    """Rows of the images and of how the PET came to be in SUV."""
+def _inputs(inputs: dict) -> dict:
+    """The images, without what the section on SUV says of the PET."""
     pet = inputs.get("pet", {})
-    found = suv_rows(pet.get("provenance", {}))
-    if found:
-        plain = {key: value for key, value in pet["provenance"].items() if key != "suv"}
-        inputs = {**inputs, "pet": {**pet, "provenance": plain}}
-    return _flat(inputs) + found
+    if not suv_rows(pet.get("provenance", {})):
+        return inputs
+    return {**inputs, "pet": {key: value for key, value in pet.items() if key != "provenance"}}
+
+
+def _suv(inputs: dict) -> str:
+    """How the PET came to be in SUV; nothing where it was not converted."""
+    rows = suv_rows(inputs.get("pet", {}).get("provenance", {}))
+    return html_section("SUV", facts_table(rows)) if rows else ""
 
 
 def _flat(value: dict, name: str = "") -> list[tuple[str, object]]:
@@ -220,8 +225,12 @@ def _flat_item(name: str, item: object) -> list[tuple[str, object]]:
     if isinstance(item, dict):
         return _flat(item, name)
     if isinstance(item, list | tuple):
-        return [(name, ", ".join(str(entry) for entry in item) or MISSING)]
+        return [(name, ", ".join(map(_entry, item)) or MISSING)]
     return [(name, item)]
+
+
+def _entry(value: object) -> str:
+    return fixed(value, 1) if isinstance(value, float) else str(value)
 
 
 def _geometry(grid: dict, name: str) -> list[tuple[str, object]]:

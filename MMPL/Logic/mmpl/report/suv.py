@@ -27,9 +27,12 @@ def suv_rows(provenance: Mapping) -> list[tuple[str, str]]:
     if not isinstance(record, Mapping) or "sources" not in record:
         return []
     sources = dict(record["sources"])
-    rows = [_row(name, value, sources.pop(name, "")) for name, value in record["values"].items()]
+    rows = [("Rule", record["rule"])]
+    rows += [_row(name, value, sources.pop(name, "")) for name, value in record["values"].items()]
     if "sex" in sources:
         rows.append(("Sex", sources["sex"]))
+    if "units" in sources:
+        rows.append(("Units", sources["units"]))
     if record.get("factor_range"):
         low, high = record["factor_range"]
         rows.append(("Voxels times", f"{low:.6g}" if low == high else f"{low:.6g} to {high:.6g}, by slice"))
