@@ -55,6 +55,6 @@ def read_dicom_label_map(
         notices = check_frames(uids, frame, what=WORDS[SEG], override=any_frame)
         return found.label_map, (*patient, *found.notices, *notices)
     raise InputError(
-        f"mask {path.name} is a DICOM object of kind {modality or 'unknown'}: give a segmentation (SEG) or a structure set "
-        "(RTSTRUCT), or an image file"
+        f"mask {path.name} is a DICOM object of kind {modality or 'unknown'}: give a segmentation (SEG) or a structure "
+        "set (RTSTRUCT), or an image file"
     )
