@@ -116,7 +116,7 @@ def _by_header(header: PetHeader, typed: Typed) -> Conversion:
         return convert(values)  # nothing that could be typed changes it
     uncorrected = str(values.get("DecayCorrection") or "").upper() == "NONE"
     try:
-        frames = header.frames() if uncorrected and typed.decay_min is None else ()
+        frames = header.frames() if uncorrected else ()  # each slice has its own decay, with a typed time too
     except MMPLError as problem:
         said = f"The PET is not corrected for decay (DecayCorrection NONE) and cannot be made SUV: {problem}"
         raise SuvError(said) from problem

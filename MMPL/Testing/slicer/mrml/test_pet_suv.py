@@ -180,12 +180,21 @@ def test_another_number_of_files_than_slices_gives_no_conversion(load, dicom):
     assert (report.conversion, report.pet_units) == (None, PET_UNKNOWN)
 
 
-def test_a_typed_time_spares_the_slices_headers(load, dicom):
+def test_a_typed_time_goes_to_the_first_slice_and_the_others_follow(load, dicom):
+    node = load(PET_VARIANTS["not decay-corrected, five beds"])
+    factor = np.array(report_on_units(node, {}, dicom.header(node)).conversion.factor)
+    minutes = PET_VARIANTS["not decay-corrected, five beds"].uptake_s / 60
+    typed = np.array(report_on_units(node, {"decay_min": minutes}, dicom.header(node)).conversion.factor)
+    np.testing.assert_allclose(typed, factor, rtol=1e-9)
+    later = np.array(report_on_units(node, {"decay_min": minutes + 10}, dicom.header(node)).conversion.factor)
+    np.testing.assert_allclose(later / factor, 2 ** (600 / 6586.2), rtol=1e-9)
+
+
+def test_a_typed_time_needs_the_slices_headers_where_decay_was_not_corrected(load, dicom):
     node = load(PET_VARIANTS["not decay-corrected"])
     node.SetAttribute("DICOM.instanceUIDs", node.GetAttribute("DICOM.instanceUIDs").split()[0])
     report = report_on_units(node, {"decay_min": 64.0}, dicom.header(node))
-    assert report.conversion.values["decay_min"] == 64.0
-    assert isinstance(report.conversion.factor, float)
+    assert (report.conversion, report.pet_units) == (None, PET_UNKNOWN)
 
 
 # --- Slicer's PET DICOM extension ------------------------------------------------------------------------------
