@@ -12,6 +12,7 @@ from mmpl.case import PET_SUV, PET_UNKNOWN
 from mmpl.errors import MMPLError, SuvError
 from mmpl.io.pet_units import why_not_suv
 from mmpl.io.suv import PET_BQML, Conversion, Typed, convert, convert_typed
+from mmpl.io.suv.inputs import joined
 from mmpl.report.text import sentence
 from mmpl_slicer.dicom_files import PetHeader
 from mmpl_slicer.input_report import GOOD, NOTE, InputReport, Line
@@ -153,7 +154,7 @@ def _report(conversion: Conversion, what: str, array: np.ndarray, *, asks: bool,
     notes = [Line(NOTE, doubt) for doubt in conversion.doubts]
     found = {"conversion": conversion, "suv_found": conversion.from_header, "asks_for_suv": asks}
     if conversion.units == PET_BQML:
-        text = f"{what}: type {_and(conversion.missing)} to convert it, or {WITHOUT}."
+        text = f"{what}: type {joined(conversion.missing)} to convert it, or {WITHOUT}."
         return InputReport((Line(NOTE, text), *notes), pet_units=PET_UNKNOWN, **found)
     if conversion.units != PET_SUV:
         if conversion.rule not in conversion.doubts:
@@ -201,8 +202,3 @@ def _values_text(conversion: Conversion) -> str:
     sex = conversion.sources.get("sex", "").split(",")[0]
     parts = [f"{values[name]:g} {unit}" for name, unit in (("weight_kg", "kg"), ("height_cm", "cm")) if name in values]
     return ", ".join([*parts, sex] if sex else parts) or "the factor 1"
-
-
-def _and(words) -> str:
-    words = list(words)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

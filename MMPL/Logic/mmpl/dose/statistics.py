@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmpl.case import PlannedDose
 from mmpl.errors import InputError
 
-LEVELS_GY = (50.0, 60.0, 66.0, 70.0)
+LEVELS_GY = PlannedDose.levels_gy
 LEVEL_TOLERANCE_GY = 1e-3  # stored doses are rounded: a plan of 70 Gy must not miss the level of 70
 NO_VOXEL = "the contour is empty"
 NOT_COVERED = "the contour lies outside the dose grid"

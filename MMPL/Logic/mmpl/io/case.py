@@ -14,6 +14,7 @@ from mmpl.io.images import check_finite, check_varies, is_dicom, read_volume
 from mmpl.io.pet_units import CONSEQUENCE, guess_pet_units, why_not_suv
 from mmpl.io.suv import Conversion, Typed, convert, convert_typed
 from mmpl.io.suv.conversion import TYPED
+from mmpl.io.suv.inputs import joined
 from mmpl.notices import PET_NOT_SUV, SUV_DOUBT, Notice
 
 AUTO, SUV, BQML = "auto", "suv", "bqml"
@@ -160,7 +161,7 @@ def apply_conversion(
     provenance = {"rule": conversion.rule, "suv": conversion.record()}
     doubts = tuple(Notice(SUV_DOUBT, f"SUV: {doubt}") for doubt in conversion.doubts)
     if conversion.units != PET_SUV:
-        why = f"it lacks {_and(conversion.missing)}; {how_to_type}" if conversion.missing else conversion.rule
+        why = f"it lacks {joined(conversion.missing)}; {how_to_type}" if conversion.missing else conversion.rule
         text = f"The PET is not in SUV ({why.rstrip('.')}): {CONSEQUENCE}"
         return pet, PET_UNKNOWN, provenance, (Notice(PET_NOT_SUV, text), *doubts)
     pet = conversion.apply(pet)
@@ -232,7 +233,7 @@ def _in_suv(pet: _Image, reading: Reading) -> tuple[Volume, str | None, dict, tu
     if reading.pet_units == BQML or reading.typed.activity or _is_to_be_converted(pet.volume, reading.typed):
         conversion = convert_typed(reading.typed)
         if conversion.missing:
-            raise SuvError(f"to convert the PET from Bq/mL, {_and(conversion.missing)} is missing: {HOW_TO_TYPE}")
+            raise SuvError(f"to convert the PET from Bq/mL, {joined(conversion.missing)} is missing: {HOW_TO_TYPE}")
         return apply_conversion(pet.volume, conversion)
     if why_not_suv(pet.volume.array) is None and reading.typed.anything:
         return pet.volume, None, {"suv": convert({"Units": "GML"}, (), reading.typed).record()}, ()
@@ -262,8 +263,3 @@ def _stated_suv(typed: Typed) -> dict:
 def _is_to_be_converted(pet: Volume, typed: Typed) -> bool:
     """A weight was typed for a PET whose voxels are no SUV."""
     return typed.weight_kg is not None and why_not_suv(pet.array) is not None
-
-
-def _and(words) -> str:
-    words = list(words)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

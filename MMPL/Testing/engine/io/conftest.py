@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 
@@ -40,3 +41,20 @@ def noise_file(tmp_path, noise):
         return path
 
     return write
+
+
+def _set_values(paths, **values) -> None:
+    for path in paths:
+        ds = pydicom.dcmread(path)
+        for keyword, value in values.items():
+            if value is None:
+                del ds[keyword]
+            else:
+                setattr(ds, keyword, value)
+        ds.save_as(path)
+
+
+@pytest.fixture(scope="session")
+def every():
+    """Sets values of DICOM files; None takes one out."""
+    return _set_values

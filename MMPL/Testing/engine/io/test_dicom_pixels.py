@@ -33,18 +33,6 @@ def refused(folder, kind) -> str:
     return str(caught.value)
 
 
-def every(paths, **values):
-    """Set values of files; None takes one out."""
-    for path in paths:
-        ds = pydicom.dcmread(path)
-        for keyword, value in values.items():
-            if value is None:
-                del ds[keyword]
-            else:
-                setattr(ds, keyword, value)
-        ds.save_as(path)
-
-
 @pytest.fixture(scope="module")
 def wide_pet():
     suv = np.random.default_rng(7).gamma(1.5, 1.6, WIDE.shape).astype(np.float32)
@@ -213,7 +201,7 @@ def test_a_multi_frame_object_that_is_cut_short_is_refused(tmp_path, small_suv):
     assert "1 of 1 files are cut short" in refused(tmp_path, "PET")
 
 
-def test_an_object_without_pixels_is_refused(tmp_path, small_suv):
+def test_an_object_without_pixels_is_refused(tmp_path, small_suv, every):
     every(write_pet(tmp_path, small_suv)[:1], PixelData=None)
     assert refused(tmp_path, "PET")
 
@@ -241,23 +229,23 @@ def test_colour_is_refused(tmp_path, small_suv):
         {"SamplesPerPixel": None},
     ],
 )
-def test_a_pixel_format_that_cannot_be_is_refused(tmp_path, small_ct, values):
+def test_a_pixel_format_that_cannot_be_is_refused(tmp_path, small_ct, values, every):
     every(write_ct(tmp_path, small_ct)[4:5], **values)
     assert "an image's pixel format (BitsAllocated, " in refused(tmp_path, "CT")
 
 
-def test_inverted_grey_values_are_refused(tmp_path, small_ct):
+def test_inverted_grey_values_are_refused(tmp_path, small_ct, every):
     every(write_ct(tmp_path, small_ct)[4:5], PhotometricInterpretation="MONOCHROME1")
     assert "inverted grey values (MONOCHROME1)" in refused(tmp_path, "CT")
 
 
-def test_images_of_two_formats_are_noticed(tmp_path, small_ct):
+def test_images_of_two_formats_are_noticed(tmp_path, small_ct, every):
     every(write_ct(tmp_path, small_ct)[4:5], PixelRepresentation=0)
     (notice,) = read(tmp_path, "CT").notices
     assert "not all stored in one pixel format" in notice.text
 
 
-def test_pixels_of_more_bits_than_are_said_to_be_stored_are_noticed(tmp_path, small_ct):
+def test_pixels_of_more_bits_than_are_said_to_be_stored_are_noticed(tmp_path, small_ct, every):
     # stored are 0 to 2823: 12 bits hold them, 11 do not
     paths = write_ct(tmp_path, small_ct)
     every(paths, BitsStored=12, HighBit=11, PixelRepresentation=0)
@@ -269,26 +257,26 @@ def test_pixels_of_more_bits_than_are_said_to_be_stored_are_noticed(tmp_path, sm
 
 
 @pytest.mark.parametrize("photometric", ["RGB", "PALETTE COLOR", "YBR_FULL"])
-def test_one_image_that_calls_itself_coloured_is_refused(tmp_path, small_ct, photometric):
+def test_one_image_that_calls_itself_coloured_is_refused(tmp_path, small_ct, photometric, every):
     every(write_ct(tmp_path, small_ct)[4:5], PhotometricInterpretation=photometric)
     assert "holds colour images" in refused(tmp_path, "CT")
 
 
 @pytest.mark.parametrize("syntax", ["JPEG-LS", "JPEG 2000"])
 @pytest.mark.parametrize("values", [{"Rows": 17}, {"Columns": 20}, {"Rows": 40, "Columns": 34}])
-def test_compressed_images_of_another_size_than_their_header_says_are_refused(tmp_path, wide_pet, syntax, values):
+def test_compressed_images_of_another_size_than_their_header_are_refused(tmp_path, wide_pet, syntax, values, every):
     every(write_pet(tmp_path, wide_pet, storage=Storage(syntax)), **values)
     assert "compressed images are not of the size that Rows and Columns say" in refused(tmp_path, "PET")
 
 
 @pytest.mark.parametrize("syntax", ["JPEG-LS", "JPEG 2000", "RLE"])
-def test_compressed_pixels_of_more_bits_than_are_said_to_be_stored_are_noticed(tmp_path, wide_pet, syntax):
+def test_compressed_pixels_of_more_bits_than_are_said_to_be_stored_are_noticed(tmp_path, wide_pet, syntax, every):
     every(write_pet(tmp_path, wide_pet, storage=Storage(syntax)), BitsStored=12, HighBit=11)
     (notice,) = read(tmp_path, "PET").notices
     assert "bits" in notice.text
 
 
-def test_run_lengths_of_more_rows_than_the_header_says_are_noticed(tmp_path, small_suv):
+def test_run_lengths_of_more_rows_than_the_header_says_are_noticed(tmp_path, small_suv, every):
     # where a run happens to end with the last row that is asked for, GDCM gives a cropped image without a word
     paths = write_pet(tmp_path, small_suv, storage=Storage("RLE"))
     assert remarks_on_stored(list_series(tmp_path).series[0].slices, "PET") == []
@@ -297,7 +285,7 @@ def test_run_lengths_of_more_rows_than_the_header_says_are_noticed(tmp_path, sma
     assert said == "PET: its compressed images (RLE) hold more pixels, or of more bits, than their header says."
 
 
-def test_fewer_rows_than_pixels_are_noticed(tmp_path, small_suv):
+def test_fewer_rows_than_pixels_are_noticed(tmp_path, small_suv, every):
     every(write_pet(tmp_path, small_suv), Rows=18)
     found = read(tmp_path, "PET")
     assert "PET: 12 of 12 files hold more pixels than their size (Rows, Columns) needs." in [
@@ -305,7 +293,7 @@ def test_fewer_rows_than_pixels_are_noticed(tmp_path, small_suv):
     ]
 
 
-def test_more_rows_than_pixels_are_cut_short(tmp_path, small_suv):
+def test_more_rows_than_pixels_are_cut_short(tmp_path, small_suv, every):
     every(write_pet(tmp_path, small_suv), Rows=22)
     assert "12 of 12 files are cut short" in refused(tmp_path, "PET")
 
@@ -315,7 +303,7 @@ def test_more_rows_than_pixels_are_cut_short(tmp_path, small_suv):
 
 @pytest.mark.parametrize("slope", ["0", "-1"])
 @pytest.mark.parametrize("kind", ["CT", "PET"])
-def test_a_slope_that_cannot_be_is_refused(tmp_path, small_suv, small_ct, kind, slope):
+def test_a_slope_that_cannot_be_is_refused(tmp_path, small_suv, small_ct, kind, slope, every):
     paths = write_pet(tmp_path, small_suv) if kind == "PET" else write_ct(tmp_path, small_ct)
     every(paths[6:7], RescaleSlope=slope)
     assert refused(tmp_path, kind).endswith(f": an image has the rescale slope {slope}: export the series again")
@@ -327,25 +315,25 @@ def test_a_pet_without_a_slope_is_refused(tmp_path, small_suv, dicom_faults):
 
 
 @pytest.mark.parametrize("keyword", ["RescaleSlope", "RescaleIntercept"])
-def test_a_ct_of_which_some_images_lack_a_rescale_is_refused(tmp_path, small_ct, keyword):
+def test_a_ct_of_which_some_images_lack_a_rescale_is_refused(tmp_path, small_ct, keyword, every):
     every(write_ct(tmp_path, small_ct)[2:3], **{keyword: None})
     assert f"({keyword})" in refused(tmp_path, "CT")
 
 
 @pytest.mark.parametrize(("keyword", "word"), [("RescaleSlope", "slope"), ("RescaleIntercept", "intercept")])
-def test_a_ct_without_any_rescale_is_noticed(tmp_path, small_ct, keyword, word):
+def test_a_ct_without_any_rescale_is_noticed(tmp_path, small_ct, keyword, word, every):
     every(write_ct(tmp_path, small_ct), **{keyword: None})
     texts = [n.text for n in read(tmp_path, "CT").notices]
     assert f"CT: its images have no rescale {word}: look whether its values are HU." in texts
 
 
-def test_one_ct_image_of_another_slope_is_noticed(tmp_path, small_ct):
+def test_one_ct_image_of_another_slope_is_noticed(tmp_path, small_ct, every):
     every(write_ct(tmp_path, small_ct)[5:6], RescaleSlope="1.5")
     (notice,) = read(tmp_path, "CT").notices
     assert "differ in rescale slope or intercept" in notice.text
 
 
-def test_an_intercept_of_a_pet_is_noticed(tmp_path, small_suv):
+def test_an_intercept_of_a_pet_is_noticed(tmp_path, small_suv, every):
     every(write_pet(tmp_path, small_suv), RescaleIntercept="3")
     (notice,) = read(tmp_path, "PET").notices
     assert notice.text == "PET: a rescale intercept is not 0, which a PET's must be: check the export."
@@ -353,7 +341,7 @@ def test_an_intercept_of_a_pet_is_noticed(tmp_path, small_suv):
 
 @pytest.mark.parametrize("place", [0, 5, 11])
 @pytest.mark.parametrize("factor", [1000.0, 0.001])
-def test_one_slice_a_thousand_times_too_bright_or_dark_is_noticed(tmp_path, small_suv, place, factor):
+def test_one_slice_a_thousand_times_too_bright_or_dark_is_noticed(tmp_path, small_suv, place, factor, every):
     path = write_pet(tmp_path, small_suv)[place]
     every([path], RescaleSlope=f"{float(pydicom.dcmread(path).RescaleSlope) * factor:.8g}")
     (notice,) = read(tmp_path, "PET").notices

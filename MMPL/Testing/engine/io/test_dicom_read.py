@@ -34,18 +34,6 @@ def texts(read) -> list[str]:
     return [notice.text for notice in read.notices]
 
 
-def every(paths, **values):
-    """Set values of files; None takes one out."""
-    for path in paths:
-        ds = pydicom.dcmread(path)
-        for keyword, value in values.items():
-            if value is None:
-                del ds[keyword]
-            else:
-                setattr(ds, keyword, value)
-        ds.save_as(path)
-
-
 @pytest.fixture(scope="module")
 def few_slices():
     """As many slices as the variants have beds, and one."""
@@ -118,7 +106,7 @@ def test_frames_without_a_time_of_their_own_do_not_take_the_objects(tmp_path, fe
 # --- what is said --------------------------------------------------------------------------------------
 
 
-def test_images_that_do_not_agree_are_named_by_what(tmp_path, few_slices):
+def test_images_that_do_not_agree_are_named_by_what(tmp_path, few_slices, every):
     paths = write_pet(tmp_path, few_slices)
     every(paths[2:3], PatientWeight="90", Units="GML")
     every(paths[4:5], SeriesTime=None)
@@ -145,13 +133,13 @@ def test_slices_missing_at_an_end_are_noticed_by_the_pets_own_count(tmp_path, fe
     assert texts(read(tmp_path)) == ["PET: by its header (NumberOfSlices) it has 6 slices, 5 are there."]
 
 
-def test_what_was_left_out_is_said(tmp_path, few_slices):
+def test_what_was_left_out_is_said(tmp_path, few_slices, every):
     every(write_pet(tmp_path, few_slices)[:1], ImagePositionPatient=None, NumberOfSlices=5)
     every(sorted(tmp_path.iterdir()), NumberOfSlices=5)
     assert texts(read(tmp_path)) == ["PET: 1 images without a position or orientation left out."]
 
 
-def test_two_patients_in_one_series_are_refused(tmp_path, few_slices):
+def test_two_patients_in_one_series_are_refused(tmp_path, few_slices, every):
     every(write_pet(tmp_path, few_slices)[:1], PatientID="OTHER-ONE")
     with pytest.raises(InputError, match="mixes patients or frames of reference") as caught:
         read(tmp_path)
@@ -169,7 +157,7 @@ def test_gaps_are_refused(tmp_path, small_suv, dicom_faults, fault, said):
     assert said in str(caught.value)
 
 
-def test_positions_that_are_all_alike_are_one_slice(tmp_path, few_slices):
+def test_positions_that_are_all_alike_are_one_slice(tmp_path, few_slices, every):
     every(write_pet(tmp_path, few_slices), ImagePositionPatient=[0, 0, 0])
     with pytest.raises(InputError, match="is a single slice"):
         read(tmp_path)

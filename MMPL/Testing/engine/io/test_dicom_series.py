@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pydicom
 import pytest
 
 from mmpl.errors import InputError
@@ -16,17 +15,6 @@ def study(tmp_path, small_ct, small_suv):
     write_ct(tmp_path / "study" / "a" / "ct", small_ct)
     write_pet(tmp_path / "study" / "b", small_suv, PetVariant())
     return tmp_path / "study"
-
-
-def changed(path, **values):
-    """A file with other values; None takes one out."""
-    ds = pydicom.dcmread(path)
-    for keyword, value in values.items():
-        if value is None:
-            del ds[keyword]
-        else:
-            setattr(ds, keyword, value)
-    ds.save_as(path)
 
 
 def test_nested_folders_give_every_series(study):
@@ -54,26 +42,26 @@ def test_what_does_not_exist_is_said(tmp_path, study):
         list_series([*study.rglob("*.dcm"), tmp_path / "gone.dcm"])
 
 
-def test_other_objects_are_counted_by_kind(tmp_path, small_suv):
+def test_other_objects_are_counted_by_kind(tmp_path, small_suv, every):
     write_pet(tmp_path, small_suv, None, Storage(extra_object=True))
     paths = write_pet(tmp_path / "mr", small_suv, None, None, Person("OTHER"))
     for path in paths[:2]:
-        changed(path, SOPClassUID="1.2.840.10008.5.1.4.1.1.4", Modality="MR", SeriesInstanceUID="1.2.3")
+        every([path], SOPClassUID="1.2.840.10008.5.1.4.1.1.4", Modality="MR", SeriesInstanceUID="1.2.3")
     listing = list_series(tmp_path)
     assert listing.others == {"MR": 2, "PT": 1}
     assert sorted(len(s.slices) for s in listing.series) == [10, 12]
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
-def test_a_modality_that_is_no_word_is_not_repeated(tmp_path, small_suv):
+def test_a_modality_that_is_no_word_is_not_repeated(tmp_path, small_suv, every):
     for path in write_pet(tmp_path, small_suv):
-        changed(path, SOPClassUID="1.2.840.10008.5.1.4.1.1.7", Modality="PHANTOM^PHA-0001")
+        every([path], SOPClassUID="1.2.840.10008.5.1.4.1.1.7", Modality="PHANTOM^PHA-0001")
     assert list_series(tmp_path).others == {"unknown": 12}
 
 
-def test_an_object_of_another_class_in_the_series_is_remarked(tmp_path, small_suv):
+def test_an_object_of_another_class_in_the_series_is_remarked(tmp_path, small_suv, every):
     last = write_pet(tmp_path, small_suv)[-1]
-    changed(last, SOPClassUID="1.2.840.10008.5.1.4.1.1.7")
+    every([last], SOPClassUID="1.2.840.10008.5.1.4.1.1.7")
     (series,) = list_series(tmp_path).series
     assert series.strays == {"objects of another kind": 1}
 
@@ -101,8 +89,8 @@ def test_a_deflated_file_that_ends_early_is_damaged(tmp_path, small_suv):
     "values", [{"ImageOrientationPatient": None}, {"SOPClassUID": "1.2.840.10008.5.1R4.1.1.2"}, {"SOPClassUID": "1"}]
 )
 @pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
-def test_a_doubly_damaged_image_that_left_its_series_is_damaged(tmp_path, small_ct, values):
-    changed(write_ct(tmp_path, small_ct)[-1], SeriesInstanceUID="1.2.3", **values)
+def test_a_doubly_damaged_image_that_left_its_series_is_damaged(tmp_path, small_ct, values, every):
+    every([write_ct(tmp_path, small_ct)[-1]], SeriesInstanceUID="1.2.3", **values)
     assert list_series(tmp_path).damaged == (0 if values == {"SOPClassUID": "1"} else 1)  # "1" is a class, of somebody
 
 
@@ -122,39 +110,39 @@ def test_an_empty_folder_holds_nothing(tmp_path):
         ({"Rows": 18}, "images of another size or orientation"),
     ],
 )
-def test_an_image_that_does_not_fit_is_counted(tmp_path, small_suv, values, what):
-    changed(write_pet(tmp_path, small_suv)[-1], **values)
+def test_an_image_that_does_not_fit_is_counted(tmp_path, small_suv, values, what, every):
+    every([write_pet(tmp_path, small_suv)[-1]], **values)
     (series,) = list_series(tmp_path).series
     assert series.strays == {what: 1}
     assert len(series.slices) == 11
     assert f"1 {what}" in list_series(tmp_path).text()
 
 
-def test_two_stacks_of_one_series_are_two(tmp_path, small_suv):
+def test_two_stacks_of_one_series_are_two(tmp_path, small_suv, every):
     for path in write_pet(tmp_path, small_suv)[:5]:
-        changed(path, ImageOrientationPatient=[0, 1, 0, 0, 0, 1])
+        every([path], ImageOrientationPatient=[0, 1, 0, 0, 0, 1])
     assert [len(s.slices) for s in list_series(tmp_path).series] == [7, 5]
 
 
 @pytest.mark.parametrize("values", [{"PatientID": "OTHER"}, {"FrameOfReferenceUID": "1.2.3"}])
-def test_a_series_of_two_patients_or_spaces_is_marked(tmp_path, small_suv, values):
-    changed(write_pet(tmp_path, small_suv)[5], **values)
+def test_a_series_of_two_patients_or_spaces_is_marked(tmp_path, small_suv, values, every):
+    every([write_pet(tmp_path, small_suv)[5]], **values)
     (series,) = list_series(tmp_path).series
     assert "patients or frames of reference in one series" in series.strays
 
 
-def test_two_names_without_an_id_are_two_patients(tmp_path, small_suv):
+def test_two_names_without_an_id_are_two_patients(tmp_path, small_suv, every):
     paths = write_pet(tmp_path, small_suv)
     for path in paths:
-        changed(path, PatientID="")
+        every([path], PatientID="")
     assert list_series(tmp_path).series[0].strays == {}
-    changed(paths[5], PatientName="Another^One")
+    every([paths[5]], PatientName="Another^One")
     assert list_series(tmp_path).series[0].strays == {"patients or frames of reference in one series": 2}
 
 
-def test_localisers_and_uncorrected_pets_are_marked(tmp_path, small_ct, small_suv):
+def test_localisers_and_uncorrected_pets_are_marked(tmp_path, small_ct, small_suv, every):
     for path in write_ct(tmp_path, small_ct):
-        changed(path, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+        every([path], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     write_pet(tmp_path, small_suv, PetVariant(corrected_image=("DECY", "SCAT")))
     ct, pet = list_series(tmp_path).series
     assert (ct.scout, pet.scout) == (True, False)

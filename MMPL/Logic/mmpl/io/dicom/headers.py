@@ -6,11 +6,12 @@ import math
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
@@ -166,6 +167,24 @@ def sequence(dataset: Dataset, keyword: str) -> list[Dataset]:
             return [item for item in value if isinstance(item, Dataset)] if value else []
     except UNREADABLE:
         return []
+
+
+def functional_group(frame: Dataset, shared: Sequence[Dataset], keyword: str) -> Dataset:
+    """A functional group's item, the frame's own or the one that all share; an empty one where there is none.
+
+    Parameters
+    ----------
+    frame : item of PerFrameFunctionalGroupsSequence
+    shared : items of SharedFunctionalGroupsSequence
+    """
+    return next((item for holder in (frame, *shared) for item in sequence(holder, keyword)), Dataset())
+
+
+def is_whole(dataset: Dataset) -> bool:
+    """False where the file ends within an element: pydicom makes a shorter sequence of it without a word."""
+    elements = [dataset.get_item(tag) for tag in list(dataset.keys())]  # iterating over it would convert them
+    raw = [element for element in elements if isinstance(element, RawDataElement) and element.value is not None]
+    return all(element.length in (UNDEFINED_LENGTH, len(element.value)) for element in raw)
 
 
 def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from mmpl.io.dicom.headers import PixelBytes, number, number_of, numbers, sequence, text, whole
+from mmpl.io.dicom.headers import PixelBytes, functional_group, number, number_of, sequence, text, whole
 from mmpl.io.dicom.pet_header import header_values
-from mmpl.io.dicom.single import pixel_format
+from mmpl.io.dicom.single import pixel_format, place_of
 from mmpl.io.dicom.slices import Slice
 from mmpl.io.suv.header import LEAST_BQ
 
@@ -22,7 +22,7 @@ def frames_of(dataset: Dataset, path: Path, pixels: PixelBytes | None = None) ->
     count, rows, columns = whole(dataset, "NumberOfFrames"), whole(dataset, "Rows"), whole(dataset, "Columns")
     if not count or not rows or not columns or len(per_frame) != count:
         return ["multi-frame objects whose frames are not described"]
-    shared = (sequence(dataset, "SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    shared = sequence(dataset, "SharedFunctionalGroupsSequence")
     whole_header = _series_header(dataset)
     stored = pixel_format(dataset, pixels, count * rows * columns)
     return [
@@ -32,22 +32,20 @@ def frames_of(dataset: Dataset, path: Path, pixels: PixelBytes | None = None) ->
 
 
 def _frame(path, index, groups, shared, whole_header, size, stored) -> Slice | str:
-    position = numbers(_group(groups, shared, "PlanePositionSequence"), "ImagePositionPatient", 3)
-    orientation = numbers(_group(groups, shared, "PlaneOrientationSequence"), "ImageOrientationPatient", 6)
-    if position is None or orientation is None:
-        return "frames without a position or orientation"
-    spacing = numbers(_group(groups, shared, "PixelMeasuresSequence"), "PixelSpacing", 2)
-    if spacing is None or min(spacing) <= 0:
-        return "frames without a pixel spacing"
-    transformation = _group(groups, shared, "PixelValueTransformationSequence")
-    content = _group(groups, shared, "FrameContentSequence")
+    groups_of_place = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
+    place = place_of(*(functional_group(groups, shared, keyword) for keyword in groups_of_place), what="frames")
+    if isinstance(place, str):
+        return place
+    position, orientation, spacing = place
+    transformation = functional_group(groups, shared, "PixelValueTransformationSequence")
+    content = functional_group(groups, shared, "FrameContentSequence")
     header = {k: v for k, v in whole_header.items() if k not in OF_THE_OBJECT}
     if begun := text(content, "FrameAcquisitionDateTime"):
         header["AcquisitionDateTime"] = begun
     if duration := number(content, "FrameAcquisitionDuration"):
         header["ActualFrameDuration"] = str(duration)
     slope, intercept = number(transformation, "RescaleSlope"), number(transformation, "RescaleIntercept")
-    mapping = _group(groups, shared, "RealWorldValueMappingSequence")
+    mapping = functional_group(groups, shared, "RealWorldValueMappingSequence")
     if "Units" not in header and (units := _units(mapping)):
         header["Units"] = units  # the mapping's unit goes with its own slope
         slope = _first(number(mapping, "RealWorldValueSlope"), slope)
@@ -66,12 +64,6 @@ def _frame(path, index, groups, shared, whole_header, size, stored) -> Slice | s
         header=header,
         frame=index,
     )
-
-
-def _group(groups: Dataset, shared: Dataset, keyword: str) -> Dataset:
-    """First item of a functional group, the frame's own before the shared one."""
-    found = sequence(groups, keyword) or sequence(shared, keyword)
-    return found[0] if found else Dataset()
 
 
 def _first(value: float | None, otherwise: float | None) -> float | None:

@@ -17,12 +17,13 @@ from mmpl.io.dicom.stored import check_stored
 from mmpl.io.native_stderr import captured_native_stderr
 
 
-def read_stack(stack: Stack, name: str) -> Volume:
+def read_stack(stack: Stack, name: str, kind: str) -> Volume:
     """The volume, float32; with a tilted gantry, as if its slices lay above each other (see :func:`straightened`).
 
     Parameters
     ----------
     name : what it is, for messages
+    kind : "CT" or "PET"
 
     Raises
     ------
@@ -30,7 +31,7 @@ def read_stack(stack: Stack, name: str) -> Volume:
         If pixels are missing, damaged, in colour or in a compression that cannot be read, or two different images
         lie in one place.
     """
-    check_stored(stack.slices, name)
+    check_stored(stack.slices, name, kind)
     _check_doubles(stack, name)
     array = (
         _multi_frame(stack.slices, name) if stack.slices[0].frame is not None else _single_frames(stack.slices, name)

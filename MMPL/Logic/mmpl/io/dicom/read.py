@@ -14,10 +14,10 @@ from mmpl.io.dicom.plausible import remarks_on_grid, remarks_on_values
 from mmpl.io.dicom.series import PET, Series
 from mmpl.io.dicom.stack import Stack, stack
 from mmpl.io.dicom.stored import remarks_on_stored
+from mmpl.io.images import BACKGROUND
 from mmpl.io.suv.header import Frame, frame_of
 from mmpl.notices import DICOM_SERIES, Notice
 
-BACKGROUND = {"CT": -1024.0, "PET": 0.0}
 ALIKE = (
     "Units", "SUVType", "DecayCorrection", "CorrectedImage", "PatientWeight", "PatientSize", "PatientSex",
     "RadionuclideTotalDose", "RadionuclideHalfLife", "RadionuclideCode", "RadionuclideMeaning",
@@ -66,7 +66,7 @@ def read_series(series: Series, where: str) -> DicomVolume:
     if any(what.startswith("patients") for what in series.strays):
         raise InputError(f"{name} mixes patients or frames of reference: sort the files and export it again")
     ordered = stack(series.slices, name)
-    stored = read_stack(ordered, name)
+    stored = read_stack(ordered, name, series.kind)
     outside = BACKGROUND[series.kind]
     volume = straightened(stored, ordered.shift_mm, outside) if ordered.tilted else stored
     on_slices = not ordered.tilted and ordered.slices[0].frame is None

@@ -12,9 +12,8 @@ from pydicom.dataset import Dataset
 
 from mmpl.errors import GeometryError, InputError
 from mmpl.geometry import Geometry, Volume
-from mmpl.io.dicom.headers import UNREADABLE, number, numbers, sequence, text, whole
+from mmpl.io.dicom.headers import UNREADABLE, functional_group, is_whole, number, numbers, sequence, text, whole
 from mmpl.io.dicom.seg_grid import Frame, Plane, on_grid, on_own_grid
-from mmpl.io.dicom.structure_set import is_whole
 from mmpl.notices import SEG_FRACTIONAL, Notice
 from mmpl.segments import SEGMENTS
 
@@ -156,9 +155,7 @@ def _common_plane(ds: Dataset, name: str) -> Plane:
 
 
 def _group(ds: Dataset, frame: Dataset, keyword: str) -> Dataset:
-    """A functional group's item, the frame's own or the one that all share; an empty one where there is none."""
-    holders = (frame, *sequence(ds, "SharedFunctionalGroupsSequence"))
-    return next((item for holder in holders for item in sequence(holder, keyword)), Dataset())
+    return functional_group(frame, sequence(ds, "SharedFunctionalGroupsSequence"), keyword)
 
 
 def _values(ds: Dataset, frame: Dataset, group: str, keyword: str, count: int, name: str) -> tuple[float, ...]:

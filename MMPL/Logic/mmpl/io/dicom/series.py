@@ -41,7 +41,6 @@ class Series:
     number, description : SeriesNumber and SeriesDescription
     slices : in no order
     strays : images of the same series that are left out, in words -> count
-    header : PET: what SUV needs, of the first image met
     scout : the images call themselves localisers
     attenuation_corrected : PET: False where the header lists corrections and this is not among them
     """

@@ -13,12 +13,10 @@ from mmpl.io.dicom.slices import PixelFormat, Slice
 
 def slice_of(dataset: Dataset, path: Path, pixels: PixelBytes | None, is_pet: bool) -> Slice | str:
     """The slice; what is wrong with it in its place."""
-    position, orientation = numbers(dataset, "ImagePositionPatient", 3), numbers(dataset, "ImageOrientationPatient", 6)
-    if position is None or orientation is None:
-        return "images without a position or orientation"
-    spacing = numbers(dataset, "PixelSpacing", 2)
-    if spacing is None or min(spacing) <= 0:
-        return "images without a pixel spacing"
+    place = place_of(dataset, dataset, dataset, what="images")
+    if isinstance(place, str):
+        return place
+    position, orientation, spacing = place
     rows, columns = whole(dataset, "Rows"), whole(dataset, "Columns")
     if not rows or not columns:
         return "images without a size"
@@ -34,6 +32,20 @@ def slice_of(dataset: Dataset, path: Path, pixels: PixelBytes | None, is_pet: bo
         pixels=pixel_format(dataset, pixels, rows * columns),
         header=header_values(dataset) if is_pet else {},
     )
+
+
+def place_of(
+    of_position: Dataset, of_orientation: Dataset, of_spacing: Dataset, *, what: str
+) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]] | str:
+    """Position, orientation and pixel spacing of an image or frame; what is wrong with them in their place."""
+    position = numbers(of_position, "ImagePositionPatient", 3)
+    orientation = numbers(of_orientation, "ImageOrientationPatient", 6)
+    if position is None or orientation is None:
+        return f"{what} without a position or orientation"
+    spacing = numbers(of_spacing, "PixelSpacing", 2)
+    if spacing is None or min(spacing) <= 0:
+        return f"{what} without a pixel spacing"
+    return position, orientation, spacing
 
 
 def pixel_format(dataset: Dataset, pixels: PixelBytes | None, count: int) -> PixelFormat:

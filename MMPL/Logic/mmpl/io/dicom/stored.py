@@ -17,7 +17,7 @@ from mmpl.io.dicom.headers import UNREADABLE, whole
 from mmpl.io.dicom.slices import PixelFormat, Slice
 
 
-def check_stored(slices: Sequence[Slice], name: str) -> None:
+def check_stored(slices: Sequence[Slice], name: str, kind: str) -> None:
     """Refuse what cannot be read rightly.
 
     Raises
@@ -40,18 +40,18 @@ def check_stored(slices: Sequence[Slice], name: str) -> None:
         )
     if any(frame and (frame.rows, frame.columns) != (one.rows, one.columns) for one, frame in _frames(slices)):
         raise InputError(f"{name}: compressed images are not of the size that Rows and Columns say: export it again")
-    _check_rescale(slices, name)
+    _check_rescale(slices, name, kind)
 
 
 def _frames(slices: Sequence[Slice]):
     return [(one, one.pixels.frame) for one in slices]
 
 
-def _check_rescale(slices: Sequence[Slice], name: str) -> None:
+def _check_rescale(slices: Sequence[Slice], name: str, kind: str) -> None:
     for one in slices:
         if one.slope is not None and one.slope <= 0:
             raise InputError(f"{name}: an image has the rescale slope {one.slope:g}: export the series again")
-    if slices[0].header and any(one.slope is None for one in slices):
+    if kind == "PET" and any(one.slope is None for one in slices):
         raise InputError(f"{name}: an image has no rescale slope (RescaleSlope): export the series again")
     for keyword, values in (
         ("slope (RescaleSlope)", [one.slope for one in slices]),
@@ -75,7 +75,7 @@ def remarks_on_stored(slices: Sequence[Slice], kind: str) -> list[str]:
     over = sum(_bits_beyond(path, pixels) for path, pixels in files.items())
     if over:
         found.append(f"{kind}: in {over} of {len(files)} files, pixels have more bits than BitsStored says.")
-    return found + (_of_pet(slices) if slices[0].header else _of_ct(slices, kind))
+    return found + (_of_pet(slices) if kind == "PET" else _of_ct(slices, kind))
 
 
 def _of_pet(slices: Sequence[Slice]) -> list[str]:
@@ -125,11 +125,13 @@ def _uses_more(words: np.ndarray, pixels: PixelFormat) -> bool:
 
 def _rle_size_is_wrong(one: Slice) -> bool:
     """Whether an image compressed by run lengths, which has no header of its own, unpacks to something else."""
+    if one.pixels.plain:
+        return False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = pydicom.dcmread(one.path)
-            if one.pixels.plain or dataset.file_meta.TransferSyntaxUID != RLELossless:
+            if dataset.file_meta.TransferSyntaxUID != RLELossless:
                 return False
             frames = whole(dataset, "NumberOfFrames") or 1
             segments = rle_segments(get_frame(dataset.PixelData, one.frame or 0, number_of_frames=frames))

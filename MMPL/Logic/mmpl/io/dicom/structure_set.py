@@ -10,17 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from mmpl.errors import InputError
 from mmpl.io.dicom.contours import Roi, plane_steps_mm, problem_with_contour
 from mmpl.io.dicom.crossing import crossing_planes
-from mmpl.io.dicom.headers import UNREADABLE, sequence, text
+from mmpl.io.dicom.headers import UNREADABLE, is_whole, sequence, text
 from mmpl.notices import STRUCTURES_INCOMPLETE, Notice
 
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
-UNDEFINED = 0xFFFFFFFF
 CLOSED_TYPES = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 LISTED_NAMES = 20
 
@@ -109,13 +107,6 @@ def _read(path: Path) -> Dataset:
         kind = text(data, "Modality") or "unknown"
         raise InputError(f"RTSTRUCT {path.name} is no RT Structure Set (its modality is {kind}): give another file")
     return data
-
-
-def is_whole(data: Dataset) -> bool:
-    """False where the file ends within an element: pydicom makes a shorter sequence of it without a word."""
-    elements = [data.get_item(tag) for tag in list(data.keys())]  # iterating over a Dataset itself would convert them
-    raw = [element for element in elements if isinstance(element, RawDataElement) and element.value is not None]
-    return all(element.length in (UNDEFINED, len(element.value)) for element in raw)
 
 
 def _by_number(data: Dataset, keyword: str, number: str) -> dict[str, list[Dataset]]:

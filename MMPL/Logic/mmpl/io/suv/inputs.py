@@ -18,7 +18,7 @@ DICOM PS3.3, C.8.9.1 (PET Series) and C.8.9.2 (PET Isotope).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -119,6 +119,12 @@ def missing_fields(values: Mapping[str, object]) -> tuple[str, ...]:
     values : fields of ``SuvInputs`` by name, as far as they are known; None counts as unknown
     """
     return tuple(words for name, words in NEEDED.items() if values.get(name) is None)
+
+
+def joined(words: Iterable[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    words = list(words)
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def suv_scale(inputs: SuvInputs) -> float:
