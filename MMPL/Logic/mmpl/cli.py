@@ -351,16 +351,15 @@ def _train(arguments) -> int:
 
 def _ablate(arguments) -> int:
     from mmpl.console import ConsoleProgress
-    from mmpl.phantom.cohort import MANIFEST
-    from mmpl.training.ablation.run import ablate, table_text
+    from mmpl.training.ablation.run import ablate
     from mmpl.training.config import load_config
     from mmpl.training.run import RunOptions
 
     config = load_config(arguments.config)
     options = RunOptions(start=arguments.start, scheduler=arguments.scheduler)
     with ConsoleProgress() as progress:
-        tables = ablate(arguments.data, arguments.out, config, options, progress=progress)
-    print(table_text(tables, phantom=(arguments.data / MANIFEST).is_file()))
+        found = ablate(arguments.data, arguments.out, config, options, progress=progress)
+    print(found.text())
     return DONE
 
 

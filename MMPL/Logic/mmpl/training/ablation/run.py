@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mmpl.cluster import open_pool
@@ -19,12 +19,45 @@ from mmpl.training.errors import require
 from mmpl.training.folds import PATIENT
 from mmpl.training.run import AS_USUAL, RunOptions, train_networks
 
-Tables = Mapping[str, Sequence[Comparison]]
+
+@dataclass(frozen=True)
+class Ablations:
+    """What :func:`ablate` found.
+
+    Attributes
+    ----------
+    tables : title -> comparisons
+    start : name of the bundle that stage 1 starts from with either loss, None for random weights
+    phantom : whether the patients are synthetic
+    """
+
+    tables: Mapping[str, Sequence[Comparison]]
+    start: str | None
+    phantom: bool
+
+    def to_dict(self) -> dict:
+        kept = {title: [asdict(one) | {"verdict": one.verdict} for one in rows] for title, rows in self.tables.items()}
+        return {"phantom": self.phantom, "start": self.start, "tables": kept}
+
+    def text(self) -> str:
+        """The tables for a terminal; phantom results say so."""
+        lines = ["Phantom results: they say nothing about patients."] if self.phantom else []
+        if self.start is not None:
+            lines.append(f"With either loss, stage 1 starts from {self.start}: compared is how training goes on.")
+        for title, rows in self.tables.items():
+            if not rows:
+                continue
+            lines += ["", title]
+            for row in rows:
+                lines.append(f"  {row.what}, {row.patients} patients: {row.verdict}")
+                lines += [f"    {name:<28} {_text(one)}" for name, one in (row.plain, row.full)]
+                lines.append(f"    {'difference':<28} {_text(row.difference, signed=True)}")
+        return "\n".join(lines).strip()
 
 
 def ablate(
     data: Path, out: Path, config: TrainingConfig, options: RunOptions = AS_USUAL, *, progress: Progress = silent
-) -> Tables:
+) -> Ablations:
     """Compare the method with what it is without each of its parts; resumable, beside the training run in ``out``.
 
     Networks that the run lacks are trained first. Masks, deep scores and probabilities are out-of-fold throughout.
@@ -35,7 +68,7 @@ def ablate(
 
     Returns
     -------
-    title -> comparisons; written to ``out/ablation/ablation.json`` too
+    Ablations, written to ``out/ablation/ablation.json`` too
 
     Raises
     ------
@@ -48,7 +81,9 @@ def ablate(
     patient = networks.runs[names.index(PATIENT)]
     folder = Path(out).absolute() / "ablation"
     with open_pool(1 if options.scheduler else config.workers, options.scheduler) as pool:
-        segmentation = segmentation_comparisons(patient, networks.cases, folder, pool, progress=progress)
+        segmentation = segmentation_comparisons(
+            patient, networks.cases, folder, pool, networks.start, progress=progress
+        )
     progress("forests, Cox models and intervals", 0.0)
     statistics = fit_ensemble(networks.tables, StatisticsConfig(), config.seed)
     tables = {
@@ -58,23 +93,10 @@ def ablate(
         "Leaving the patient's centre out": split_comparisons(names, statistics),
     }
     progress("forests, Cox models and intervals", 1.0)
-    kept = {title: [asdict(one) | {"verdict": one.verdict} for one in rows] for title, rows in tables.items()}
-    write_json_atomic(folder / "ablation.json", {"phantom": (data / MANIFEST).is_file(), "tables": kept})
-    return tables
-
-
-def table_text(tables: Tables, *, phantom: bool) -> str:
-    """The tables for a terminal; phantom results say so."""
-    lines = ["Phantom results: they say nothing about patients."] if phantom else []
-    for title, rows in tables.items():
-        if not rows:
-            continue
-        lines += ["", title]
-        for row in rows:
-            lines.append(f"  {row.what}, {row.patients} patients: {row.verdict}")
-            lines += [f"    {name:<28} {_text(one)}" for name, one in (row.plain, row.full)]
-            lines.append(f"    {'difference':<28} {_text(row.difference, signed=True)}")
-    return "\n".join(lines).strip()
+    start = None if networks.start is None else networks.start.name
+    found = Ablations(tables, start, (data / MANIFEST).is_file())
+    write_json_atomic(folder / "ablation.json", found.to_dict())
+    return found
 
 
 def _text(one: Figure, *, signed: bool = False) -> str:

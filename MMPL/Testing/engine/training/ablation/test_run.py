@@ -7,11 +7,17 @@ import shutil
 from dataclasses import replace
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from mmpl.bundle.reader import open_bundle
 from mmpl.errors import TrainingError
+from mmpl.network.config import NetworkConfig
 from mmpl.training.ablation import run as ablation_run
-from mmpl.training.ablation.run import ablate, table_text
+from mmpl.training.ablation.run import ablate
 from mmpl.training.ablation.segmentation import DICE_ONLY, ODA
+from mmpl.training.config import StageConfig
+from mmpl.training.run import RunOptions
 
 TITLES = [
     "Segmentation: loss of stage 1",
@@ -31,7 +37,7 @@ def ablated(finished_run, cohort_folder, run_config, small_statistics, tmp_path_
 
 
 def test_every_table_has_its_rows(ablated):
-    _, tables = ablated
+    tables = ablated[1].tables
     assert list(tables) == TITLES
     assert [len(rows) for rows in tables.values()] == [3, 4, 2, 2]
     for row in tables[TITLES[0]]:
@@ -49,20 +55,40 @@ def test_dice_only_networks_are_others_and_the_runs_own_stay(ablated, finished_r
 
 
 def test_figures_are_kept_and_phantoms_named(ablated):
-    out, tables = ablated
+    out, found = ablated
     kept = json.loads((out / "ablation" / "ablation.json").read_text(encoding="utf-8"))
-    assert kept["phantom"] is True
+    assert (kept["phantom"], kept["start"]) == (True, None)
     assert list(kept["tables"]) == TITLES
     row = kept["tables"][TITLES[2]][0]
     assert row["what"] == "RFS C-index, patient split"
-    assert row["verdict"] == tables[TITLES[2]][0].verdict
+    assert row["verdict"] == found.tables[TITLES[2]][0].verdict
 
 
 def test_the_text_names_both_ways_and_the_verdict(ablated):
-    text = table_text(ablated[1], phantom=True)
+    found = ablated[1]
+    text = found.text()
     assert text.startswith("Phantom results: they say nothing about patients.")
     assert "RFS C-index, centre split, 8 patients: " in text
-    assert "Phantom" not in table_text(ablated[1], phantom=False)
+    assert "Phantom" not in replace(found, phantom=False).text()
+
+
+def test_with_either_loss_training_goes_on_from_the_same_weights(
+    cohort_folder, run_config, small_statistics, tiny_bundle_path, tmp_path
+):
+    bundle = open_bundle(tiny_bundle_path)
+    network = replace(NetworkConfig.from_dict(dict(bundle.info.network)), spacing_mm=run_config.network.spacing_mm)
+    standstill = replace(run_config, network=network, segmentation=StageConfig(1, 4, (1e-12,) * 3))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ablation_run, "StatisticsConfig", lambda: small_statistics)
+        found = ablate(cohort_folder, tmp_path / "run", standstill, RunOptions(start=tiny_bundle_path))
+    assert f"With either loss, stage 1 starts from {bundle.info.name}" in found.text()
+    for fold in range(2):
+        dice = load_file(tmp_path / "run" / "ablation" / "dice" / f"fold_{fold}" / "weights.safetensors")
+        begun = load_file(tmp_path / "run" / "start" / f"{fold % len(bundle.info.members)}.safetensors")
+        learned = [name for name in begun if "running" not in name]
+        assert len(learned) > 20
+        for name in learned:
+            torch.testing.assert_close(dice[name].float(), begun[name].float(), atol=1e-6, rtol=1e-3, msg=name)
 
 
 def test_without_a_patient_split_there_is_nothing_to_compare(cohort_folder, run_config, tmp_path):
