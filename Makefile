@@ -10,7 +10,7 @@ OUT ?= demo-output
 DEMO := MMPL/Resources/Bundles/mmpl-demo
 TEN := --config MMPL/Resources/Training/ten.yaml --start $(DEMO)
 
-.PHONY: demo test test-slow lint scores demo-bundle ten-bundle compare bench bench-data bench-panel bench-inference suv-variants dicom-fuzz screenshots file-lists ibsi setup clean
+.PHONY: demo test test-slow lint scores demo-bundle ten-bundle compare bench bench-batch bench-data bench-panel bench-inference suv-variants dicom-fuzz screenshots file-lists ibsi setup clean
 
 demo: $(STAMP)
 	$(BIN)/mmpl demo --out $(OUT)
@@ -41,7 +41,7 @@ demo-bundle: $(STAMP)
 	cp -r runs/demo/bundle MMPL/Resources/Bundles/mmpl-demo
 
 # Ten members on phantoms of another seed, five patient-level and five centre-out folds, and the paper's ablations on them
-# (five hours on two cores; resumable; a build artefact).
+# (two and a half hours on two cores; resumable; a build artefact).
 ten-bundle: $(STAMP)
 	$(BIN)/mmpl phantom --out runs/phantoms-ten --cases 240 --seed 20251 --workers 2
 	$(BIN)/mmpl train --data runs/phantoms-ten --out runs/ten $(TEN)
@@ -54,11 +54,17 @@ compare: $(STAMP)
 	$(BIN)/mmpl batch --data runs/phantoms-unseen --bundle runs/ten/bundle --out runs/unseen-ten --site oropharynx --workers 2
 	for run in demo ten; do for task in segmentation hpv rfs; do \
 	  $(BIN)/mmpl evaluate $$task --pred runs/unseen-$$run --truth runs/phantoms-unseen \
-	    --json runs/unseen-$$run-$$task.json --html runs/unseen-$$run-$$task.html || exit; done; done
+	    --json runs/unseen-$$run-$$task.json --html runs/unseen-$$run-$$task.html \
+	    --csv runs/unseen-$$run-$$task.csv || exit; done; done
+	$(BIN)/python -P bench/compare.py --plain runs/unseen-demo --full runs/unseen-ten --names "demo,ten members"
 
 # Patches a second from the training cache, against loading and resampling each (some minutes).
 bench-data: $(STAMP)
 	$(BIN)/python -P bench/data_pipeline.py
+
+# What a case costs in batch, and a hundred thousand of them (two minutes).
+bench-batch: $(STAMP)
+	$(BIN)/python -P bench/batch.py
 
 # Radiomics against plain pyradiomics, and the live loop's whole turn: times, ratios, differences (a minute).
 bench: $(STAMP)
