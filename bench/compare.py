@@ -2,7 +2,7 @@
 
     python -P bench/compare.py --plain runs/unseen-demo --full runs/unseen-ten [--names "demo,ten members"]
 
-Reads ``<prefix>-segmentation.csv``, ``-hpv.csv`` and ``-rfs.csv``. Patients are resampled 1,000 times, the same ones for
+Reads ``<prefix>-segmentation.csv``, ``-hpv.csv`` and ``-rfs.csv``. Patients are resampled 2,000 times, the same for
 both models. A patient that only one model has a figure of is left out, and counted.
 """
 
