@@ -66,7 +66,7 @@ def test_what_a_cluster_trains_and_compares_is_the_same(
     assert f"bundle {bundle.info.name} {bundle.info.version} in {out / 'bundle'}" in capsys.readouterr().out
     ours, theirs = (json.loads((r / "patient" / "out_of_fold.json").read_text("utf-8")) for r in (out, whole))
     assert list(ours) == list(theirs)
-    for patient in theirs:  # other processes add up in another order
+    for patient in theirs:  # the same up to training in another process
         assert ours[patient] == pytest.approx(theirs[patient], rel=1e-2, abs=1e-2), patient
 
     assert main(["ablate", *common]) == 0
