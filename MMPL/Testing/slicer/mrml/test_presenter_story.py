@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 import slicer
 from mmpl.io.case import case_from_volumes
@@ -27,7 +28,8 @@ def assessed(presenter, patient, ensemble) -> dict:
     case = case_from_volumes(presenter.case_id, patient.ct, patient.pet, clinical=clinical)
     torch.set_num_threads(1)  # as the tests' worker: sums of another order differ in the last digits
     label_map = presenter.contours.on_grid(geometry_of_node(presenter.ct))
-    return json.loads(json.dumps(assess(case, label_map, ensemble).results.as_dict()))
+    with threadpool_limits(1):  # numpy's BLAS, for the same reason
+        return json.loads(json.dumps(assess(case, label_map, ensemble).results.as_dict()))
 
 
 def test_inputs_are_guessed(front, nodes):
