@@ -1,6 +1,6 @@
 """Two models on the same patients: what `mmpl evaluate --csv` wrote of each, and the paired differences.
 
-    python -P bench/compare.py --plain runs/unseen-demo --full runs/unseen-ten [--names "demo,ten members"]
+    python -P bench/compare.py --plain runs/unseen-demo --full runs/unseen-ten [--names demo "ten members"]
 
 Reads ``<prefix>-segmentation.csv``, ``-hpv.csv`` and ``-rfs.csv``. Patients are resampled 2,000 times, the same for
 both models. A patient that only one model has a figure of is left out, and counted.
@@ -16,40 +16,50 @@ import numpy as np
 import pandas as pd
 
 from mmpl.metrics.classification import roc_auc
+from mmpl.metrics.segmentation import CaseScore, Detection, Overlap, gtvn_dice_agg, gtvn_f1_agg, gtvp_mean_dice
 from mmpl.metrics.survival import c_index
-from mmpl.training.ablation.comparison import Comparison, Figure, compare
+from mmpl.training.ablation.comparison import Comparison, Figure, Measure, compare
 
-Score = Callable[[pd.DataFrame], float]
-
-
-def gtvp_dice(rows: pd.DataFrame) -> float:
-    return float(rows.gtvp_dice.mean())
+Score = Callable[[pd.DataFrame], Measure]  # a model's table -> its figure on any of the rows
 
 
-def gtvn_dice_agg(rows: pd.DataFrame) -> float:
-    """From each patient's Dice and volumes; where neither has nodes there is nothing to add."""
-    both_ml = rows.gtvn_truth_ml + rows.gtvn_predicted_ml
-    return float((rows.gtvn_dice.fillna(0.0) * both_ml).sum() / both_ml.sum())
+def of_contours(measure: Callable[[list[CaseScore]], float]) -> Score:
+    def score(table: pd.DataFrame) -> Measure:
+        cases = [_case_score(row) for row in table.itertuples()]
+        return lambda rows: measure([cases[i] for i in rows])
+
+    return score
 
 
-def gtvn_f1_agg(rows: pd.DataFrame) -> float:
-    twice = 2 * rows.nodes_found.sum()
-    return float(twice / (twice + rows.nodes_invented.sum() + rows.nodes_missed.sum()))
+def _case_score(row) -> CaseScore:
+    """From Dice and volumes: ml stand for voxels, of which all phantoms have the same size."""
+    gtvp, gtvn = (
+        _overlap(getattr(row, f"{name}_dice"), getattr(row, f"{name}_predicted_ml"), getattr(row, f"{name}_truth_ml"))
+        for name in ("gtvp", "gtvn")
+    )
+    return CaseScore(row.Index, gtvp, gtvn, Detection(row.nodes_found, row.nodes_invented, row.nodes_missed))
 
 
-def hpv_auc(rows: pd.DataFrame) -> float:
-    return roc_auc(rows["HPV Status"].to_numpy(), rows.hpv_probability.to_numpy())
+def _overlap(dice: float, predicted_ml: float, truth_ml: float) -> Overlap:
+    """No Dice is given where the truth is empty: nothing is shared there."""
+    return Overlap(0.0 if np.isnan(dice) else dice * (predicted_ml + truth_ml) / 2, predicted_ml, truth_ml)
 
 
-def rfs_c_index(rows: pd.DataFrame) -> float:
-    return c_index(rows.RFS.to_numpy(), rows.Relapse.to_numpy(), rows.risk.to_numpy())
+def hpv_auc(table: pd.DataFrame) -> Measure:
+    positive, probability = table["HPV Status"].to_numpy(), table.hpv_probability.to_numpy()
+    return lambda rows: roc_auc(positive[rows], probability[rows])
+
+
+def rfs_c_index(table: pd.DataFrame) -> Measure:
+    days, event, risk = table.RFS.to_numpy(), table.Relapse.to_numpy(), table.risk.to_numpy()
+    return lambda rows: c_index(days[rows], event[rows], risk[rows])
 
 
 SCORES: dict[str, dict[str, Score]] = {
     "segmentation": {
-        "GTVp, mean Dice": gtvp_dice,
-        "GTVn, aggregated Dice": gtvn_dice_agg,
-        "GTVn, aggregated F1": gtvn_f1_agg,
+        "GTVp, mean Dice": of_contours(gtvp_mean_dice),
+        "GTVn, aggregated Dice": of_contours(gtvn_dice_agg),
+        "GTVn, aggregated F1": of_contours(gtvn_f1_agg),
     },
     "hpv": {"HPV, AUC": hpv_auc},
     "rfs": {"RFS, C-index": rfs_c_index},
@@ -58,7 +68,7 @@ SCORES: dict[str, dict[str, Score]] = {
 
 def main() -> int:
     arguments = _arguments()
-    names = arguments.names.split(",")
+    names = arguments.names
     print(f"| measure | patients | {names[0]} | {names[1]} | difference | |")
     print("|---|---|---|---|---|---|")
     left_out = 0
@@ -67,7 +77,8 @@ def main() -> int:
         common = plain.index.intersection(full.index)
         left_out += len(plain.index.union(full.index)) - len(common)
         for what, score in scores.items():
-            print(_line(_compare(what, score, plain.loc[common], full.loc[common], names)))
+            ways = [(name, score(table.loc[common])) for name, table in zip(names, (plain, full), strict=True)]
+            print(_line(compare(what, len(common), *ways)))
     if left_out:
         print(f"\n{left_out} rows of patients whom one model only has a figure of are left out.")
     return 0
@@ -75,13 +86,6 @@ def main() -> int:
 
 def _read(prefix: Path, task: str) -> pd.DataFrame:
     return pd.read_csv(prefix.with_name(f"{prefix.name}-{task}.csv"), dtype={"PatientID": str}).set_index("PatientID")
-
-
-def _compare(what: str, score: Score, plain: pd.DataFrame, full: pd.DataFrame, names: list[str]) -> Comparison:
-    def measure(of: pd.DataFrame) -> Callable[[np.ndarray], float]:
-        return lambda rows: score(of.iloc[rows])
-
-    return compare(what, len(plain), (names[0], measure(plain)), (names[1], measure(full)))
 
 
 def _line(row: Comparison) -> str:
@@ -97,7 +101,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plain", type=Path, required=True, help="prefix of the first model's tables")
     parser.add_argument("--full", type=Path, required=True, help="prefix of the second model's tables")
-    parser.add_argument("--names", default="plain,full", help="what to call them")
+    parser.add_argument("--names", nargs=2, default=["plain", "full"], help="what to call them")
     return parser.parse_args()
 
 

@@ -64,14 +64,17 @@ class Networks:
     cases : the cohort
     runs, tables : one a split
     measured : out-of-fold figures and the thresholds fitted on them
-    start : what stage 1 started from, None for random weights
     """
 
     cases: Sequence[CohortCase]
     runs: Sequence[SplitRun]
     measured: OutOfFold
     tables: Sequence[CohortTable]
-    start: Start | None = None
+
+    @property
+    def start(self) -> Start | None:
+        """What stage 1 of every split started from, None for random weights."""
+        return self.runs[0].start
 
 
 @dataclass(frozen=True)
@@ -156,27 +159,27 @@ def train_networks(
     splits = _splits(cases, config, options.folds)
     _check_trainable(cases, splits)
     ranks = current()
-    runs, first = ranks.one_first(lambda: _begin(out, config, cases, splits, options))
+    runs = ranks.one_first(lambda: _begin(out, config, cases, splits, options))
     with _pool(ranks, config, options.scheduler) as pool:
         build_cache(cases, out / "cache", config.network.spacing_mm, pool=pool, progress=progress)
         ranks.one_first(lambda: _check_images(out, cases))
-        tasks = [task for run in runs for task in segmentation_tasks(run, cases, first)]
+        tasks = [task for run in runs for task in segmentation_tasks(run, cases)]
         pool.each(run_segmentation, tasks, progress=progress, step="segmentation networks", name=SegmentationTask.name)
         measured = measure_all(runs, cases, pool, progress=progress)
         tasks = [task for run in runs for task in outcome_tasks(run, cases, measured.centres(run))]
         pool.each(run_outcomes, tasks, progress=progress, step="HPV and RFS networks", name=OutcomeTask.name)
     tables = ranks.one_first(lambda: [out_of_fold_table(run, cases, measured.of(run), progress) for run in runs])
-    return Networks(cases, runs, measured, tables, first)
+    return Networks(cases, runs, measured, tables)
 
 
 def _begin(
     out: Path, config: TrainingConfig, cases: Sequence[CohortCase], splits: Sequence[Split], options: RunOptions
-) -> tuple[list[SplitRun], Start | None]:
-    """Claim the folder; the run's splits, and what stage 1 starts from."""
+) -> list[SplitRun]:
+    """Claim the folder; the run's splits."""
     bundle = None if options.start is None else open_start(options.start, config.network)
     _claim(out, config, cases, bundle)
-    first = None if bundle is None else keep_start(bundle, out / "start")
-    return split_runs(config, out, _kept_splits(out, splits, cases, chosen=options.folds is not None)), first
+    start = None if bundle is None else keep_start(bundle, out / "start")
+    return split_runs(config, out, _kept_splits(out, splits, cases, chosen=options.folds is not None), start)
 
 
 @contextmanager

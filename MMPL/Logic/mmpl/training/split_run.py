@@ -37,12 +37,14 @@ class SplitRun:
     folder : holds ``fold_<f>/<stage>`` and the out-of-fold files
     cache : folder of the cached cases
     networks : per fold, stage name -> StageRun
+    start : what stage 1 starts from, None for random weights
     """
 
     split: Split
     folder: Path
     cache: Path
     networks: tuple[Mapping[str, StageRun], ...]
+    start: Start | None = None
 
     def unseen_by(self, case: CohortCase, stage: str) -> StageRun:
         """The network of a stage that did not train on a patient."""
@@ -55,7 +57,9 @@ class SplitRun:
         return [self.cache / case.patient_id for case in cases]
 
 
-def split_runs(config: TrainingConfig, out: Path, splits: Sequence[Split]) -> list[SplitRun]:
+def split_runs(
+    config: TrainingConfig, out: Path, splits: Sequence[Split], start: Start | None = None
+) -> list[SplitRun]:
     """Every split's run in its folder of a training run."""
 
     def networks(number: int, split: Split) -> tuple[Mapping[str, StageRun], ...]:
@@ -67,7 +71,7 @@ def split_runs(config: TrainingConfig, out: Path, splits: Sequence[Split]) -> li
             for fold in range(split.folds)
         )
 
-    return [SplitRun(s, out / s.name, out / "cache", networks(n, s)) for n, s in enumerate(splits)]
+    return [SplitRun(s, out / s.name, out / "cache", networks(n, s), start) for n, s in enumerate(splits)]
 
 
 @dataclass(frozen=True)
@@ -94,15 +98,13 @@ class OutcomeTask:
         return self.stages[HPV].label
 
 
-def segmentation_tasks(
-    run: SplitRun, cases: Sequence[CohortCase], start: Start | None = None
-) -> list[SegmentationTask]:
+def segmentation_tasks(run: SplitRun, cases: Sequence[CohortCase]) -> list[SegmentationTask]:
     labelled = [case for case in cases if case.label_path is not None]
     return [
         SegmentationTask(
             stages[SEGMENTATION],
             run.arrays(run.training_cases(labelled, fold)),
-            None if start is None else start.of(fold),
+            None if run.start is None else run.start.of(fold),
         )
         for fold, stages in enumerate(run.networks)
     ]

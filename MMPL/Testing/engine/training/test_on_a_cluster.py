@@ -57,12 +57,13 @@ def test_what_a_cluster_trains_and_compares_is_the_same(
     settings, out = tmp_path / "config.yaml", tmp_path / "run"
     settings.write_text(yaml.safe_dump(config_to_dict(run_config)), encoding="utf-8")
     common = ["--data", str(cohort_folder), "--out", str(out), "--config", str(settings), "--scheduler", str(file)]
-    killer = threading.Thread(target=kill_once_training, args=(out, workers[0]))
+    before: list[bool] = []
+    killer = threading.Thread(target=kill_once_training, args=(out, workers[0], before))
     killer.start()
 
     assert main(["train", *common]) == 0
     killer.join()
-    assert workers[0].poll() is not None  # one worker died on the way
+    assert before == [True]  # the worker died on the way, not after
     assert f"bundle {bundle.info.name} {bundle.info.version} in {out / 'bundle'}" in capsys.readouterr().out
     ours, theirs = (json.loads((r / "patient" / "out_of_fold.json").read_text("utf-8")) for r in (out, whole))
     assert list(ours) == list(theirs)
@@ -74,8 +75,11 @@ def test_what_a_cluster_trains_and_compares_is_the_same(
     assert (out / "ablation" / "ablation.json").is_file()
 
 
-def kill_once_training(out: Path, worker: subprocess.Popen) -> None:
-    """End a worker and its nanny, which would start it anew, once a first network has been trained an epoch."""
+def kill_once_training(out: Path, worker: subprocess.Popen, before: list[bool]) -> None:
+    """End a worker and its nanny, which would start it anew, once a first network has been trained an epoch.
+
+    ``before`` is told whether the bundle was still to come.
+    """
     until = time.monotonic() + 300
     while not list(out.glob("*/fold_*/segmentation/log.jsonl")) and time.monotonic() < until:
         time.sleep(0.02)
@@ -83,3 +87,4 @@ def kill_once_training(out: Path, worker: subprocess.Popen) -> None:
         process.kill()
     worker.kill()
     worker.wait()
+    before.append(not (out / "bundle").exists())

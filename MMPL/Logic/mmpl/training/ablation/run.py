@@ -81,9 +81,7 @@ def ablate(
     patient = networks.runs[names.index(PATIENT)]
     folder = Path(out).absolute() / "ablation"
     with open_pool(1 if options.scheduler else config.workers, options.scheduler) as pool:
-        segmentation = segmentation_comparisons(
-            patient, networks.cases, folder, pool, networks.start, progress=progress
-        )
+        segmentation = segmentation_comparisons(patient, networks.cases, folder, pool, progress=progress)
     progress("forests, Cox models and intervals", 0.0)
     statistics = fit_ensemble(networks.tables, StatisticsConfig(), config.seed)
     tables = {

@@ -30,7 +30,6 @@ from mmpl.training.mask_thresholds import (
 from mmpl.training.out_of_fold import overlap_tasks
 from mmpl.training.split_run import SegmentationTask, SplitRun, run_segmentation, segmentation_tasks
 from mmpl.training.stages import SEGMENTATION, StageRun, trained_network
-from mmpl.training.start import Start
 
 DICE_ONLY, ODA = "Dice alone", "ODA loss"
 FOLDS = 2
@@ -51,7 +50,7 @@ class ScoreTask:
 
 
 def segmentation_comparisons(
-    run: SplitRun, cases: Sequence[CohortCase], folder: Path, pool: Pool, start: Start | None, *, progress: Progress
+    run: SplitRun, cases: Sequence[CohortCase], folder: Path, pool: Pool, *, progress: Progress
 ) -> list[Comparison]:
     """Train the first folds' stage 1 with Dice alone as well, and compare both networks on those folds' patients.
 
@@ -59,13 +58,12 @@ def segmentation_comparisons(
 
     Parameters
     ----------
-    run : the patient split, its networks trained with the method's loss
+    run : the patient split, its networks trained with the method's loss; the Dice-only ones start where these did
     folder : keeps the Dice-only networks and all counts; resumable
-    start : what the run's stage 1 started from: the Dice-only networks start from it, too
     """
     labelled = [c for c in cases if c.label_path is not None and run.split.fold_of[c.patient_id] < FOLDS]
     arms = {ODA: run, DICE_ONLY: _dice_only(run, folder)}
-    tasks = [t for t in segmentation_tasks(arms[DICE_ONLY], cases, start) if t.run.fold < FOLDS]
+    tasks = [t for t in segmentation_tasks(arms[DICE_ONLY], cases) if t.run.fold < FOLDS]
     pool.each(run_segmentation, tasks, progress=progress, step="Dice-only networks", name=SegmentationTask.name)
     scores = {}
     for name, arm in arms.items():
