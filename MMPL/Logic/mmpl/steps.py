@@ -59,10 +59,7 @@ def segment_on_roi(
     """
 
     def drawn_from(probabilities: np.ndarray) -> np.ndarray:
-        at_1mm = [to_roi_grid(p, plan.spacing_mm, roi.geometry.shape) for p in probabilities]
-        labels = compose(at_1mm[0], at_1mm[1], thresholds)
-        clear_outside_shared(labels, roi)  # no contour is drawn on padding
-        return labels
+        return draw(roi, probabilities_at_1mm(roi, probabilities, plan.spacing_mm), thresholds)
 
     probabilities = segment_by_plan(
         network_array,
@@ -74,6 +71,18 @@ def segment_on_roi(
         first_member=None if preview is None else lambda share: preview(drawn_from(share)),
     )
     return drawn_from(probabilities)
+
+
+def probabilities_at_1mm(roi: RoiCase, probabilities: np.ndarray, spacing_mm: float) -> list[np.ndarray]:
+    """GTVp's and GTVn's probabilities (2, z, y, x) on the network grid, brought to the 1 mm ROI: float32 (z, y, x)."""
+    return [to_roi_grid(p, spacing_mm, roi.geometry.shape) for p in probabilities]
+
+
+def draw(roi: RoiCase, at_1mm: Sequence[np.ndarray], thresholds: tuple[float, float]) -> np.ndarray:
+    """The label map, uint8 (z, y, x), that :func:`probabilities_at_1mm` give when cut at (GTVp, GTVn) thresholds."""
+    labels = compose(at_1mm[0], at_1mm[1], thresholds)
+    clear_outside_shared(labels, roi)  # no contour is drawn on padding
+    return labels
 
 
 def deep_scores(

@@ -2,8 +2,8 @@
 
 A network that is sure of a lesion's core and unsure of its rim draws contours too small at 0.5. Each fold's own
 patients are cut at the thresholds that suit the other folds' patients best; the bundle gets the ones that suit all.
-They are chosen on single networks, on their own grid and before cleaning: the mean of several members is surer of less,
-so what suits it may lie a little lower still.
+They are chosen on what single networks draw, as it is scored: on the 1 mm ROI, cleaned. A cut of the network grid,
+whose voxels may be 64 times as large, is another mask than a cut of the probabilities brought to 1 mm.
 """
 
 from __future__ import annotations
@@ -15,41 +15,47 @@ from pathlib import Path
 
 import numpy as np
 
-from mmpl.case import CLASS_NAMES
+from mmpl.case import CLASS_NAMES, RoiCase
+from mmpl.io.images import read_label_map
 from mmpl.io.output import write_json_atomic
+from mmpl.metrics.segmentation import overlap
 from mmpl.network.backends.pytorch import TorchRunner
 from mmpl.preprocess.network_grid import background_values
+from mmpl.preprocess.prepare import label_on_roi
 from mmpl.segmentation.engine import segment_by_plan
 from mmpl.segmentation.plan import Account, single_plan
-from mmpl.training.cache import load_cached
-from mmpl.training.crops import FOREGROUND
+from mmpl.steps import draw, probabilities_at_1mm
+from mmpl.training.cache import load_cached, load_roi
+from mmpl.training.layout import CohortCase
 from mmpl.training.search_threshold import lesion_peaks
 from mmpl.training.stages import StageRun, trained_network
 
 CANDIDATES = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 PLAIN = (0.5, 0.5)
-PEAKS = "peaks"
+PEAKS, FORMAT_KEY = "peaks", "format"
+FORMAT = 2  # 1, and what has no format: counted on the network grid
 
 MaskThresholds = tuple[float, float]  # GTVp, GTVn
 
 
 @dataclass(frozen=True)
 class OverlapTask:
-    """One labelled patient, and the stage 1 network that did not train on them."""
+    """One labelled patient, their cached arrays, and the stage 1 network that did not train on them."""
 
+    case: CohortCase
     run: StageRun
     cached: Path
     path: Path
 
     def name(self) -> str:
-        return self.path.stem
+        return self.case.patient_id
 
 
 def count_overlaps(task: OverlapTask) -> None:
     """Write as JSON, unless already there, how a patient's out-of-fold mask and truth overlap, and each lesion's peak.
 
-    The overlaps are class name -> [[shared, predicted + true], ...] in voxels of the network grid, one pair for each
-    of ``CANDIDATES``; the peaks are :func:`mmpl.training.search_threshold.lesion_peaks`.
+    The overlaps are class name -> [[shared, predicted + true], ...] in voxels of the 1 mm ROI, one pair for each of
+    ``CANDIDATES``; the peaks are :func:`mmpl.training.search_threshold.lesion_peaks`.
     """
     if _is_done(task.path):
         return
@@ -62,22 +68,40 @@ def count_overlaps(task: OverlapTask) -> None:
         fills=background_values(image),
         account=Account(),
     )
-    truths = cached.label >= FOREGROUND
-    counts = {
-        name: [overlap(probability >= threshold, truth) for threshold in CANDIDATES]
-        for name, probability, truth in zip(CLASS_NAMES.values(), probabilities, truths, strict=True)
-    }
-    write_json_atomic(task.path, {**counts, PEAKS: lesion_peaks(probabilities, cached.label)})
+    roi = load_roi(task.case)
+    truth = label_on_roi(read_label_map(task.case.label_path), roi.geometry)
+    at_1mm = probabilities_at_1mm(roi, probabilities, config.network.spacing_mm)
+    peaks = lesion_peaks(probabilities, cached.label)
+    write_json_atomic(task.path, {FORMAT_KEY: FORMAT, **overlaps_by_threshold(roi, at_1mm, truth), PEAKS: peaks})
 
 
 def _is_done(path: Path) -> bool:
-    """Whether a file holds all that is counted now; an older one is counted again."""
-    return path.is_file() and PEAKS in json.loads(path.read_text(encoding="utf-8"))
+    """Whether a file holds what is counted now; an older one is counted again."""
+    return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get(FORMAT_KEY) == FORMAT
 
 
-def overlap(mask: np.ndarray, truth: np.ndarray) -> tuple[int, int]:
-    """Voxels that both hold, and the sum of what either holds: Dice = 2 shared / total."""
-    return int(np.count_nonzero(mask & truth)), int(np.count_nonzero(mask) + np.count_nonzero(truth))
+def overlaps_by_threshold(
+    roi: RoiCase, at_1mm: Sequence[np.ndarray], truth: np.ndarray
+) -> dict[str, list[tuple[int, int]]]:
+    """How what is drawn at each of ``CANDIDATES``, both classes at the same one, overlaps with the truth.
+
+    Parameters
+    ----------
+    roi : RoiCase
+    at_1mm : probabilities of GTVp and GTVn, each of shape (z, y, x), on the ROI
+    truth : label map, shape (z, y, x), on the ROI
+
+    Returns
+    -------
+    Class name -> [(shared, predicted + true), ...] in voxels: Dice = 2 shared / (predicted + true).
+    """
+    counts: dict[str, list[tuple[int, int]]] = {name: [] for name in CLASS_NAMES.values()}
+    for threshold in CANDIDATES:
+        labels = draw(roi, at_1mm, (threshold, threshold))
+        for value, name in CLASS_NAMES.items():
+            found = overlap(labels == value, truth == value)
+            counts[name].append((found.shared, found.predicted + found.truth))
+    return counts
 
 
 def read_overlaps(path: Path) -> Mapping[str, np.ndarray]:

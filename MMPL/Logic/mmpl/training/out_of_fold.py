@@ -149,7 +149,7 @@ def overlap_tasks(run: SplitRun, labelled: Sequence[CohortCase]) -> dict[str, Ov
     folder = run.folder / "overlaps"
     folder.mkdir(parents=True, exist_ok=True)
     return {
-        case.patient_id: OverlapTask(run.unseen_by(case, SEGMENTATION), array, folder / f"{case.patient_id}.json")
+        case.patient_id: OverlapTask(case, run.unseen_by(case, SEGMENTATION), array, folder / f"{case.patient_id}.json")
         for case, array in zip(labelled, run.arrays(labelled), strict=True)
     }
 

@@ -7,15 +7,20 @@ import json
 import numpy as np
 import pytest
 
+from mmpl.case import RoiCase
+from mmpl.geometry import Geometry, Volume
 from mmpl.network.model import SegmentationNet
+from mmpl.preprocess.network_grid import to_roi_grid
 from mmpl.training import mask_thresholds
+from mmpl.training.cache import cache_case, load_cached
+from mmpl.training.cohort import CohortCase
 from mmpl.training.mask_thresholds import (
     CANDIDATES,
     PLAIN,
     OverlapTask,
     best_thresholds,
     count_overlaps,
-    overlap,
+    overlaps_by_threshold,
     read_overlaps,
     read_peaks,
     thresholds_by_fold,
@@ -32,10 +37,43 @@ def counts(gtvp_dice: dict[float, float], gtvn_dice: dict[float, float], gtvn_to
     return {"GTVp": pairs(gtvp_dice, 100), "GTVn": pairs(gtvn_dice, gtvn_total)}
 
 
-def test_overlap_counts_voxels():
-    mask, truth = np.zeros((2, 4, 4, 4), bool)
-    mask[0, :2], truth[0, 1:4] = True, True
-    assert overlap(mask, truth) == (4, 8 + 12)
+def cube(value: float, *sides: slice) -> np.ndarray:
+    array = np.zeros((20, 20, 20), np.float32)
+    array[sides] = value
+    return array
+
+
+def roi_of(shape=(20, 20, 20)) -> RoiCase:
+    grid = Geometry(shape[::-1], (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    empty = np.zeros(shape, np.float32)
+    return RoiCase("c", empty, empty, grid, (0, 0, 0), grid, Volume(empty, grid), "SUVbw")
+
+
+def test_overlaps_are_of_what_is_drawn():
+    core, rim = (slice(4, 8),) * 3, (slice(3, 9),) * 3
+    primary = np.maximum(cube(0.5, *core), cube(0.3, *rim))
+    node = np.maximum(cube(0.4, *(slice(14, 18),) * 3), cube(0.6, slice(0, 1), slice(0, 7), slice(0, 7)))  # 49 voxels
+    node = np.maximum(node, cube(0.5, *core))  # GTVp's
+    truth = (cube(1, *rim) + cube(2, *(slice(14, 18),) * 3)).astype(np.uint8)
+    counted = overlaps_by_threshold(roi_of(), [primary, node], truth)
+    whole, inner, nothing = (216, 432), (64, 64 + 216), (0, 216)
+    assert counted["GTVp"] == [whole] * 3 + [inner] * 4 + [nothing] * 2
+    # the speck is too small; where GTVp is no longer drawn, GTVn would be, but it has gone as well
+    assert counted["GTVn"] == [(64, 128)] * 5 + [(0, 64)] * 4
+
+
+def test_thresholds_suit_the_1_mm_mask_not_the_network_grids():
+    """A ball of 10 mm on a grid of 4 mm: cut there, every threshold is about as good; brought to 1 mm, it is not."""
+    zyx = np.indices((60, 60, 60)) + 0.5
+    truth = (np.linalg.norm(zyx - 30.0, axis=0) < 10).astype(np.uint8)
+    shares = truth.reshape(15, 4, 15, 4, 15, 4).mean(axis=(1, 3, 5))
+    at_1mm = to_roi_grid(shares, 4.0, truth.shape)
+    counted = overlaps_by_threshold(roi_of(truth.shape), [at_1mm, np.zeros_like(at_1mm)], truth)
+    dice = {t: 2 * shared / total for t, (shared, total) in zip(CANDIDATES, counted["GTVp"], strict=True)}
+    drawn = {t: int((at_1mm >= t).sum()) for t in CANDIDATES}
+    assert all(total == drawn[t] + truth.sum() for t, (_, total) in zip(CANDIDATES, counted["GTVp"], strict=True))
+    assert dice[0.5] > dice[0.2] + 0.1
+    assert dice[0.5] > dice[0.6] + 0.01
 
 
 def test_gtvp_counts_patients_alike_and_gtvn_voxels():
@@ -74,21 +112,27 @@ def test_a_folds_patients_do_not_decide_on_their_own_thresholds():
     assert after[1] == after[2] == (0.2, 0.6)
 
 
-def test_overlaps_are_counted_once_with_the_lesions_peaks(tmp_path, tiny_config, write_arrays, monkeypatch):
-    label = np.zeros((2, 39, 25, 25))
-    label[0, 10:14, 10:14, 10:14] = label[1, 30:32, 5:7, 5:7] = label[1, 2:4, 5:7, 5:7] = 255
+def test_overlaps_are_counted_once_with_the_lesions_peaks(tmp_path, tiny_config, tiny_files, tiny_patient, monkeypatch):
+    case = CohortCase("TINY-1", tiny_files["ct"], tiny_files["pt"], tiny_files["mask"], "1")
+    cache_case(case, tmp_path / "cached", 8.0)
     path = tmp_path / "overlaps.json"
-    run = StageRun(tiny_config, tmp_path, 0, SEGMENTATION)
-    task = OverlapTask(run, write_arrays(tmp_path / "a", np.ones((2, 39, 25, 25)), label), path)
+    task = OverlapTask(case, StageRun(tiny_config, tmp_path, 0, SEGMENTATION), tmp_path / "cached", path)
     monkeypatch.setattr(mask_thresholds, "trained_network", lambda run: SegmentationNet(run.config.network).eval())
-    path.write_text(json.dumps({"GTVp": [], "GTVn": []}), encoding="utf-8")  # of a run before there were peaks
+    truth = load_cached(tmp_path / "cached").label / np.float32(255)
+    monkeypatch.setattr(mask_thresholds, "segment_by_plan", lambda *given, **how: truth)
+    older = {"GTVp": [[0, 1]] * 9, "GTVn": [[0, 1]] * 9, "peaks": [0.5]}  # counted on the network grid
+    path.write_text(json.dumps(older), encoding="utf-8")
     count_overlaps(task)
-    assert len(read_peaks(path)) == 3
-    assert all(0 < peak < 1 for peak in read_peaks(path))
+    assert len(read_peaks(path)) == 2
+    assert read_peaks(path) == [1.0, 1.0]
     counted = read_overlaps(path)
     assert {name: counts.shape for name, counts in counted.items()} == {"GTVp": (9, 2), "GTVn": (9, 2)}
-    assert (counted["GTVp"][:, 1] >= 64).all()
-    assert (counted["GTVn"][:, 1] >= 16).all()
+    voxel_mm3 = 1000 * tiny_patient.label_map.geometry.voxel_volume_ml
+    for value, name in ((1, "GTVp"), (2, "GTVn")):
+        shared, total = counted[name][CANDIDATES.index(0.5)]  # voxels of the 1 mm ROI
+        true_mm3 = np.count_nonzero(tiny_patient.label_map.array == value) * voxel_mm3
+        assert total == pytest.approx(2 * true_mm3, rel=0.2), name
+        assert 2 * shared / total > 0.8, name
     before = path.stat().st_mtime_ns
     count_overlaps(task)
     assert path.stat().st_mtime_ns == before
