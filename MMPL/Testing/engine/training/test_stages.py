@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mmpl.case import CLASS_NAMES
 from mmpl.cluster import InlinePool
 from mmpl.errors import TrainingError
 from mmpl.network.model import OutcomeNet, SegmentationNet
@@ -20,6 +21,7 @@ from mmpl.training import out_of_fold
 from mmpl.training import stages as training_stages
 from mmpl.training.config import StageConfig
 from mmpl.training.folds import PATIENT, Split
+from mmpl.training.mask_thresholds import CANDIDATES, PEAKS
 from mmpl.training.split_run import (
     SplitRun,
     outcome_tasks,
@@ -81,10 +83,15 @@ def _train(config, folder, cases, folds, cache, centres=None):
         found = {"centre_zyx": centres[task.case.patient_id].tolist(), "features": {}}
         task.path.write_text(json.dumps(found), encoding="utf-8")
 
+    def counted(task):
+        nothing = {name: [(0, 0)] * len(CANDIDATES) for name in CLASS_NAMES.values()}
+        task.path.write_text(json.dumps({**nothing, PEAKS: []}), encoding="utf-8")
+
     for task in segmentation_tasks(run, cases):
         run_segmentation(task)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(out_of_fold, "measure_out_of_fold", measured)
+        patch.setattr(out_of_fold, "count_overlaps", counted)
         found = out_of_fold.measure_all([run], cases, InlinePool(), progress=silent)
     run_outcomes(outcome_tasks(run, cases, found.centres(run))[0])
     return {stage: load_file(run.networks[0][stage].weights_path) for stage in STAGES}
