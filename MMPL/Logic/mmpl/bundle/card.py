@@ -38,8 +38,7 @@ def _training(info: BundleInfo) -> str:
     t = info.thresholds
     low, high = info.risk_tertiles
     lines = [
-        f"Created {info.created}; {len(info.members)} members over {info.folds} patient folds "
-        f"({', '.join(member.name for member in info.members)}).",
+        f"Created {info.created}; {_folds(info)} ({', '.join(member.name for member in info.members)}).",
         "A fold's networks never saw that fold's validation patients. Inputs of the HPV and RFS models on a "
         "fold's training rows are out-of-fold values that come from sibling folds.",
         f"Thresholds: GTVp {t.GTVp:g}, GTVn {t.GTVn:g}, HPV {t.hpv:g}.",
@@ -49,6 +48,14 @@ def _training(info: BundleInfo) -> str:
         f"Clinical fields: {', '.join(info.clinical) if info.clinical else 'none'}.",
     ]
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _folds(info: BundleInfo) -> str:
+    """A member is a fold of a split, and every split has as many folds."""
+    members, splits = len(info.members), len(info.members) // info.folds
+    if splits > 1:
+        return f"{members} members, {info.folds} folds of each of {splits} splits of the patients"
+    return f"{members} members over {info.folds} patient folds"
 
 
 def _cohort(info: BundleInfo) -> list[str]:

@@ -48,7 +48,7 @@ class BundleInfo:
     description, training_data, intended_use, licence : sentences for the model card
     limitations : sentences for the model card
     phantom : True when it was trained on synthetic data
-    folds : number of patient folds
+    folds : number of folds of each split; a member is one of them
     network, preprocessing, radiomics : settings, as their packages read them
     clinical : names of the clinical fields
     thresholds : probability thresholds

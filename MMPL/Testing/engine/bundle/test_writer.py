@@ -135,6 +135,12 @@ def test_model_card_says_what_matters(a_bundle_folder):
         assert expected in card
 
 
+def test_model_card_counts_folds_by_split(an_info):
+    members = an_info.members * 4  # of two folds
+    card = model_card(dataclasses.replace(an_info, members=members))
+    assert "4 members, 2 folds of each of 2 splits of the patients (" in card
+
+
 def test_phantom_warning_is_for_phantoms_only(an_info):
     real = model_card(dataclasses.replace(an_info, phantom=False))
     assert "synthetic" not in real.lower()
