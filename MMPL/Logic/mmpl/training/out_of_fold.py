@@ -45,6 +45,8 @@ from mmpl.training.search_threshold import SearchThreshold, fit_search_threshold
 from mmpl.training.split_run import Centres, SplitRun
 from mmpl.training.stages import HPV, RFS, SEGMENTATION, StageRun, trained_network
 
+CUT_AT = "thresholds"
+
 Measured = tuple[np.ndarray, dict[str, float]]  # centre (z, y, x) on the 1 mm ROI, radiomics columns
 
 
@@ -62,8 +64,8 @@ class MaskTask:
 
 
 def measure_out_of_fold(task: MaskTask) -> None:
-    """Write a task's centre and radiomics as JSON, unless already there."""
-    if task.path.is_file():
+    """Write a task's centre and radiomics as JSON, unless already there from a mask cut at the same thresholds."""
+    if _is_measured(task):
         return
     config = task.run.config
     roi = load_roi(task.case)
@@ -81,8 +83,13 @@ def measure_out_of_fold(task: MaskTask) -> None:
     data = {
         "centre_zyx": outcome_centre(on_roi).tolist(),
         "features": {name: None if not np.isfinite(v) else float(v) for name, v in features.items()},
+        CUT_AT: list(task.thresholds),
     }
     write_json_atomic(task.path, data)
+
+
+def _is_measured(task: MaskTask) -> bool:
+    return task.path.is_file() and json.loads(task.path.read_text(encoding="utf-8")).get(CUT_AT) == [*task.thresholds]
 
 
 def read_measured(path: Path) -> Measured:

@@ -1,0 +1,51 @@
+"""Out-of-fold masks are measured once for the thresholds they are cut at."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from mmpl.geometry import Volume
+from mmpl.network.model import SegmentationNet
+from mmpl.training import out_of_fold
+from mmpl.training.cohort import CohortCase
+from mmpl.training.out_of_fold import MaskTask, measure_out_of_fold, read_measured
+from mmpl.training.stages import SEGMENTATION, StageRun
+
+
+@pytest.fixture
+def cuts(tiny_patient, monkeypatch):
+    """The thresholds that masks were cut at; above 0.5 nothing of the true mask is left."""
+    made = []
+
+    def cut(roi, array, members, plan, *, thresholds) -> Volume:
+        made.append(thresholds)
+        truth = tiny_patient.label_map
+        return truth if max(thresholds) <= 0.5 else truth.with_array(truth.array * 0)
+
+    monkeypatch.setattr(out_of_fold, "segment", cut)
+    monkeypatch.setattr(out_of_fold, "trained_network", lambda run: SegmentationNet(run.config.network).eval())
+    return made
+
+
+def test_measured_again_only_when_cut_elsewhere(tmp_path, tiny_config, tiny_files, cuts):
+    case = CohortCase("TINY-1", tiny_files["ct"], tiny_files["pt"], None, "1")
+    task = MaskTask(case, StageRun(tiny_config, tmp_path, 0, SEGMENTATION), (0.5, 0.4), tmp_path / "measured.json")
+    for _ in range(2):
+        measure_out_of_fold(task)
+    assert cuts == [(0.5, 0.4)]
+    _, features = read_measured(task.path)
+    assert features["GTVp_original_shape_MeshVolume"] > 0
+
+    measure_out_of_fold(replace(task, thresholds=(0.6, 0.6)))
+    assert cuts == [(0.5, 0.4), (0.6, 0.6)]
+    assert read_measured(task.path)[1] != features
+
+    older = json.loads(task.path.read_text(encoding="utf-8"))
+    del older["thresholds"]  # files of earlier versions do not say
+    task.path.write_text(json.dumps(older), encoding="utf-8")
+    measure_out_of_fold(task)
+    assert cuts[2:] == [(0.5, 0.4)]
+    assert read_measured(task.path)[1] == features
