@@ -147,6 +147,8 @@ def test_the_case_has_a_name_that_the_user_sees_and_changes(shown):
 
 
 def test_without_images_there_is_no_name_to_change(widget):
+    while widget.panel.due:
+        widget.panel.tick()
     assert not widget.ui.caseName.isEnabled()
 
 

@@ -77,7 +77,7 @@ def test_with_either_loss_training_goes_on_from_the_same_weights(
 ):
     bundle = open_bundle(tiny_bundle_path)
     network = replace(NetworkConfig.from_dict(dict(bundle.info.network)), spacing_mm=run_config.network.spacing_mm)
-    standstill = replace(run_config, network=network, segmentation=StageConfig(1, 4, (1e-12,) * 3))
+    standstill = replace(run_config, splits=("patient",), network=network, segmentation=StageConfig(1, 4, (1e-12,) * 3))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ablation_run, "StatisticsConfig", lambda: small_statistics)
         found = ablate(cohort_folder, tmp_path / "run", standstill, RunOptions(start=tiny_bundle_path))
