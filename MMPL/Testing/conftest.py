@@ -61,14 +61,6 @@ class TinyPatient:
     clinical: dict
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """A process of pytest-xdist runs whole files, whose fixtures are made once, and all that looks at one run."""
-    for item in items:
-        shared = "finished_run" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("a finished run" if shared else str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def tiny_bundle_path(tmp_path_factory) -> Path:
     """Two members at 8 mm that find the tiny patient's lesions."""
