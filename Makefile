@@ -16,7 +16,7 @@ demo: $(STAMP)
 	$(BIN)/mmpl demo --out $(OUT)
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --durations 20
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
