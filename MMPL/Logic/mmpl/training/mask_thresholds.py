@@ -30,10 +30,9 @@ from mmpl.training.layout import CohortCase
 from mmpl.training.search_threshold import lesion_peaks
 from mmpl.training.stages import StageRun, trained_network
 
-CANDIDATES = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+CANDIDATES = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 PLAIN = (0.5, 0.5)
-PEAKS, FORMAT_KEY = "peaks", "format"
-FORMAT = 2  # 1, and what has no format: counted on the network grid
+PEAKS, CUT_AT = "peaks", "thresholds"
 
 MaskThresholds = tuple[float, float]  # GTVp, GTVn
 
@@ -72,12 +71,12 @@ def count_overlaps(task: OverlapTask) -> None:
     truth = label_on_roi(read_label_map(task.case.label_path), roi.geometry)
     at_1mm = probabilities_at_1mm(roi, probabilities, config.network.spacing_mm)
     peaks = lesion_peaks(probabilities, cached.label)
-    write_json_atomic(task.path, {FORMAT_KEY: FORMAT, **overlaps_by_threshold(roi, at_1mm, truth), PEAKS: peaks})
+    write_json_atomic(task.path, {CUT_AT: CANDIDATES, **overlaps_by_threshold(roi, at_1mm, truth), PEAKS: peaks})
 
 
 def _is_done(path: Path) -> bool:
-    """Whether a file holds what is counted now; an older one is counted again."""
-    return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get(FORMAT_KEY) == FORMAT
+    """Whether a file holds what is counted now; one that says other thresholds, or none, as older ones, does not."""
+    return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get(CUT_AT) == [*CANDIDATES]
 
 
 def overlaps_by_threshold(

@@ -33,6 +33,7 @@ from mmpl.training.cache import load_cached, load_roi
 from mmpl.training.cohort import CohortCase
 from mmpl.training.cohort_table import CohortTable
 from mmpl.training.mask_thresholds import (
+    CUT_AT,
     MaskThresholds,
     OverlapTask,
     best_thresholds,
@@ -44,8 +45,6 @@ from mmpl.training.mask_thresholds import (
 from mmpl.training.search_threshold import SearchThreshold, fit_search_threshold
 from mmpl.training.split_run import Centres, SplitRun
 from mmpl.training.stages import HPV, RFS, SEGMENTATION, StageRun, trained_network
-
-CUT_AT = "thresholds"
 
 Measured = tuple[np.ndarray, dict[str, float]]  # centre (z, y, x) on the 1 mm ROI, radiomics columns
 

@@ -85,8 +85,10 @@ def train_segmentation(
     if start is not None:
         net.load_state_dict({name: value.float() for name, value in load_file(start).items()}, strict=False)
 
-    def choose_field(draw: np.random.Generator) -> None:
-        data.set_wide(draw.random() < config.wide_share)
+    def choose_field(draw: np.random.Generator, epoch: int) -> None:
+        # BatchNorm's averages are those of what a whole-ROI pass shows, not of windows around lesions
+        settles = epoch == config.segmentation.epochs and config.wide_share > 0
+        data.set_wide(settles or draw.random() < config.wide_share)
 
     loss = SEGMENTATION_LOSSES[config.segmentation_loss]
     _train(run, config.segmentation, net, data, _shuffled(len(data)), loss, progress, choose_field)
@@ -177,7 +179,7 @@ def _train(
     order,
     loss,
     progress: Progress,
-    before_batch: Callable[[np.random.Generator], None] = lambda draw: None,
+    before_batch: Callable[[np.random.Generator, int], None] = lambda draw, epoch: None,
 ) -> None:
     ranks = current()
     require(
@@ -191,7 +193,7 @@ def _train(
         data.set_random_state(seed)
         indices, draw = order(np.random.default_rng(seed)), np.random.default_rng(seed + 1)
         for first in range(0, len(indices), stage.batch_size):
-            before_batch(draw)
+            before_batch(draw, epoch)
             batch = indices[first : first + stage.batch_size]
             items = [data[int(i)] for i in sharing.share(batch)]
             # BatchNorm cannot learn from a single patch at the coarsest level

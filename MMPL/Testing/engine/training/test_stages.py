@@ -205,18 +205,22 @@ def test_a_share_of_the_steps_sees_wide_fields(tmp_path, tiny_config, a_cohort, 
     monkeypatch.setattr(training_stages, "fit", keep)
 
     def sides(share: float, epochs) -> list[tuple[int, ...]]:
-        config = replace(tiny_config, wide_share=share, wide_mm=(256.0, 192.0, 100.0))
+        stage = replace(tiny_config.segmentation, epochs=10)
+        config = replace(tiny_config, segmentation=stage, wide_share=share, wide_mm=(256.0, 192.0, 100.0))
         run = _runs(config, _made(tmp_path / f"{share}-{len(list(tmp_path.iterdir()))}"))[SEGMENTATION]
         run.folder.mkdir(parents=True)
         train_segmentation(run, _paths(a_cohort, folds, cache))
         return [tuple(image.shape[2:]) for epoch in epochs for image, _ in made["batches"](epoch)]
 
     narrow, wide = (16, 16, 16), (32, 32, 16)  # 24 voxels are padded to 32
-    assert set(sides(0.0, range(3))) == {narrow}
+    epochs = 10
+    settling = epochs  # the pass after the last one, over which BatchNorm settles
+    assert set(sides(0.0, range(settling + 1))) == {narrow}
     assert set(sides(1.0, range(3))) == {wide}
-    mixed = sides(0.5, range(10))
+    mixed = sides(0.5, range(epochs))
     assert 0.25 < np.mean([size == wide for size in mixed]) < 0.75
-    assert sides(0.5, range(5, 10)) == mixed[len(mixed) // 2 :]
+    assert sides(0.5, range(5, epochs)) == mixed[len(mixed) // 2 :]
+    assert set(sides(0.1, [settling])) == {wide}
 
 
 def test_a_finished_stage_is_not_trained_again(tmp_path, tiny_config, a_cohort, folds, cache):
