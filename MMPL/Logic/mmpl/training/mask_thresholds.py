@@ -56,7 +56,7 @@ def count_overlaps(task: OverlapTask) -> None:
     The overlaps are class name -> [[shared, predicted + true], ...] in voxels of the 1 mm ROI, one pair for each of
     ``CANDIDATES``; the peaks are :func:`mmpl.training.search_threshold.lesion_peaks`.
     """
-    if _is_done(task.path):
+    if is_cut_at(task.path, CANDIDATES):
         return
     config, cached = task.run.config, load_cached(task.cached)
     image = cached.image.astype(np.float32)
@@ -74,9 +74,9 @@ def count_overlaps(task: OverlapTask) -> None:
     write_json_atomic(task.path, {CUT_AT: CANDIDATES, **overlaps_by_threshold(roi, at_1mm, truth), PEAKS: peaks})
 
 
-def _is_done(path: Path) -> bool:
-    """Whether a file holds what is counted now; one that says other thresholds, or none, as older ones, does not."""
-    return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get(CUT_AT) == [*CANDIDATES]
+def is_cut_at(path: Path, thresholds: Sequence[float]) -> bool:
+    """Whether a JSON file is there and of masks cut at these thresholds; older ones say none, and are not."""
+    return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get(CUT_AT) == [*thresholds]
 
 
 def overlaps_by_threshold(

@@ -38,6 +38,7 @@ from mmpl.training.mask_thresholds import (
     OverlapTask,
     best_thresholds,
     count_overlaps,
+    is_cut_at,
     read_overlaps,
     read_peaks,
     thresholds_by_fold,
@@ -64,7 +65,7 @@ class MaskTask:
 
 def measure_out_of_fold(task: MaskTask) -> None:
     """Write a task's centre and radiomics as JSON, unless already there from a mask cut at the same thresholds."""
-    if _is_measured(task):
+    if is_cut_at(task.path, task.thresholds):
         return
     config = task.run.config
     roi = load_roi(task.case)
@@ -85,10 +86,6 @@ def measure_out_of_fold(task: MaskTask) -> None:
         CUT_AT: list(task.thresholds),
     }
     write_json_atomic(task.path, data)
-
-
-def _is_measured(task: MaskTask) -> bool:
-    return task.path.is_file() and json.loads(task.path.read_text(encoding="utf-8")).get(CUT_AT) == [*task.thresholds]
 
 
 def read_measured(path: Path) -> Measured:

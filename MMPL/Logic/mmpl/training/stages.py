@@ -85,10 +85,10 @@ def train_segmentation(
     if start is not None:
         net.load_state_dict({name: value.float() for name, value in load_file(start).items()}, strict=False)
 
-    def choose_field(draw: np.random.Generator, epoch: int) -> None:
+    def choose_field(draw: np.random.Generator, settling: bool) -> None:
         # BatchNorm's averages are those of what a whole-ROI pass shows, not of windows around lesions
-        settles = epoch == config.segmentation.epochs and config.wide_share > 0
-        data.set_wide(settles or draw.random() < config.wide_share)
+        share = float(config.wide_share > 0) if settling else config.wide_share
+        data.set_wide(draw.random() < share)
 
     loss = SEGMENTATION_LOSSES[config.segmentation_loss]
     _train(run, config.segmentation, net, data, _shuffled(len(data)), loss, progress, choose_field)
@@ -179,7 +179,7 @@ def _train(
     order,
     loss,
     progress: Progress,
-    before_batch: Callable[[np.random.Generator, int], None] = lambda draw, epoch: None,
+    before_batch: Callable[[np.random.Generator, bool], None] = lambda draw, settling: None,
 ) -> None:
     ranks = current()
     require(
@@ -188,12 +188,13 @@ def _train(
     )
 
     def batches(epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
-        sharing = ranks if epoch < stage.epochs else ALONE  # BatchNorm's averages, after the last, are over everything
+        settling = epoch == stage.epochs  # BatchNorm's averages, after the last, are over everything
+        sharing = ALONE if settling else ranks
         seed = run.seed + 17 * (epoch + 1)
         data.set_random_state(seed)
         indices, draw = order(np.random.default_rng(seed)), np.random.default_rng(seed + 1)
         for first in range(0, len(indices), stage.batch_size):
-            before_batch(draw, epoch)
+            before_batch(draw, settling)
             batch = indices[first : first + stage.batch_size]
             items = [data[int(i)] for i in sharing.share(batch)]
             # BatchNorm cannot learn from a single patch at the coarsest level

@@ -196,7 +196,8 @@ def test_resuming_every_stage_gives_the_uninterrupted_weights(reference, tmp_pat
 
 def test_a_share_of_the_steps_sees_wide_fields(tmp_path, tiny_config, a_cohort, folds, cache, monkeypatch):
     """Which steps do depends on the epoch alone, so that a resumed run sees what an uninterrupted one would."""
-    made = {}
+    made, epochs = {}, 10
+    settling = epochs  # the pass after the last one, over which BatchNorm settles
 
     def keep(net, batches, *_args, **_kwargs):
         made["batches"] = batches
@@ -204,17 +205,15 @@ def test_a_share_of_the_steps_sees_wide_fields(tmp_path, tiny_config, a_cohort, 
 
     monkeypatch.setattr(training_stages, "fit", keep)
 
-    def sides(share: float, epochs) -> list[tuple[int, ...]]:
-        stage = replace(tiny_config.segmentation, epochs=10)
+    def sides(share: float, seen) -> list[tuple[int, ...]]:
+        stage = replace(tiny_config.segmentation, epochs=epochs)
         config = replace(tiny_config, segmentation=stage, wide_share=share, wide_mm=(256.0, 192.0, 100.0))
         run = _runs(config, _made(tmp_path / f"{share}-{len(list(tmp_path.iterdir()))}"))[SEGMENTATION]
         run.folder.mkdir(parents=True)
         train_segmentation(run, _paths(a_cohort, folds, cache))
-        return [tuple(image.shape[2:]) for epoch in epochs for image, _ in made["batches"](epoch)]
+        return [tuple(image.shape[2:]) for epoch in seen for image, _ in made["batches"](epoch)]
 
     narrow, wide = (16, 16, 16), (32, 32, 16)  # 24 voxels are padded to 32
-    epochs = 10
-    settling = epochs  # the pass after the last one, over which BatchNorm settles
     assert set(sides(0.0, range(settling + 1))) == {narrow}
     assert set(sides(1.0, range(3))) == {wide}
     mixed = sides(0.5, range(epochs))
