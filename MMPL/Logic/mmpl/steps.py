@@ -13,7 +13,7 @@ from mmpl.notices import MASK_OUTSIDE_ROI, Notice
 from mmpl.preprocess.field_of_view import lesion_centroid, outcome_patch
 from mmpl.preprocess.grid import common_grid
 from mmpl.preprocess.network_grid import background_values, to_roi_grid
-from mmpl.preprocess.prepare import label_on_ct, label_on_roi, prepare
+from mmpl.preprocess.prepare import label_on_roi, prepare
 from mmpl.preprocess.roi import shifted_to_hold
 from mmpl.segmentation.engine import Member, segment_by_plan
 from mmpl.segmentation.plan import Account, Plan
@@ -21,12 +21,6 @@ from mmpl.segmentation.postprocess import compose
 from mmpl.survival.discrete import expected_time_days, survival_from_hazards
 
 Network = Callable[[np.ndarray], np.ndarray]  # patches (n, 2, z, y, x) -> logits (n, outputs)
-
-
-def segment(roi: RoiCase, network_array: np.ndarray, members: Sequence[Member], plan: Plan, **how) -> Volume:
-    """What :func:`segment_on_roi` draws, with the same arguments, on exactly the CT's grid."""
-    labels = segment_on_roi(roi, network_array, members, plan, **how)
-    return label_on_ct(labels, roi.geometry, roi.ct_geometry)
 
 
 def segment_on_roi(

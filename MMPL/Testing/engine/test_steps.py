@@ -12,9 +12,17 @@ from mmpl.case import RoiCase
 from mmpl.geometry import Geometry, Volume
 from mmpl.notices import MASK_OUTSIDE_ROI
 from mmpl.preprocess.grid import common_grid
-from mmpl.preprocess.prepare import prepare
+from mmpl.preprocess.prepare import label_on_ct, prepare
 from mmpl.segmentation.plan import UNLIMITED, PlanSettings, make_plan
-from mmpl.steps import deep_scores, expected_days, hpv_logit, outcome_centre, radiomics_roi, segment, share_outside
+from mmpl.steps import (
+    deep_scores,
+    expected_days,
+    hpv_logit,
+    outcome_centre,
+    radiomics_roi,
+    segment_on_roi,
+    share_outside,
+)
 
 BREAKS = (0, 100, 300, 600)
 
@@ -62,7 +70,7 @@ def test_heads_look_at_the_lesions_or_the_middle():
     np.testing.assert_array_equal(outcome_centre(labels), (5, 5, 6))
 
 
-def test_segment_returns_the_ct_grid():
+def test_contours_come_back_on_the_ct_grid():
     """A predictor that calls bright PET GTVp and bright CT GTVn."""
     roi_grid = Geometry((48, 48, 48), (1, 1, 1), (-20, -20, -20))
     ct_grid = Geometry((20, 22, 15), (2, 2, 3), (24, -21, -18), ((-1, 0, 0), (0, 1, 0), (0, 0, 1)))
@@ -77,7 +85,8 @@ def test_segment_returns_the_ct_grid():
 
     told = []
     plan = plan_of(array, 3.0, members=2)
-    labels = segment(roi, array, [sure, sure], plan, thresholds=(0.5, 0.5), done=told.append)
+    on_roi = segment_on_roi(roi, array, [sure, sure], plan, thresholds=(0.5, 0.5), done=told.append)
+    labels = label_on_ct(on_roi, roi.geometry, roi.ct_geometry)
     assert labels.geometry == ct_grid
     assert labels.array.dtype == np.uint8
     assert told[-1] == 1.0
@@ -99,7 +108,8 @@ def test_nothing_is_drawn_where_pet_and_ct_do_not_overlap(tiny_case):
     roi = prepare(case)
     array = np.zeros((2, *(-(-n // 8) for n in roi.geometry.shape)), np.float32)
     everything = [lambda batch, tick: np.ones_like(batch)]
-    drawn = segment(roi, array, everything, plan_of(array, 8.0), thresholds=(0.5, 0.5))
+    on_roi = segment_on_roi(roi, array, everything, plan_of(array, 8.0), thresholds=(0.5, 0.5))
+    drawn = label_on_ct(on_roi, roi.geometry, roi.ct_geometry)
     shared = common_grid(case.ct.geometry, case.pet.geometry)
     assert drawn.array.any()
     assert share_outside(drawn, shared) == 0

@@ -19,16 +19,13 @@ from mmpl.case import CLASS_NAMES, RoiCase
 from mmpl.io.images import read_label_map
 from mmpl.io.output import write_json_atomic
 from mmpl.metrics.segmentation import overlap
-from mmpl.network.backends.pytorch import TorchRunner
-from mmpl.preprocess.network_grid import background_values
 from mmpl.preprocess.prepare import label_on_roi
-from mmpl.segmentation.engine import segment_by_plan
-from mmpl.segmentation.plan import Account, single_plan
 from mmpl.steps import draw, probabilities_at_1mm
 from mmpl.training.cache import load_cached, load_roi
 from mmpl.training.layout import CohortCase
 from mmpl.training.search_threshold import lesion_peaks
-from mmpl.training.stages import StageRun, trained_network
+from mmpl.training.stages import StageRun
+from mmpl.training.unseen import unseen_probabilities
 
 CANDIDATES = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 PLAIN = (0.5, 0.5)
@@ -58,19 +55,11 @@ def count_overlaps(task: OverlapTask) -> None:
     """
     if is_cut_at(task.path, CANDIDATES):
         return
-    config, cached = task.run.config, load_cached(task.cached)
-    image = cached.image.astype(np.float32)
-    probabilities = segment_by_plan(
-        image,
-        [TorchRunner(trained_network(task.run))],
-        single_plan(image, config.network.spacing_mm),
-        fills=background_values(image),
-        account=Account(),
-    )
     roi = load_roi(task.case)
+    probabilities = unseen_probabilities(task.run, task.case.patient_id, roi)
     truth = label_on_roi(read_label_map(task.case.label_path), roi.geometry)
-    at_1mm = probabilities_at_1mm(roi, probabilities, config.network.spacing_mm)
-    peaks = lesion_peaks(probabilities, cached.label)
+    at_1mm = probabilities_at_1mm(roi, probabilities, task.run.config.network.spacing_mm)
+    peaks = lesion_peaks(probabilities, load_cached(task.cached).label)
     write_json_atomic(task.path, {CUT_AT: CANDIDATES, **overlaps_by_threshold(roi, at_1mm, truth), PEAKS: peaks})
 
 

@@ -17,17 +17,15 @@ from mmpl.cluster import Pool
 from mmpl.io.output import write_json_atomic
 from mmpl.network.backends.pytorch import TorchRunner
 from mmpl.preprocess.field_of_view import outcome_patch
-from mmpl.preprocess.network_grid import network_input
+from mmpl.preprocess.prepare import label_on_ct
 from mmpl.progress import Progress
 from mmpl.radiomics.case_radiomics import CaseRadiomics
 from mmpl.radiomics.extraction import FAST, make_extractor
-from mmpl.segmentation.plan import single_plan
 from mmpl.steps import (
     expected_days,
     hpv_logit,
     label_for_measurement,
     outcome_centre,
-    segment,
 )
 from mmpl.training.cache import load_cached, load_roi
 from mmpl.training.cohort import CohortCase
@@ -46,6 +44,7 @@ from mmpl.training.mask_thresholds import (
 from mmpl.training.search_threshold import SearchThreshold, fit_search_threshold
 from mmpl.training.split_run import Centres, SplitRun
 from mmpl.training.stages import HPV, RFS, SEGMENTATION, StageRun, trained_network
+from mmpl.training.unseen import unseen_labels
 
 Measured = tuple[np.ndarray, dict[str, float]]  # centre (z, y, x) on the 1 mm ROI, radiomics columns
 
@@ -69,14 +68,8 @@ def measure_out_of_fold(task: MaskTask) -> None:
         return
     config = task.run.config
     roi = load_roi(task.case)
-    array, spacing_mm = network_input(roi, config.network.spacing_mm), config.network.spacing_mm
-    label_map = segment(
-        roi,
-        array,
-        [TorchRunner(trained_network(task.run))],
-        single_plan(array, spacing_mm),
-        thresholds=task.thresholds,
-    )
+    drawn = unseen_labels(task.run, task.case.patient_id, roi, task.thresholds)
+    label_map = label_on_ct(drawn, roi.geometry, roi.ct_geometry)
     on_roi = label_for_measurement(label_map, roi)
     # one image at a time: cases already run side by side
     features, _ = CaseRadiomics(make_extractor(FAST, config.feature_set, threads=1)).of(roi, on_roi)

@@ -27,6 +27,7 @@ from mmpl.training.ranks import ALONE, current
 
 SEGMENTATION, HPV, RFS = "segmentation", "hpv", "rfs"
 STAGES = (SEGMENTATION, HPV, RFS)
+SETTLING = 100  # patients whose crops BatchNorm's averages are over; more would hardly change them
 
 
 @dataclass(frozen=True)
@@ -188,11 +189,12 @@ def _train(
     )
 
     def batches(epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
-        settling = epoch == stage.epochs  # BatchNorm's averages, after the last, are over everything
+        settling = epoch == stage.epochs  # after the last: BatchNorm's averages, every process's own
         sharing = ALONE if settling else ranks
         seed = run.seed + 17 * (epoch + 1)
         data.set_random_state(seed)
         indices, draw = order(np.random.default_rng(seed)), np.random.default_rng(seed + 1)
+        indices = indices[:SETTLING] if settling else indices
         for first in range(0, len(indices), stage.batch_size):
             before_batch(draw, settling)
             batch = indices[first : first + stage.batch_size]

@@ -10,7 +10,6 @@ import pytest
 
 from mmpl.case import RoiCase
 from mmpl.geometry import Geometry, Volume
-from mmpl.network.model import SegmentationNet
 from mmpl.preprocess.network_grid import to_roi_grid
 from mmpl.training import mask_thresholds
 from mmpl.training.cache import cache_case, load_cached
@@ -119,9 +118,8 @@ def test_overlaps_are_counted_once_with_the_lesions_peaks(tmp_path, tiny_config,
     cache_case(case, tmp_path / "cached", 4.0)
     path = tmp_path / "overlaps.json"
     task = OverlapTask(case, StageRun(config, tmp_path, 0, SEGMENTATION), tmp_path / "cached", path)
-    monkeypatch.setattr(mask_thresholds, "trained_network", lambda run: SegmentationNet(run.config.network).eval())
     truth = load_cached(tmp_path / "cached").label / np.float32(255)
-    monkeypatch.setattr(mask_thresholds, "segment_by_plan", lambda *given, **how: truth)
+    monkeypatch.setattr(mask_thresholds, "unseen_probabilities", lambda *given: truth)
     older = {"GTVp": [[0, 1]] * 9, "GTVn": [[0, 1]] * 9, "peaks": [0.5]}  # counted on the network grid
     path.write_text(json.dumps(older), encoding="utf-8")
     count_overlaps(task)

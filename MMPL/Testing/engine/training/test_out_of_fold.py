@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from mmpl.geometry import Volume
-from mmpl.network.model import SegmentationNet
+from mmpl.preprocess.prepare import label_on_roi
 from mmpl.training import out_of_fold
 from mmpl.training.cohort import CohortCase
 from mmpl.training.out_of_fold import MaskTask, measure_out_of_fold, read_measured
@@ -20,13 +20,12 @@ def cuts(tiny_patient, monkeypatch):
     """The thresholds that masks were cut at; above 0.5 nothing of the true mask is left."""
     made = []
 
-    def cut(roi, array, members, plan, *, thresholds) -> Volume:
+    def cut(run, patient_id, roi, thresholds) -> np.ndarray:
         made.append(thresholds)
-        truth = tiny_patient.label_map
-        return truth if max(thresholds) <= 0.5 else truth.with_array(truth.array * 0)
+        truth = label_on_roi(tiny_patient.label_map, roi.geometry)
+        return truth if max(thresholds) <= 0.5 else np.zeros_like(truth)
 
-    monkeypatch.setattr(out_of_fold, "segment", cut)
-    monkeypatch.setattr(out_of_fold, "trained_network", lambda run: SegmentationNet(run.config.network).eval())
+    monkeypatch.setattr(out_of_fold, "unseen_labels", cut)
     return made
 
 

@@ -221,6 +221,14 @@ def test_a_share_of_the_steps_sees_wide_fields(tmp_path, tiny_config, a_cohort, 
     assert sides(0.5, range(5, epochs)) == mixed[len(mixed) // 2 :]
     assert set(sides(0.1, [settling])) == {wide}
 
+    def patients(epoch: int) -> int:
+        return sum(len(image) for image, _ in made["batches"](epoch))
+
+    assert patients(0) == patients(settling) == len(_paths(a_cohort, folds, cache))
+    monkeypatch.setattr(training_stages, "SETTLING", 2)
+    assert patients(settling) == 2
+    assert patients(0) > 2
+
 
 def test_a_finished_stage_is_not_trained_again(tmp_path, tiny_config, a_cohort, folds, cache):
     told = []

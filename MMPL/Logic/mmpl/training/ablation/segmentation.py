@@ -11,12 +11,8 @@ from mmpl.cluster import Pool
 from mmpl.io.images import read_label_map
 from mmpl.io.output import write_json_atomic
 from mmpl.metrics.segmentation import MEASURES, CaseScore, score_case
-from mmpl.network.backends.pytorch import TorchRunner
-from mmpl.preprocess.network_grid import network_input
 from mmpl.preprocess.prepare import label_on_roi
 from mmpl.progress import Progress
-from mmpl.segmentation.plan import single_plan
-from mmpl.steps import segment_on_roi
 from mmpl.training.ablation.comparison import Comparison, compare
 from mmpl.training.cache import load_roi
 from mmpl.training.cohort import CohortCase
@@ -29,7 +25,8 @@ from mmpl.training.mask_thresholds import (
 )
 from mmpl.training.out_of_fold import overlap_tasks
 from mmpl.training.split_run import SegmentationTask, SplitRun, run_segmentation, segmentation_tasks
-from mmpl.training.stages import SEGMENTATION, StageRun, trained_network
+from mmpl.training.stages import SEGMENTATION, StageRun
+from mmpl.training.unseen import unseen_labels
 
 DICE_ONLY, ODA = "Dice alone", "ODA loss"
 FOLDS = 2
@@ -120,15 +117,8 @@ def score_out_of_fold(task: ScoreTask) -> None:
     """Write a patient's counts as JSON, unless already there; truth and mask are compared on the 1 mm ROI."""
     if task.path.is_file():
         return
-    roi, spacing_mm = load_roi(task.case), task.run.config.network.spacing_mm
-    array = network_input(roi, spacing_mm)
-    drawn = segment_on_roi(
-        roi,
-        array,
-        [TorchRunner(trained_network(task.run))],
-        single_plan(array, spacing_mm),
-        thresholds=task.thresholds,
-    )
+    roi = load_roi(task.case)
+    drawn = unseen_labels(task.run, task.case.patient_id, roi, task.thresholds)
     truth = label_on_roi(read_label_map(task.case.label_path), roi.geometry)
     write_json_atomic(task.path, asdict(score_case(task.case.patient_id, drawn, truth)))
 
