@@ -5,13 +5,30 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.aten, "mkldnn_convolution")
+
+
+class Conv3d(nn.Conv3d):
+    """PyTorch's, whose inference on a CPU is always done by oneDNN where PyTorch was built with it.
+
+    PyTorch (2.13) itself chooses kernels several times slower for a single volume, unless it is large and has many
+    channels, and for 1 x 1 x 1 convolutions on one thread.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if ONEDNN and torch.is_inference_mode_enabled() and x.device.type == "cpu" and x.dtype == torch.float32:
+            return torch.ops.aten.mkldnn_convolution(
+                x, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups
+            )
+        return super().forward(x)
+
 
 class ConvUnit(nn.Sequential):
     """Convolution -> BatchNorm -> ReLU; size-preserving."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int = 3):
         super().__init__(
-            nn.Conv3d(in_channels, out_channels, kernel, padding=kernel // 2),
+            Conv3d(in_channels, out_channels, kernel, padding=kernel // 2),
             nn.BatchNorm3d(out_channels),
             nn.ReLU(inplace=True),
         )
@@ -43,8 +60,8 @@ class FusionGate(nn.Module):
     def __init__(self, stream_channels: int, fusion_channels: int):
         super().__init__()
         self.merge = ConvUnit(2 * stream_channels, fusion_channels)
-        self.weigh_fusion = nn.Conv3d(2 * fusion_channels, fusion_channels, 1)
-        self.weigh_merged = nn.Conv3d(2 * fusion_channels, fusion_channels, 1)
+        self.weigh_fusion = Conv3d(2 * fusion_channels, fusion_channels, 1)
+        self.weigh_merged = Conv3d(2 * fusion_channels, fusion_channels, 1)
         for conv in (self.weigh_fusion, self.weigh_merged):
             nn.init.zeros_(conv.weight)
             nn.init.zeros_(conv.bias)
@@ -65,10 +82,10 @@ class AttentionGate(nn.Module):
 
     def __init__(self, skip_channels: int, coarse_channels: int):
         super().__init__()
-        self.of_skip = nn.Sequential(nn.Conv3d(skip_channels, skip_channels, 1), nn.BatchNorm3d(skip_channels))
-        self.of_coarse = nn.Sequential(nn.Conv3d(coarse_channels, skip_channels, 1), nn.BatchNorm3d(skip_channels))
+        self.of_skip = nn.Sequential(Conv3d(skip_channels, skip_channels, 1), nn.BatchNorm3d(skip_channels))
+        self.of_coarse = nn.Sequential(Conv3d(coarse_channels, skip_channels, 1), nn.BatchNorm3d(skip_channels))
         self.pool = nn.AvgPool3d(2)
-        self.decide = nn.Sequential(nn.Conv3d(skip_channels, 1, 1), nn.BatchNorm3d(1), nn.Sigmoid())
+        self.decide = nn.Sequential(Conv3d(skip_channels, 1, 1), nn.BatchNorm3d(1), nn.Sigmoid())
         self.up = nn.Upsample(scale_factor=2, mode="trilinear", align_corners=False)
 
     def forward(self, skip: Tensor, coarse: Tensor) -> Tensor:

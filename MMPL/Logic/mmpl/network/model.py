@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mmpl.network.blocks import AttentionGate, FusionGate, ResidualBlock
+from mmpl.network.blocks import AttentionGate, Conv3d, FusionGate, ResidualBlock
 from mmpl.network.config import LEVELS, NetworkConfig
 
 
@@ -72,7 +72,7 @@ class SegmentationNet(nn.Module):
     def __init__(self, config: NetworkConfig):
         super().__init__()
         self.backbone = Backbone(config)
-        self.head = nn.Conv3d(config.decoder_channels[-1], 2, 1)
+        self.head = Conv3d(config.decoder_channels[-1], 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.backbone(x)[-1])

@@ -38,19 +38,12 @@ def stored_weights(net: nn.Module) -> dict[str, Tensor]:
 
 
 def predict_batch(net: nn.Module, batch: np.ndarray) -> np.ndarray:
-    """One forward pass; float32 in and out, shape (n, channels, z, y, x) -> (n, ...).
-
-    A lone sample is run twice over on a CPU: PyTorch sends convolutions of a single small volume to a kernel that
-    takes four times as long as the one it chooses for a batch (measured with PyTorch 2.13).
-    """
+    """One forward pass; float32 in and out, shape (n, channels, z, y, x) -> (n, ...)."""
     device = next(net.parameters()).device
     tensor = torch.from_numpy(np.ascontiguousarray(batch, dtype=np.float32))
-    lone = len(tensor) == 1 and device.type == "cpu"
-    if lone:
-        tensor = tensor.expand(2, *tensor.shape[1:])
     with torch.inference_mode():
         output = net(tensor.to(device).contiguous(memory_format=torch.channels_last_3d))
-    return (output[:1] if lone else output).float().cpu().numpy()
+    return output.float().cpu().numpy()
 
 
 def check_weights(config: NetworkConfig, outputs: int | None, weights: Mapping[str, Tensor], what: str) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from mmpl.errors import BundleError
 from mmpl.network.backends.base import probabilities
+from mmpl.network.blocks import ONEDNN, Conv3d
 from mmpl.network.config import NetworkConfig
 from mmpl.network.model import OutcomeNet, SegmentationNet
 from mmpl.network.run import (
@@ -100,3 +101,31 @@ def test_prediction_leaves_the_network_as_it_was(trained_net, batch):
     predict_batch(trained_net, batch)
     for name, value in trained_net.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 16, 16, 16), (2, 2, 16, 32, 16), (1, 2, 64, 48, 48)])
+def test_inference_gives_what_a_plain_forward_does(trained_net, shape):
+    """In inference mode convolutions go to oneDNN; with gradients, wherever PyTorch sends them."""
+    volume = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    plain = trained_net(torch.from_numpy(volume))
+    assert plain.requires_grad
+    np.testing.assert_allclose(predict_batch(trained_net, volume), plain.detach().numpy(), atol=1e-5)
+
+
+@pytest.mark.skipif(not ONEDNN, reason="this PyTorch is built without oneDNN")
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_a_lone_small_volume_takes_no_slow_kernel(kernel):
+    conv, volume = Conv3d(2, 3, kernel, padding=kernel // 2), torch.randn(1, 2, 8, 8, 8)
+    with torch.inference_mode(), torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        conv(volume)
+    done = {event.key for event in profile.key_averages()}
+    assert "aten::mkldnn_convolution" in done
+    assert not {name for name in done if "slow_conv" in name}
+
+
+def test_other_number_types_are_left_to_pytorch():
+    conv, volume = Conv3d(1, 1, 3, padding=1).double(), torch.randn(1, 1, 4, 4, 4, dtype=torch.float64)
+    with torch.inference_mode():
+        np.testing.assert_array_equal(
+            conv(volume), torch.nn.functional.conv3d(volume, conv.weight, conv.bias, padding=1)
+        )

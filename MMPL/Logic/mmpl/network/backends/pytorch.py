@@ -16,9 +16,9 @@ from mmpl.network.run import predict_batch
 
 CPU = "cpu"
 DTYPES = {FP32: torch.float32, BF16: torch.bfloat16, FP16: torch.float16}
-# Feature maps of the finest level that are alive at once, in units of the fusion stream's channels. Measured on a CPU,
-# where a lone volume is run twice over (see predict_batch): 1181 to 1456 bytes a voxel at full width. A GPU: guessed.
-ALIVE_CPU, ALIVE_GPU = 23, 10
+# Feature maps of the finest level that are alive at once, in units of the fusion stream's channels. Measured on a CPU:
+# 760 to 880 bytes a voxel at full width. A GPU: guessed.
+ALIVE_CPU, ALIVE_GPU = 14, 10
 GFLOP_PER_SECOND = {"cpu": 45.0, "cuda": 20_000.0}
 GFLOP_PER_VOXEL_FULL = 479.6 / 128**3  # the full-width network; others by the square of their finest fusion channels
 
