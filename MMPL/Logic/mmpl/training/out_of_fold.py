@@ -16,17 +16,11 @@ import pandas as pd
 from mmpl.cluster import Pool
 from mmpl.io.output import write_json_atomic
 from mmpl.network.backends.pytorch import TorchRunner
-from mmpl.preprocess.field_of_view import outcome_patch
 from mmpl.preprocess.prepare import label_on_ct
 from mmpl.progress import Progress
 from mmpl.radiomics.case_radiomics import CaseRadiomics
 from mmpl.radiomics.extraction import FAST, make_extractor
-from mmpl.steps import (
-    expected_days,
-    hpv_logit,
-    label_for_measurement,
-    outcome_centre,
-)
+from mmpl.steps import deep_scores, label_for_measurement, outcome_centre
 from mmpl.training.cache import load_cached, load_roi
 from mmpl.training.cohort import CohortCase
 from mmpl.training.cohort_table import CohortTable
@@ -41,6 +35,7 @@ from mmpl.training.mask_thresholds import (
     read_peaks,
     thresholds_by_fold,
 )
+from mmpl.training.ranks import current
 from mmpl.training.search_threshold import SearchThreshold, fit_search_threshold
 from mmpl.training.split_run import Centres, SplitRun
 from mmpl.training.stages import HPV, RFS, SEGMENTATION, StageRun, trained_network
@@ -88,14 +83,31 @@ def read_measured(path: Path) -> Measured:
     return np.array(data["centre_zyx"]), features
 
 
-def deep_score(run: StageRun, cached: Path, centre_zyx_1mm: np.ndarray) -> float:
-    """Raw HPV logit (stage 2) or expected days (stage 3) of a case that the fold did not train on."""
-    net = TorchRunner(trained_network(run))
-    array = load_cached(cached).image.astype(np.float32)
-    patch = outcome_patch(array, centre_zyx_1mm, run.config.network.spacing_mm)
-    if run.stage == HPV:
-        return hpv_logit(net, patch)
-    return expected_days(net, patch, run.config.breaks_days)
+@dataclass(frozen=True)
+class DeepScoreTask:
+    """One patient's patch, and the stage 2 and stage 3 networks that did not train on them."""
+
+    patient_id: str
+    runs: tuple[StageRun, StageRun]
+    cached: Path
+    centre_zyx_1mm: np.ndarray
+
+    def name(self) -> str:
+        return self.patient_id
+
+
+def deep_scores_of(task: DeepScoreTask) -> tuple[float, float]:
+    """Raw HPV logit and expected days."""
+    hpv, rfs = task.runs
+    array = load_cached(task.cached).image.astype(np.float32)
+    return deep_scores(
+        array,
+        task.centre_zyx_1mm,
+        TorchRunner(trained_network(hpv)),
+        TorchRunner(trained_network(rfs)),
+        spacing_mm=hpv.config.network.spacing_mm,
+        breaks_days=rfs.config.breaks_days,
+    )
 
 
 @dataclass(frozen=True)
@@ -167,19 +179,38 @@ def _mask_tasks(run: SplitRun, cases: Sequence[CohortCase], overlaps) -> list[Ma
     ]
 
 
-def out_of_fold_table(
-    run: SplitRun, cases: Sequence[CohortCase], measured: Mapping[str, Measured], progress: Progress
-) -> CohortTable:
-    """Every patient's row from the networks that did not train on them; deep scores are kept in a file."""
-    path = run.folder / "out_of_fold.json"
-    if not path.is_file():
-        scores = {}
-        for n, (case, array) in enumerate(zip(cases, run.arrays(cases), strict=True), start=1):
-            centre = measured[case.patient_id][0]
-            scores[case.patient_id] = [deep_score(run.unseen_by(case, stage), array, centre) for stage in (HPV, RFS)]
-            progress(f"out-of-fold deep scores, {run.split.name} split", n / len(cases))
-        write_json_atomic(path, scores)
-    scores = json.loads(path.read_text(encoding="utf-8"))
+def keep_deep_scores(
+    runs: Sequence[SplitRun], cases: Sequence[CohortCase], out_of_fold: OutOfFold, pool: Pool, *, progress: Progress
+) -> None:
+    """Write every patient's deep scores, one file a split, unless it is there."""
+    todo = [run for run in runs if not _scores_path(run).is_file()]
+    tasks = [
+        DeepScoreTask(
+            case.patient_id,
+            tuple(run.unseen_by(case, stage) for stage in (HPV, RFS)),
+            array,
+            out_of_fold.of(run)[case.patient_id][0],
+        )
+        for run in todo
+        for case, array in zip(cases, run.arrays(cases), strict=True)
+    ]
+    step = "out-of-fold deep scores"
+    scores = iter(pool.each(deep_scores_of, tasks, progress=progress, step=step, name=DeepScoreTask.name))
+    ranks = current()
+    for run in todo:
+        of_run = {case.patient_id: next(scores) for case in cases}
+        if ranks.is_first:
+            write_json_atomic(_scores_path(run), of_run)
+    ranks.wait()
+
+
+def _scores_path(run: SplitRun) -> Path:
+    return run.folder / "out_of_fold.json"
+
+
+def out_of_fold_table(run: SplitRun, cases: Sequence[CohortCase], measured: Mapping[str, Measured]) -> CohortTable:
+    """Every patient's row from the networks that did not train on them; :func:`keep_deep_scores` has been called."""
+    scores = json.loads(_scores_path(run).read_text(encoding="utf-8"))
     return CohortTable(
         patient_ids=tuple(c.patient_id for c in cases),
         fold=np.array([run.split.fold_of[c.patient_id] for c in cases]),

@@ -38,7 +38,7 @@ from mmpl.training.errors import require
 from mmpl.training.folds import Split, make_splits, read_splits, write_splits
 from mmpl.training.kaplan_meier import kaplan_meier
 from mmpl.training.layout import CohortCase
-from mmpl.training.out_of_fold import OutOfFold, measure_all, out_of_fold_table
+from mmpl.training.out_of_fold import OutOfFold, keep_deep_scores, measure_all, out_of_fold_table
 from mmpl.training.provenance import provenance_of
 from mmpl.training.ranks import RankPool, Ranks, current, joined
 from mmpl.training.scan import scan_cohort
@@ -168,7 +168,8 @@ def train_networks(
         measured = measure_all(runs, cases, pool, progress=progress)
         tasks = [task for run in runs for task in outcome_tasks(run, cases, measured.centres(run))]
         pool.each(run_outcomes, tasks, progress=progress, step="HPV and RFS networks", name=OutcomeTask.name)
-    tables = ranks.one_first(lambda: [out_of_fold_table(run, cases, measured.of(run), progress) for run in runs])
+        keep_deep_scores(runs, cases, measured, pool, progress=progress)
+    tables = [out_of_fold_table(run, cases, measured.of(run)) for run in runs]
     return Networks(cases, runs, measured, tables)
 
 
