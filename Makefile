@@ -10,7 +10,7 @@ OUT ?= demo-output
 DEMO := MMPL/Resources/Bundles/mmpl-demo
 TEN := --config MMPL/Resources/Training/ten.yaml --start $(DEMO)
 
-.PHONY: demo test test-slow lint scores demo-bundle ten-bundle compare bench bench-batch bench-data bench-panel bench-inference suv-variants dicom-fuzz screenshots file-lists ibsi setup clean
+.PHONY: demo test test-slow lint scores demo-bundle ten-bundle compare bench bench-batch bench-data bench-grid bench-panel bench-inference suv-variants dicom-fuzz screenshots file-lists ibsi setup clean
 
 demo: $(STAMP)
 	$(BIN)/mmpl demo --out $(OUT)
@@ -61,6 +61,10 @@ compare: $(STAMP)
 # Patches a second from the training cache, against loading and resampling each (some minutes).
 bench-data: $(STAMP)
 	$(BIN)/python -P bench/data_pipeline.py
+
+# What perfect answers on a coarse network grid score on the 1 mm region (ten minutes).
+bench-grid: $(STAMP)
+	$(BIN)/python -P bench/grid_limit.py
 
 # What a case costs in batch, and a hundred thousand of them (two minutes).
 bench-batch: $(STAMP)
