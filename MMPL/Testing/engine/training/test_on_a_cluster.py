@@ -38,6 +38,9 @@ def cluster(tmp_path) -> Iterator[tuple[Path, list[subprocess.Popen]]]:
         start("worker", "--scheduler-file", str(file), "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard")
         for _ in range(WORKERS)
     ]
+    until = time.monotonic() + 120
+    while not file.is_file() and time.monotonic() < until:  # a run refuses a scheduler that is not there
+        time.sleep(0.1)
     yield file, workers
     for process in started:
         family = [process, *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
