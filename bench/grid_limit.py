@@ -1,6 +1,6 @@
 """How good contours can be at all when networks work on a coarse grid: perfect answers, brought to 1 mm and scored.
 
-    python -P bench/grid_limit.py [--cases 120] [--workers 2]
+    python -P bench/grid_limit.py [--cases 40] [--workers 2]
 
 Two answers for every network voxel: the share of it that the lesion fills, and yes or no (at least half). Losses of the
 Dice family draw a network towards the second, whatever its targets are. Both are interpolated to the 1 mm ROI and
@@ -31,7 +31,7 @@ def main() -> int:
     arguments = _arguments()
     tasks = range(arguments.cases)
     scores = each(limits, tasks, workers=arguments.workers, progress=ConsoleProgress(), step="phantoms")
-    print(f"{arguments.cases} phantoms of seed {SEED}, scored on the 1 mm region; GTVp mean Dice / GTVn aggregated Dice")
+    print(f"{arguments.cases} phantoms of seed {SEED}, on the 1 mm region; GTVp mean Dice / GTVn aggregated Dice")
     print("| network grid | shares of voxels | yes or no |\n|---|---|---|")
     for n, spacing_mm in enumerate(SPACINGS_MM):
         cells = (_text([of_case[n][way] for of_case in scores]) for way in (0, 1))
@@ -59,7 +59,7 @@ def _text(cases: list[CaseScore]) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=120, help="phantoms")
+    parser.add_argument("--cases", type=int, default=40, help="phantoms")
     parser.add_argument("--workers", type=int, default=2, help="processes of this machine")
     return parser.parse_args()
 
