@@ -62,7 +62,7 @@ compare: $(STAMP)
 bench-data: $(STAMP)
 	$(BIN)/python -P bench/data_pipeline.py
 
-# What perfect answers on a coarse network grid score on the 1 mm region (ten minutes).
+# What perfect answers on a coarse network grid score on the 1 mm region (some minutes).
 bench-grid: $(STAMP)
 	$(BIN)/python -P bench/grid_limit.py
 
