@@ -186,7 +186,7 @@ class Average:
 
 
 def settle_batch_norm(net: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-    """Replace BatchNorm's running statistics by plain averages over one more epoch; weights stay as they are.
+    """Replace BatchNorm's running statistics by plain averages over these batches; weights stay as they are.
 
     With two patches a batch the running averages hang on the last few batches.
     """

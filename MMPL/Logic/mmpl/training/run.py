@@ -7,6 +7,7 @@ Resumable step by step::
     RUN/cache/                            arrays on the network grid
     RUN/images.json                       checksums of these arrays
     RUN/<split>/fold_<f>/<stage>/         weights.safetensors, log.jsonl
+    RUN/<split>/fold_<f>/segmentation/unseen/   mask probabilities of the patients it did not train on
     RUN/<split>/overlaps/<patient>.json   out-of-fold overlaps at several mask thresholds, and peaks of the lesions
     RUN/<split>/measured/<patient>.json   out-of-fold centre and radiomics
     RUN/<split>/out_of_fold.json          deep scores

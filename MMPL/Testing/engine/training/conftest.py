@@ -11,6 +11,8 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from mmpl.case import RoiCase
+from mmpl.geometry import Geometry, Volume
 from mmpl.network.config import NetworkConfig
 from mmpl.phantom.cohort import MANIFEST
 from mmpl.radiomics.feature_set import FeatureSet
@@ -61,6 +63,18 @@ def tiny_config():
 @pytest.fixture(scope="session")
 def no_augmentation():
     return AugmentationConfig(probability=0.0)
+
+
+def _empty_roi(shape: tuple[int, int, int]) -> RoiCase:
+    grid = Geometry(shape[::-1], (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    empty = np.zeros(shape, np.float32)
+    return RoiCase("c", empty, empty, grid, (0, 0, 0), grid, Volume(empty, grid), "SUVbw")
+
+
+@pytest.fixture(scope="session")
+def empty_roi():
+    """(z, y, x) -> a 1 mm ROI of that shape, all of which PET and CT share."""
+    return _empty_roi
 
 
 def _write(path: Path, image: np.ndarray, label: np.ndarray) -> Path:

@@ -8,8 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mmpl.case import RoiCase
-from mmpl.geometry import Geometry, Volume
 from mmpl.preprocess.network_grid import to_roi_grid
 from mmpl.training import mask_thresholds
 from mmpl.training.cache import cache_case, load_cached
@@ -43,32 +41,26 @@ def cube(value: float, *sides: slice) -> np.ndarray:
     return array
 
 
-def roi_of(shape=(20, 20, 20)) -> RoiCase:
-    grid = Geometry(shape[::-1], (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
-    empty = np.zeros(shape, np.float32)
-    return RoiCase("c", empty, empty, grid, (0, 0, 0), grid, Volume(empty, grid), "SUVbw")
-
-
-def test_overlaps_are_of_what_is_drawn():
+def test_overlaps_are_of_what_is_drawn(empty_roi):
     core, rim = (slice(4, 8),) * 3, (slice(3, 9),) * 3
     primary = np.maximum(cube(0.5, *core), cube(0.3, *rim))
     node = np.maximum(cube(0.4, *(slice(14, 18),) * 3), cube(0.6, slice(0, 1), slice(0, 7), slice(0, 7)))  # 49 voxels
     node = np.maximum(node, cube(0.5, *core))  # GTVp's
     truth = (cube(1, *rim) + cube(2, *(slice(14, 18),) * 3)).astype(np.uint8)
-    counted = overlaps_by_threshold(roi_of(), [primary, node], truth)
+    counted = overlaps_by_threshold(empty_roi((20, 20, 20)), [primary, node], truth)
     whole, inner, nothing = (216, 432), (64, 64 + 216), (0, 216)
     assert counted["GTVp"] == [whole] * 3 + [inner] * 4 + [nothing] * 4
     # the speck is too small; where GTVp is no longer drawn, GTVn would be, but it has gone as well
     assert counted["GTVn"] == [(64, 128)] * 5 + [(0, 64)] * 6
 
 
-def test_thresholds_suit_the_1_mm_mask_not_the_network_grids():
+def test_thresholds_suit_the_1_mm_mask_not_the_network_grids(empty_roi):
     """A ball of 10 mm on a grid of 4 mm: cut there, every threshold is about as good; brought to 1 mm, it is not."""
     zyx = np.indices((60, 60, 60)) + 0.5
     truth = (np.linalg.norm(zyx - 30.0, axis=0) < 10).astype(np.uint8)
     shares = truth.reshape(15, 4, 15, 4, 15, 4).mean(axis=(1, 3, 5))
     at_1mm = to_roi_grid(shares, 4.0, truth.shape)
-    counted = overlaps_by_threshold(roi_of(truth.shape), [at_1mm, np.zeros_like(at_1mm)], truth)
+    counted = overlaps_by_threshold(empty_roi(truth.shape), [at_1mm, np.zeros_like(at_1mm)], truth)
     dice = {t: 2 * shared / total for t, (shared, total) in zip(CANDIDATES, counted["GTVp"], strict=True)}
     drawn = {t: int((at_1mm >= t).sum()) for t in CANDIDATES}
     assert all(total == drawn[t] + truth.sum() for t, (_, total) in zip(CANDIDATES, counted["GTVp"], strict=True))

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mmpl.case import RoiCase
-from mmpl.geometry import Geometry, Volume
 from mmpl.network.model import SegmentationNet
 from mmpl.preprocess.prepare import prepare
 from mmpl.steps import draw, probabilities_at_1mm
@@ -28,12 +26,6 @@ from mmpl.training.unseen import (
 SPACING_MM = 4.0
 
 
-def empty_roi(shape) -> RoiCase:
-    grid = Geometry(shape[::-1], (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
-    empty = np.zeros(shape, np.float32)
-    return RoiCase("c", empty, empty, grid, (0, 0, 0), grid, Volume(empty, grid), "SUVbw")
-
-
 def smooth(seed: int) -> np.ndarray:
     """Probabilities with blobs, some at the border, on a floor that is low but nowhere zero."""
     noise = np.random.default_rng(seed).normal(size=(2, 18, 14, 12))
@@ -43,7 +35,7 @@ def smooth(seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_masks_are_the_same_from_what_is_kept(tmp_path, seed):
+def test_masks_are_the_same_from_what_is_kept(tmp_path, empty_roi, seed):
     probabilities, roi = smooth(seed), empty_roi((72, 56, 48))
     probabilities[:, 12:] *= 0.05  # an end that need not be kept whole
     keep_probabilities(tmp_path / "kept" / "c.npz", probabilities)
@@ -107,6 +99,19 @@ def test_a_damaged_file_is_made_anew(tmp_path, tiny_config, tiny_case, passes, d
     np.testing.assert_array_equal(unseen_labels(run, "TINY-1", roi, (0.5, 0.5)), first)
     assert len(passes) == 2
     assert kept_probabilities(path) is not None
+
+
+def test_a_file_with_any_byte_damaged_is_refused_or_read_as_it_was(tmp_path):
+    path, probabilities = tmp_path / "c.npz", smooth(0)[:, :6, :6, :6]
+    keep_probabilities(path, probabilities)
+    whole, first = path.read_bytes(), kept_probabilities(path)
+    refused = 0
+    for n in range(len(whole)):
+        path.write_bytes(whole[:n] + bytes([whole[n] ^ 0xFF]) + whole[n + 1 :])
+        kept = kept_probabilities(path)
+        refused += kept is None
+        assert kept is None or np.array_equal(kept, first)  # a time stamp, say
+    assert refused > len(whole) / 2
 
 
 def test_probabilities_asked_for_whole_are_whole(tmp_path, tiny_config, tiny_case, passes):
