@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from mmpl.errors import GeometryError, InputError
-from mmpl.segmentation.postprocess import compose, fill_holes, remove_small
+from mmpl.segmentation.postprocess import TWENTY_SIX, clean_up, compose
 
 SHAPE = (20, 22, 24)
 
@@ -45,19 +46,47 @@ def test_gtvp_overwrites_gtvn_however_sure_gtvn_is():
 
 def test_closed_cavities_are_filled_and_open_ones_are_not():
     shell = P_CUBE & ~box(4, 5, 4, 5, 4, 5)
-    assert np.array_equal(fill_holes(shell), P_CUBE)
+    assert np.array_equal(clean_up(shell, 1), P_CUBE)
     tunnel = P_CUBE & ~box(0, 5, 4, 5, 4, 5)
-    assert np.array_equal(fill_holes(tunnel), tunnel)
+    assert np.array_equal(clean_up(tunnel, 1), tunnel)
 
 
 def test_cavity_closed_only_in_slices_stays_open():
     ring = P_CUBE & ~box(0, 20, 4, 5, 4, 5)
-    assert np.array_equal(fill_holes(ring), ring)
+    assert np.array_equal(clean_up(ring, 1), ring)
 
 
 def test_gap_at_the_edge_of_the_grid_is_no_cavity():
     edge = box(0, 5, 0, 5, 0, 5) & ~box(0, 3, 2, 3, 2, 3)
-    assert np.array_equal(fill_holes(edge), edge)
+    assert np.array_equal(clean_up(edge, 1), edge)
+
+
+def by_whole_grid(mask, min_voxels):
+    """The same by SciPy's filling of the whole grid, then of its components' sizes."""
+    labels, _ = ndimage.label(ndimage.binary_fill_holes(mask), structure=TWENTY_SIX)
+    keep = np.bincount(labels.ravel()) >= min_voxels
+    keep[0] = False
+    return keep[labels]
+
+
+@pytest.mark.parametrize("smooth", [0.0, 0.6, 1.0, 1.6])
+@pytest.mark.parametrize("share", [0.2, 0.45, 0.6, 0.8])
+def test_each_component_in_its_own_box_gives_what_the_whole_grid_gives(smooth, share):
+    draw = np.random.default_rng(int(100 * share + 10 * smooth))
+    for _ in range(5):
+        noise = ndimage.gaussian_filter(draw.normal(size=SHAPE), smooth)
+        mask = noise < np.quantile(noise, share)
+        before = mask.copy()
+        for min_voxels in (1, 7, 50):
+            assert np.array_equal(clean_up(mask, min_voxels), by_whole_grid(mask, min_voxels))
+        assert np.array_equal(mask, before)
+
+
+def test_a_component_in_the_cavity_of_another_is_filled_over():
+    shell = box(1, 12, 1, 12, 1, 12) & ~box(2, 11, 2, 11, 2, 11)
+    within = box(3, 10, 3, 10, 3, 10) & ~box(4, 9, 4, 9, 4, 9)
+    core = box(6, 7, 6, 7, 6, 7)
+    assert np.array_equal(clean_up(shell | within | core, 50), box(1, 12, 1, 12, 1, 12))
 
 
 def test_gtvp_inside_gtvn_survives_the_filling_of_gtvn():
@@ -82,9 +111,9 @@ def test_components_under_fifty_voxels_go_and_fifty_stay():
 
 def test_parts_that_touch_by_a_corner_count_together():
     a, b = box(1, 4, 1, 4, 1, 4), box(4, 7, 4, 7, 4, 7)
-    assert np.array_equal(remove_small(a | b, 54), a | b)
+    assert np.array_equal(clean_up(a | b, 54), a | b)
     apart = box(5, 8, 4, 7, 4, 7)
-    assert not remove_small(a | apart, 54).any()
+    assert not clean_up(a | apart, 54).any()
 
 
 def test_holes_are_filled_before_size_is_asked():
