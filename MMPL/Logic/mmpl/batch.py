@@ -22,7 +22,7 @@ from mmpl.bundle.reader import Bundle, open_bundle
 from mmpl.cluster import open_pool
 from mmpl.ensemble import Inference, usable_bytes
 from mmpl.errors import OutputError
-from mmpl.io.output import check_writable, write_json_atomic
+from mmpl.io.output import check_writable, make_folder, write_json_atomic
 from mmpl.machine import GB, check_device, free_bytes
 from mmpl.progress import Progress, silent
 
@@ -129,7 +129,7 @@ def _claim(out: Path, bundle: Bundle, plan: str) -> None:
     info = bundle.info
     now = {"bundle": {"name": info.name, "version": info.version, "sha256": bundle.sha256}, "plan": plan}
     if not path.is_file():
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         write_json_atomic(path, now)
         return
     try:

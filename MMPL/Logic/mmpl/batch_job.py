@@ -19,7 +19,7 @@ from mmpl.clinical.fields import PRIMARY_SITE, primary_site
 from mmpl.ensemble import Ensemble, Inference, load_ensemble
 from mmpl.errors import BundleError, InputError, MMPLError, OutputError
 from mmpl.io.case import read_case
-from mmpl.io.output import write_json_atomic, write_text_atomic
+from mmpl.io.output import make_folder, write_json_atomic, write_text_atomic
 from mmpl.machine import check_device
 from mmpl.outputs import FEATURES, MASK, REPORT, RESULTS, SEGMENTATION, write_outputs
 from mmpl.pipeline import check_clinical, predict
@@ -212,7 +212,7 @@ def _remove_ours(folder: Path) -> None:
 
 
 def _fault(job: CaseJob, error: Exception) -> CaseEnd:
-    job.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(job.folder)
     write_text_atomic(job.folder / TRACEBACK, "".join(traceback.format_exception(error)))
     what = " ".join(f"{type(error).__name__}: {error}".split())
     reason = f"{job.case.case_id}: a fault of MMPL's ({what}); please report it with {TRACEBACK} of its folder"

@@ -117,6 +117,22 @@ def write_json_atomic(path: str | Path, value: object) -> None:
     write_text_atomic(path, json.dumps(json_ready(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def make_folder(path: str | Path) -> Path:
+    """A folder that is there afterwards, with all above it; what was in it stays.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _output_error(path, error) from error
+    return path
+
+
 def write_bytes_atomic(path: str | Path, data: bytes) -> None:
     """Write bytes to a temporary file beside ``path``, then rename.
 

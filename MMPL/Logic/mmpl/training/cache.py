@@ -11,10 +11,11 @@ import numpy as np
 
 from mmpl.case import GTVN, GTVP, PET_SUV, RoiCase
 from mmpl.cluster import InlinePool, Pool
-from mmpl.errors import OutputError, TrainingError
+from mmpl.errors import TrainingError
 from mmpl.geometry import Volume
 from mmpl.io.case import read_case
 from mmpl.io.images import read_label_map
+from mmpl.io.output import make_folder
 from mmpl.preprocess.network_grid import network_input, to_network_grid
 from mmpl.preprocess.prepare import label_on_roi, prepare
 from mmpl.progress import Progress, silent
@@ -149,10 +150,7 @@ def build_cache(
     OutputError
         If the cache cannot be written; what was made before stays.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cache {folder} cannot be made ({error.strerror}): choose another folder") from error
+    make_folder(folder)
     remove_leftovers(folder)
     tasks = [CacheTask(case, folder / case.patient_id, spacing_mm, verify) for case in cases]
     todo = [task for task in tasks if verify or not task.is_trusted()]

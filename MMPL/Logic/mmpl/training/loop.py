@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from mmpl.errors import OutputError
+from mmpl.io.output import make_folder
 from mmpl.lengths import MULTIPLE
 from mmpl.progress import Progress, silent
 from mmpl.training.config import StageConfig
@@ -59,7 +60,7 @@ def fit(
     -------
     The network in evaluation mode.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     device = next(net.parameters()).device
     net.to(memory_format=torch.channels_last_3d)
     optimizer = torch.optim.Adam(net.parameters())

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mmpl.cluster import Pool
-from mmpl.io.output import write_json_atomic
+from mmpl.io.output import make_folder, write_json_atomic
 from mmpl.network.backends.pytorch import TorchRunner
 from mmpl.preprocess.prepare import label_on_ct
 from mmpl.progress import Progress
@@ -154,8 +154,7 @@ def measure_all(runs: Sequence[SplitRun], cases: Sequence[CohortCase], pool: Poo
 
 def overlap_tasks(run: SplitRun, labelled: Sequence[CohortCase]) -> dict[str, OverlapTask]:
     """By patient, in the run's folder: each with the stage 1 network that did not train on them."""
-    folder = run.folder / "overlaps"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(run.folder / "overlaps")
     return {
         case.patient_id: OverlapTask(case, run.unseen_by(case, SEGMENTATION), array, folder / f"{case.patient_id}.json")
         for case, array in zip(labelled, run.arrays(labelled), strict=True)
@@ -164,8 +163,7 @@ def overlap_tasks(run: SplitRun, labelled: Sequence[CohortCase]) -> dict[str, Ov
 
 def _mask_tasks(run: SplitRun, cases: Sequence[CohortCase], overlaps) -> list[MaskTask]:
     """Each fold's own patients are cut at the thresholds that suit the other folds' patients."""
-    folder = run.folder / "measured"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(run.folder / "measured")
     fold_of = run.split.fold_of
     thresholds = thresholds_by_fold(overlaps, fold_of, run.split.folds)
     return [

@@ -25,8 +25,8 @@ from pathlib import Path
 from mmpl.bundle.reader import Bundle, open_bundle
 from mmpl.clinical.fields import parse_record
 from mmpl.cluster import Pool, open_pool
-from mmpl.errors import ClinicalError, OutputError, TrainingError
-from mmpl.io.output import write_json_atomic
+from mmpl.errors import ClinicalError, TrainingError
+from mmpl.io.output import make_folder, write_json_atomic
 from mmpl.progress import Progress, silent
 from mmpl.training.assemble import assemble
 from mmpl.training.cache import build_cache
@@ -202,10 +202,7 @@ def _splits(cases: Sequence[CohortCase], config: TrainingConfig, folds: Path | N
 
 def _claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase], start: Bundle | None = None) -> None:
     """Write the settings, or check that an earlier run had the same ones."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be created ({error.strerror}); choose another folder") from error
+    make_folder(out)
     # how many processes share the work, and where, changes nothing but rounding
     settings = {
         **config_to_dict(replace(config, workers=1, device="auto", tensorboard=False)),

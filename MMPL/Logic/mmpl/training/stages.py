@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from mmpl.io.output import write_bytes_atomic
 from mmpl.network.model import OutcomeNet, SegmentationNet
 from mmpl.network.run import HPV_OUTPUTS, outcome_net, segmentation_net, stored_weights
 from mmpl.progress import Progress, silent
@@ -216,9 +216,7 @@ def _train(
         step=run.label,
     )
     if ranks.is_first:
-        partial = run.weights_path.with_suffix(".partial")
-        save_file(stored_weights(net), partial)
-        os.replace(partial, run.weights_path)
+        write_bytes_atomic(run.weights_path, save(stored_weights(net)))
         (run.folder / "checkpoint.pt").unlink(missing_ok=True)
     ranks.wait()
 

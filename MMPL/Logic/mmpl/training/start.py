@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from mmpl.bundle.reader import Bundle, open_bundle
 from mmpl.ensemble import SEGMENTATION
+from mmpl.io.output import make_folder, write_bytes_atomic
 from mmpl.network.config import NetworkConfig
 from mmpl.network.run import check_weights
 from mmpl.training.errors import require
@@ -65,14 +66,12 @@ def open_start(path: Path, network: NetworkConfig) -> Bundle:
 
 def keep_start(bundle: Bundle, folder: Path) -> Start:
     """Copy a bundle's segmentation weights into a run, so that it can be resumed without the bundle."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     kept = []
     for n, rel in enumerate(_files(bundle)):
         path = folder / f"{n}.safetensors"
         if not path.is_file():
-            partial = path.with_suffix(".partial")
-            save_file(dict(bundle.tensors(rel)), partial)
-            partial.replace(path)
+            write_bytes_atomic(path, save(dict(bundle.tensors(rel))))
         kept.append(path)
     return Start(bundle.info.name, bundle.sha256, tuple(kept))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from mmpl.boxes import bounding_box
 from mmpl.case import RoiCase
-from mmpl.io.output import write_bytes_atomic
+from mmpl.io.output import make_folder, write_bytes_atomic
 from mmpl.network.backends.pytorch import TorchRunner
 from mmpl.preprocess.network_grid import background_values, network_input
 from mmpl.segmentation.engine import segment_by_plan
@@ -78,7 +78,7 @@ def keep_probabilities(path: Path, probabilities: np.ndarray) -> None:
             SHAPE: np.array(probabilities.shape),
         },
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_bytes_atomic(path, data.getvalue())
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from mmpl.errors import InputError, OutputError
 from mmpl.io import output
-from mmpl.io.output import OutputFolder, write_json_atomic, write_text_atomic
+from mmpl.io.output import OutputFolder, make_folder, write_json_atomic, write_text_atomic
 
 
 def tree(folder):
@@ -39,6 +39,22 @@ def test_new_folder_appears_whole(tmp_path):
         (folder / "sub" / "x.txt").write_text("2")
         assert not target.exists()
     assert tree(tmp_path) == {"a/b/out/mask.txt": "1", "a/b/out/sub/x.txt": "2"}
+
+
+def test_a_folder_is_made_with_all_above_it_and_its_files_stay(tmp_path):
+    folder = make_folder(tmp_path / "a" / "b")
+    (folder / "x.txt").write_text("1")
+    assert make_folder(str(folder)) == folder
+    assert tree(tmp_path) == {"a/b/x.txt": "1"}
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file/a cannot be written \(Not a directory\): choose a folder you may"):
+        make_folder(tmp_path / "file" / "a")
+    monkeypatch.setattr(Path, "mkdir", disk_full)
+    with pytest.raises(OutputError, match="out cannot be written: the disk is full; free some space"):
+        make_folder(tmp_path / "out")
 
 
 def test_new_folder_has_ordinary_rights(tmp_path):

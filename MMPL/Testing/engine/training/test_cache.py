@@ -273,7 +273,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"cannot be written \(Not a directory\): choose a folder"):
         _entry(tmp_path / "file" / "A")
-    with pytest.raises(OutputError, match=r"cannot be made \(.*\): choose another folder"):
+    with pytest.raises(OutputError, match=r"cache cannot be written \(.*\): choose a folder"):
         build_cache([], tmp_path / "file" / "cache", SPACING_MM)
 
 

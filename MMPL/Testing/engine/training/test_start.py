@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from mmpl.bundle.reader import open_bundle
-from mmpl.errors import TrainingError
+from mmpl.errors import OutputError, TrainingError
 from mmpl.network.config import NetworkConfig
 from mmpl.training.config import StageConfig
 from mmpl.training.stages import SEGMENTATION, StageRun, train_segmentation
@@ -45,6 +46,18 @@ def test_weights_are_kept_in_the_run(bundle, tmp_path):
     before = [p.stat().st_mtime_ns for p in start.weights]
     keep_start(bundle, tmp_path / "start")
     assert [p.stat().st_mtime_ns for p in start.weights] == before
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_half_a_file(bundle, tmp_path, monkeypatch):
+    def full(path, data):
+        with path.open("wb") as stream:
+            stream.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match=r"0\.safetensors cannot be written: the disk is full"):
+        keep_start(bundle, tmp_path / "start")
+    assert list((tmp_path / "start").iterdir()) == []
 
 
 def test_training_goes_on_from_the_weights(bundle, network, tiny_config, write_random, tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmpl.cluster import Pool
 from mmpl.io.images import read_label_map
-from mmpl.io.output import write_json_atomic
+from mmpl.io.output import make_folder, write_json_atomic
 from mmpl.metrics.segmentation import MEASURES, CaseScore, score_case
 from mmpl.preprocess.prepare import label_on_roi
 from mmpl.progress import Progress
@@ -89,13 +89,13 @@ def _scores(
     run: SplitRun, labelled: Sequence[CohortCase], home: Path, pool: Pool, *, progress: Progress, step: str
 ) -> list[CaseScore]:
     thresholds = _thresholds(run, labelled, pool, progress=progress, step=step)
-    (home / "scores").mkdir(parents=True, exist_ok=True)
+    folder = make_folder(home / "scores")
     tasks = [
         ScoreTask(
             case,
             run.unseen_by(case, SEGMENTATION),
             thresholds[run.split.fold_of[case.patient_id]],
-            home / "scores" / f"{case.patient_id}.json",
+            folder / f"{case.patient_id}.json",
         )
         for case in labelled
     ]
