@@ -80,7 +80,7 @@ def main() -> int:
             ways = [(name, score(table.loc[common])) for name, table in zip(names, (plain, full), strict=True)]
             print(_line(compare(what, len(common), *ways)))
     if left_out:
-        print(f"\n{left_out} rows of patients whom one model only has a figure of are left out.")
+        print(f"\nLeft out, since one model only has a figure of them (patients, counted once a task): {left_out}.")
     return 0
 
 

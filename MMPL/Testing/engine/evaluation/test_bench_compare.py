@@ -85,7 +85,7 @@ def test_a_patient_whom_one_model_only_has_is_left_out_and_counted(compare, caps
     rows = printed(compare, capsys, monkeypatch, *two_models)
     # the one model had P3 and P4 in the wrong order, and P4 is not there
     assert [leading(cell) for cell in rows["RFS, C-index"][:3]] == [3, 1.0, 1.0]
-    assert "1 rows of patients whom one model only has a figure of are left out." in rows["text"]
+    assert "only has a figure of them (patients, counted once a task): 1." in rows["text"]
 
 
 def test_where_there_is_no_lesion_nothing_is_shared(compare):
