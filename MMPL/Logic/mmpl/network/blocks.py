@@ -11,7 +11,7 @@ ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.aten, "mkldn
 class Conv3d(nn.Conv3d):
     """PyTorch's, whose inference on a CPU is always done by oneDNN where PyTorch was built with it.
 
-    PyTorch (2.13) itself chooses kernels several times slower for a single volume, unless it is large and has many
+    PyTorch (2.13) itself chooses slower kernels for a single volume, unless it is large and has many
     channels, and for 1 x 1 x 1 convolutions on one thread.
     """
 
