@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmpl import console
 from mmpl.case import Case
 from mmpl.cli import main
 from mmpl.geometry import Geometry, Volume
@@ -29,8 +30,9 @@ class Ran:
 
 
 @pytest.fixture
-def mmpl(capsys) -> Callable[..., Ran]:
-    """Runs ``mmpl`` with arguments."""
+def mmpl(capsys, monkeypatch) -> Callable[..., Ran]:
+    """Runs ``mmpl`` with arguments; how long a step took is not said, however busy the machine is."""
+    monkeypatch.setattr(console, "LOG_AFTER_S", float("inf"))
 
     def run(*arguments) -> Ran:
         capsys.readouterr()
