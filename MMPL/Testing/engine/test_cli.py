@@ -18,6 +18,7 @@ from mmpl.geometry import Geometry, Volume
 from mmpl.report.validate import validate_results
 from mmpl.resample import resample
 
+PROGRESS = re.compile(r"[^:]+: (\d+ %.*|\d+\.\d s)")  # of a step that takes long, on a busy machine
 FILES = {"mask.nii.gz", "segmentation.seg.nrrd", "results.json", "features.csv", "report.html"}
 FIGURES = {"volume_ml", "suv_max", "suv_peak", "suv_mean", "mtv_ml", "tlg_g"}
 
@@ -110,9 +111,6 @@ def test_assessing_what_was_saved_gives_what_was_saved(saved, predicted, on_tiny
     assert again == first
     for name in ("mask.nii.gz", "segmentation.seg.nrrd", "features.csv"):
         assert (tmp_path / "out" / name).read_bytes() == (predicted / name).read_bytes()
-
-
-PROGRESS = re.compile(r"[^:]+: (\d+ %.*|\d+\.\d s)")  # of a step that takes long, on a busy machine
 
 
 def test_the_terminal_gets_a_summary_and_one_line_a_warning(on_tiny, results_of, tmp_path):

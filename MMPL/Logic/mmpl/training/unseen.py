@@ -90,9 +90,7 @@ def kept_probabilities(path: Path) -> np.ndarray | None:
     try:
         with np.load(data) as stored:
             inside, start, shape = stored[INSIDE], stored[START], stored[SHAPE]
-    except (
-        Exception
-    ):  # of zipfile, zlib, numpy, even Python's tokenizer: what comes depends on the byte that is damaged
+    except Exception:  # zipfile's, zlib's, numpy's or the tokenizer's, depending on the byte that is damaged
         return None
     probabilities = np.zeros(shape, dtype=inside.dtype)
     box = tuple(slice(s, s + n) for s, n in zip(start, inside.shape[1:], strict=True))
