@@ -49,7 +49,7 @@ ten-bundle: $(STAMP)
 
 # The demo bundle and the ten members on the same phantoms, which neither has seen, scored by mmpl evaluate (resumable).
 compare: $(STAMP)
-	test -d runs/phantoms-unseen || $(BIN)/mmpl phantom --out runs/phantoms-unseen --cases 360 --seed 7001 --workers 2
+	$(BIN)/mmpl phantom --out runs/phantoms-unseen --cases 360 --seed 7001 --workers 2
 	$(BIN)/mmpl batch --data runs/phantoms-unseen --bundle $(DEMO) --out runs/unseen-demo --site oropharynx --workers 2
 	$(BIN)/mmpl batch --data runs/phantoms-unseen --bundle runs/ten/bundle --out runs/unseen-ten --site oropharynx --workers 2
 	for run in demo ten; do for task in segmentation hpv rfs; do \
