@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmpl.centers import tidy_centers
 from mmpl.clinical.fields import HPV_STATUS, UNKNOWN_SPELLINGS, known_hpv
 from mmpl.errors import ClinicalError, InputError
 
@@ -90,7 +91,7 @@ class PatientTable:
         """Center by patient, None where its cell is empty; None when there is no such column."""
         if CENTER_ID not in self.columns:
             return None
-        return {row.patient_id: _tidy_center(row.text(CENTER_ID)) for row in self.rows}
+        return tidy_centers({row.patient_id: row.text(CENTER_ID) for row in self.rows})
 
 
 def read_table(path: Path, *, what: str, required: Sequence[str]) -> PatientTable:
@@ -197,11 +198,6 @@ def _no_number(text: str, expected: str) -> str:
     if DATE.fullmatch(text):
         return f"a date (spreadsheets turn numbers into dates: format the column as a number); expected {expected}"
     return f"expected {expected}"
-
-
-def _tidy_center(text: str | None) -> str | None:
-    """Center 3 however it was exported: "3.0" is "3"."""
-    return re.sub(r"^(\d+)\.0+$", r"\1", text) if text else None
 
 
 def _listed(names: Sequence[str], most: int = 12) -> str:

@@ -42,6 +42,7 @@ class Provenance:
     ----------
     description, training_data : sentences for the model card
     phantom : True when trained on synthetic patients
+    folds : of each split, of the one with the most where they differ
     time_zero : what RFS days count from
     created : ISO date
     limitations : sentences for the model card
@@ -50,6 +51,7 @@ class Provenance:
     description: str
     training_data: str
     phantom: bool
+    folds: int
     time_zero: str
     created: str
     limitations: tuple[str, ...]
@@ -103,7 +105,7 @@ def assemble(
         description=provenance.description,
         training_data=provenance.training_data,
         phantom=provenance.phantom,
-        folds=config.folds,
+        folds=provenance.folds,
         intended_use=INTENDED_USE,
         limitations=provenance.limitations,
         licence=LICENCE,

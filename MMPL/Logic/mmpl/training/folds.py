@@ -96,6 +96,25 @@ def centre_folds(cases: Sequence[CohortCase], folds: int) -> dict[str, int]:
     return {case.patient_id: fold_of_centre[case.center_id] for case in cases}
 
 
+def check_centres(where: Path, splits: Sequence[Split], cases: Sequence[CohortCase]) -> None:
+    """A table may hold any folds; those of the centre split must still keep each centre in one of them.
+
+    Raises
+    ------
+    TrainingError
+        If a centre lies in two folds of the centre split.
+    """
+    for split in splits:
+        first: dict[str, CohortCase] = {}
+        for case in cases if split.name == CENTRE else ():
+            other = first.setdefault(case.center_id, case)
+            require(
+                split.fold_of[case.patient_id] == split.fold_of[other.patient_id],
+                f"{where}: {other.patient_id} and {case.patient_id} of centre '{case.center_id}' lie in two folds of "
+                "the split 'centre': give a centre's patients one fold, or set 'splits: [patient]'",
+            )
+
+
 def write_splits(path: Path, splits: Sequence[Split]) -> None:
     """Save splits as a table with the columns PatientID, Split and Fold."""
     text = io.StringIO()

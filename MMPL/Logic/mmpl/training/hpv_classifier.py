@@ -25,6 +25,8 @@ from mmpl.training.selection import (
 
 log = logging.getLogger(__name__)
 
+FEWEST_OF_A_CLASS = 2  # training rows, for inner folds and SMOTE's neighbours
+
 
 @dataclass(frozen=True)
 class HpvConfig:
@@ -107,8 +109,10 @@ def fit_hpv_member(
     known = np.isfinite(labels)
     table, labels = table[known].reset_index(drop=True), labels[known].astype(int)
     counts = np.bincount(labels, minlength=2)
-    if counts.min() < 2:
-        raise TrainingError(f"HPV training rows: {counts[1]} positive, {counts[0]} negative; give at least 2 of each")
+    if counts.min() < FEWEST_OF_A_CLASS:
+        raise TrainingError(
+            f"HPV training rows: {counts[1]} positive, {counts[0]} negative; give at least {FEWEST_OF_A_CLASS} of each"
+        )
     kept = (deep_column, *clinical_columns)
     settings = choose_settings(table, labels, kept, config, seed)
     log.info("HPV forest: %s", settings)

@@ -51,6 +51,7 @@ def provenance_of(
         training_data=f"{what}. {_folds_text(splits)} {lost} label voxels lay outside the region of interest."
         + _start_text(start),
         phantom=phantom,
+        folds=max(split.folds for split in splits),
         time_zero=config.time_zero,
         created=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         limitations=_phantom_limitations(config) if phantom else (),

@@ -6,6 +6,7 @@ Resumable step by step::
     RUN/folds.csv                         PatientID, Split, Fold
     RUN/cache/                            arrays on the network grid
     RUN/images.json                       checksums of these arrays
+    RUN/outcomes.json                     relapse, RFS days and HPV status that the networks learn from
     RUN/<split>/fold_<f>/<stage>/         weights.safetensors, log.jsonl
     RUN/<split>/fold_<f>/segmentation/unseen/   mask probabilities of the patients it did not train on
     RUN/<split>/overlaps/<patient>.json   out-of-fold overlaps at several mask thresholds, and peaks of the lesions
@@ -17,7 +18,7 @@ Resumable step by step::
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +37,8 @@ from mmpl.training.config import TrainingConfig, config_to_dict
 from mmpl.training.curves import check_tensorboard
 from mmpl.training.ensemble_statistics import EnsembleStatistics, StatisticsConfig, fit_ensemble
 from mmpl.training.errors import require
-from mmpl.training.folds import Split, make_splits, read_splits, write_splits
+from mmpl.training.folds import Split, check_centres, make_splits, read_splits, write_splits
+from mmpl.training.hpv_classifier import FEWEST_OF_A_CLASS
 from mmpl.training.kaplan_meier import kaplan_meier
 from mmpl.training.layout import CohortCase
 from mmpl.training.out_of_fold import OutOfFold, keep_deep_scores, measure_all, out_of_fold_table
@@ -54,6 +56,8 @@ from mmpl.training.split_run import (
     split_runs,
 )
 from mmpl.training.start import Start, keep_start, open_start
+
+FOLDS = "folds.csv"
 
 
 @dataclass(frozen=True)
@@ -157,12 +161,13 @@ def train_networks(
     scan = scan_cohort(data, thorough=False)
     scan.require_usable(strict=options.strict)
     cases = list(scan.cases)
-    splits = _splits(cases, config, options.folds)
+    splits = _splits(out, cases, config, options.folds)
     _check_trainable(cases, splits)
     ranks = current()
     runs = ranks.one_first(lambda: _begin(out, config, cases, splits, options))
     with _pool(ranks, config, options.scheduler) as pool:
-        build_cache(cases, out / "cache", config.network.spacing_mm, pool=pool, progress=progress)
+        # verified: every process makes the same list of tasks, and what the disk has spoilt is made anew
+        build_cache(cases, out / "cache", config.network.spacing_mm, pool=pool, progress=progress, verify=True)
         ranks.one_first(lambda: _check_images(out, cases))
         tasks = [task for run in runs for task in segmentation_tasks(run, cases)]
         pool.each(run_segmentation, tasks, progress=progress, step="segmentation networks", name=SegmentationTask.name)
@@ -180,6 +185,7 @@ def _begin(
     """Claim the folder; the run's splits."""
     bundle = None if options.start is None else open_start(options.start, config.network)
     _claim(out, config, cases, bundle)
+    _check_outcomes(out, cases)
     start = None if bundle is None else keep_start(bundle, out / "start")
     return split_runs(config, out, _kept_splits(out, splits, cases, chosen=options.folds is not None), start)
 
@@ -194,10 +200,15 @@ def _pool(ranks: Ranks, config: TrainingConfig, scheduler: str | None) -> Iterat
         yield pool
 
 
-def _splits(cases: Sequence[CohortCase], config: TrainingConfig, folds: Path | None) -> list[Split]:
-    if folds is None:
+def _splits(out: Path, cases: Sequence[CohortCase], config: TrainingConfig, folds: Path | None) -> list[Split]:
+    """Those of the given table, else those that the run began with, else new ones."""
+    begun = out / FOLDS
+    if folds is None and not begun.is_file():
         return make_splits(config.splits, cases, config.folds, config.seed)
-    return read_splits(folds, config.splits, [c.patient_id for c in cases])
+    table = begun if folds is None else folds
+    splits = read_splits(table, config.splits, [c.patient_id for c in cases])
+    check_centres(table, splits, cases)
+    return splits
 
 
 def _claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase], start: Bundle | None = None) -> None:
@@ -224,7 +235,7 @@ def _claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase], start
 
 def _kept_splits(out: Path, splits: Sequence[Split], cases: Sequence[CohortCase], *, chosen: bool) -> list[Split]:
     """The splits that the run began with; others that were chosen are refused."""
-    path = out / "folds.csv"
+    path = out / FOLDS
     if not path.is_file():
         write_splits(path, splits)
     kept = read_splits(path, [split.name for split in splits], [c.patient_id for c in cases])
@@ -235,10 +246,21 @@ def _kept_splits(out: Path, splits: Sequence[Split], cases: Sequence[CohortCase]
     return kept
 
 
+def _check_outcomes(out: Path, cases: Sequence[CohortCase]) -> None:
+    """Keep the outcomes that the networks learn from, or check that they are still the same."""
+    now = {c.patient_id: [c.relapse, c.rfs_days, c.hpv] for c in cases}
+    _check_unchanged(out, "outcomes.json", now, "outcomes")
+
+
 def _check_images(out: Path, cases: Sequence[CohortCase]) -> None:
     """Keep the checksums of what the networks see, or check that they still see the same."""
-    path = out / "images.json"
     now = {c.patient_id: arrays_sha256(out / "cache" / c.patient_id) for c in cases}
+    _check_unchanged(out, "images.json", now, "images or contours")
+
+
+def _check_unchanged(out: Path, name: str, now: Mapping[str, object], what: str) -> None:
+    """Write by patient what a run depends on, or refuse what has changed since it began."""
+    path = out / name
     if not path.is_file():
         write_json_atomic(path, now)
         return
@@ -246,7 +268,7 @@ def _check_images(out: Path, cases: Sequence[CohortCase]) -> None:
     changed = sorted(patient for patient in now if earlier.get(patient) != now[patient])
     require(
         not changed,
-        f"{out}: images or contours of {len(changed)} patients ({', '.join(changed[:3])}) have changed since the run "
+        f"{out}: {what} of {len(changed)} patients ({', '.join(changed[:3])}) have changed since the run "
         "began; put them back, or choose another folder",
     )
 
@@ -265,8 +287,12 @@ def _check_trainable(cases: Sequence[CohortCase], splits: Sequence[Split]) -> No
 
 def _check_fold(name: str, training: Sequence[CohortCase]) -> None:
     require(any(c.label_path for c in training), f"{name}: no training patient has a label map")
-    statuses = {c.hpv for c in training} - {None}
-    require(len(statuses) == 2, f"{name}: the training patients need both HPV classes, found {statuses or 'none'}")
+    positive, negative = (sum(c.hpv == status for c in training) for status in (1, 0))
+    require(
+        min(positive, negative) >= FEWEST_OF_A_CLASS,
+        f"{name}: the training patients need at least {FEWEST_OF_A_CLASS} of either HPV class, found {positive} "
+        f"positive and {negative} negative",
+    )
     followed = {c.relapse for c in training if c.rfs_days is not None} - {None}
     require(len(followed) == 2, f"{name}: needs both relapsed and censored training patients")
 

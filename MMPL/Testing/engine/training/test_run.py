@@ -144,7 +144,7 @@ def test_folds_of_another_run_are_used(finished_run, cohort_folder, run_config, 
     out, _, _ = finished_run
     run = tmp_path / "run"
     run.mkdir()
-    splits = training_run._splits(read_cohort(cohort_folder), run_config, out / "folds.csv")
+    splits = training_run._splits(run, read_cohort(cohort_folder), run_config, out / "folds.csv")
     kept = training_run._kept_splits(run, splits, read_cohort(cohort_folder), chosen=True)
     assert kept == splits
     assert (run / "folds.csv").read_bytes() == (out / "folds.csv").read_bytes()
@@ -166,7 +166,8 @@ def test_a_fold_whose_training_patients_hold_one_class_is_refused_at_once(cohort
     fold_of = {f"T-{n:02d}": (n + 1) % 2 for n in range(CASES)}
     write_splits(tmp_path / "folds.csv", [Split("patient", fold_of)])
     with pytest.raises(
-        TrainingError, match=r"patient fold 0: the training patients need both HPV classes, found \{0\}"
+        TrainingError,
+        match=r"fold 0: the training patients need at least 2 of either HPV class, found 0 positive and 4",
     ):
         train(
             cohort_folder,
@@ -191,6 +192,56 @@ def test_images_that_changed_under_a_run_are_refused(finished_run, cohort_folder
         TrainingError, match=r"images or contours of 1 patients \(T-03\) have changed since the run began"
     ):
         training_run._check_images(out, cases)
+
+
+def test_outcomes_that_changed_under_a_run_are_refused(finished_run, cohort_folder, tmp_path):
+    """Its finished networks have learnt the earlier ones."""
+    out = tmp_path / "run"
+    out.mkdir()
+    shutil.copy(finished_run[0] / "outcomes.json", out)
+    cases = read_cohort(cohort_folder)
+    training_run._check_outcomes(out, cases)
+    cases[3] = replace(cases[3], hpv=1 - cases[3].hpv)
+    with pytest.raises(
+        TrainingError, match=r"outcomes of 1 patients \(T-03\) have changed since the run began; put them"
+    ):
+        training_run._check_outcomes(out, cases)
+
+
+def test_a_begun_run_keeps_folds_that_its_settings_would_not_make(cohort_folder, run_config, tmp_path):
+    """A centre split by hand; a new one would need as many centres as folds."""
+    cases = read_cohort(cohort_folder)
+    centres = sorted({c.center_id for c in cases})
+    by_hand = [Split("centre", {c.patient_id: int(c.center_id == centres[0]) for c in cases})]
+    write_splits(tmp_path / "folds.csv", by_hand)
+    config = replace(run_config, splits=("centre",), folds=len(centres) + 1)
+    assert training_run._splits(tmp_path, cases, config, None) == by_hand
+    with pytest.raises(TrainingError, match="centres cannot fill"):
+        training_run._splits(tmp_path / "new", cases, config, None)
+
+
+def test_a_centre_in_two_folds_of_a_given_centre_split_is_refused(cohort_folder, run_config, tmp_path):
+    cases = read_cohort(cohort_folder)
+    fold_of = {c.patient_id: n % 2 for n, c in enumerate(cases)}
+    write_splits(tmp_path / "folds.csv", [Split(name, fold_of) for name in SPLITS])
+    with pytest.raises(TrainingError, match="T-00 and T-01 of centre '0' lie in two folds of the split 'centre'"):
+        training_run._splits(tmp_path / "new", cases, run_config, tmp_path / "folds.csv")
+    patients_only = replace(run_config, splits=("patient",))
+    assert training_run._splits(tmp_path / "new", cases, patients_only, tmp_path / "folds.csv")[0].fold_of == fold_of
+
+
+def test_arrays_that_the_disk_has_spoilt_are_made_anew(
+    finished_run, cohort_folder, run_config, small_statistics, tmp_path
+):
+    out = tmp_path / "run"
+    shutil.copytree(finished_run[0], out)
+    path = out / "cache" / "T-05" / "image.npy"
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_run, "StatisticsConfig", lambda: small_statistics)
+        train(cohort_folder, out, run_config)
+    assert path.read_bytes() == data
 
 
 def test_warnings_of_the_scan_count_when_asked(cohort_folder, run_config, tmp_path):

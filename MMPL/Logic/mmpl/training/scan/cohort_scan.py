@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmpl.centers import tidy_centers
 from mmpl.errors import TrainingError
 from mmpl.progress import Progress, silent
-from mmpl.training.layout import CLINICAL_COLUMNS, HPV_STATUS, RELAPSE, RFS, CohortCase
+from mmpl.training.layout import CENTER_ID, CLINICAL_COLUMNS, HPV_STATUS, RELAPSE, RFS, CohortCase
 from mmpl.training.parallel import each
 from mmpl.training.scan.folders import copies, find_files, name_problems, patient_folders
 from mmpl.training.scan.images import ImageCheck
 from mmpl.training.scan.problems import ERROR, NOTE, WARNING, Problem, counts_text, table_text
 from mmpl.training.scan.tables import Row, read_tables
-from mmpl.training.scan.values import center_of, cohort_problems, merged, number_of, value_problems
+from mmpl.training.scan.values import cohort_problems, merged, number_of, value_problems
 
 
 @dataclass(frozen=True)
@@ -107,24 +108,25 @@ def _cases(
     records: Mapping[str, Mapping[str, str]], homes: Mapping[str, Sequence[Path]], folder: Path
 ) -> tuple[list[CohortCase], list[Problem]]:
     cases, problems = [], []
+    centers = tidy_centers({patient_id: record.get(CENTER_ID) for patient_id, record in records.items()})
     for patient_id, record in records.items():
         if patient_id not in homes:
             continue
         files, found = find_files(patient_id, homes[patient_id], folder)
         problems += found
         if files is not None:
-            cases.append(_case(patient_id, record, files))
+            cases.append(_case(patient_id, centers[patient_id] or "", record, files))
     return cases, problems
 
 
-def _case(patient_id: str, record: Mapping[str, str], files) -> CohortCase:
+def _case(patient_id: str, center_id: str, record: Mapping[str, str], files) -> CohortCase:
     relapse, hpv = number_of(record.get(RELAPSE)), number_of(record.get(HPV_STATUS))
     return CohortCase(
         patient_id=patient_id,
         ct_path=files.ct,
         pt_path=files.pt,
         label_path=files.label,
-        center_id=center_of(record),
+        center_id=center_id,
         clinical={column: record.get(column) for column in CLINICAL_COLUMNS},
         relapse=None if relapse is None else int(relapse),
         rfs_days=number_of(record.get(RFS)),
