@@ -159,7 +159,7 @@ def _row(
     by_name = {name: cell for name, cell in zip(names, line, strict=False) if name is not None}
     written = by_name.pop(PATIENT_ID, "")
     patient_id = written.strip()
-    if len(line) > len(names) and any(cell.strip() for cell in line[len(names) :]):
+    if len(line) > len(names):  # even by an empty cell: a decimal comma moves every value after it by one
         text = f"the row has {len(line)} cells, the header {len(names)}"
         return None, [
             Problem("ROW_TOO_LONG", patient_id, where, text, "write decimals with a point, or quote the cell")

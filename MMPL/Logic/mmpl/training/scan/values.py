@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from mmpl.clinical.fields import AGE, FIELDS, UNKNOWN_SPELLINGS
 from mmpl.errors import ClinicalError
-from mmpl.training.layout import CENTER_ID, HPV_STATUS, RELAPSE, RFS, TARGETS
+from mmpl.training.layout import HPV_STATUS, RELAPSE, RFS, TARGETS
 from mmpl.training.scan.problems import Problem
 from mmpl.training.scan.tables import Row
 
@@ -138,13 +138,24 @@ def _same(first: str, second: str) -> bool:
 
 
 def cohort_problems(records: Mapping[str, Mapping[str, str]]) -> list[Problem]:
-    """What only all patients together show."""
+    """What only all of a patient's tables, or all patients, together show."""
+    return [*_half_follow_up(records), *_not_days(records)]
+
+
+def _half_follow_up(records: Mapping[str, Mapping[str, str]]) -> list[Problem]:
+    halves = []
+    for patient_id, record in records.items():
+        given = [column for column in (RELAPSE, RFS) if column in record]
+        if len(given) == 1:
+            other = RFS if given == [RELAPSE] else RELAPSE
+            text = f"{given[0]} without {other}: the patient is left out of RFS"
+            halves.append(Problem("FOLLOW_UP_HALF", patient_id, "all tables", text, f"fill in {other}"))
+    return halves
+
+
+def _not_days(records: Mapping[str, Mapping[str, str]]) -> list[Problem]:
     days = [d for record in records.values() if (d := number_of(record.get(RFS))) is not None]
     if len(days) < COHORT or not 0 < max(days) < FEW_DAYS:
         return []
     text = f"the longest {RFS} of {len(days)} patients is {max(days):g}, as if it were in months or years"
     return [Problem("RFS_NOT_DAYS", "", "all tables", text, "training takes it as days: convert it")]
-
-
-def center_of(record: Mapping[str, str]) -> str:
-    return record.get(CENTER_ID, "")
