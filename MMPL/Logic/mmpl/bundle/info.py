@@ -48,7 +48,7 @@ class BundleInfo:
     description, training_data, intended_use, licence : sentences for the model card
     limitations : sentences for the model card
     phantom : True when it was trained on synthetic data
-    folds : number of folds of each split; a member is one of them
+    folds : number of folds of each split, of the one with the most where they differ; a member is one of them
     network, preprocessing, radiomics : settings, as their packages read them
     clinical : names of the clinical fields
     thresholds : probability thresholds
@@ -115,6 +115,11 @@ def parse_info(raw: object, where: str) -> tuple[BundleInfo, dict[str, str]]:
     info = _info(raw)
     _check_consistent(info, raw["files"], where)
     return info, raw["files"]
+
+
+def fits_schema(name: str, value: object) -> bool:
+    """Whether a field of ``bundle.json`` may have this value, for whoever will write one much later."""
+    return _validator().evolve(schema=_validator().schema["properties"][name]).is_valid(value)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 from mmpl.errors import BundleError
@@ -45,7 +46,7 @@ class NetworkConfig:
             object.__setattr__(self, name, values)
             if len(values) != length or min(values) < 1:
                 raise BundleError(f"network config: {name} = {values}, expected {length} positive integers")
-        if not 0 <= self.dropout < 1 or self.hidden_units < 1 or self.spacing_mm <= 0:
+        if not 0 <= self.dropout < 1 or self.hidden_units < 1 or not 0 < self.spacing_mm < math.inf:
             raise BundleError(
                 f"network config: dropout {self.dropout}, hidden_units {self.hidden_units}, "
                 f"spacing_mm {self.spacing_mm} are out of range"

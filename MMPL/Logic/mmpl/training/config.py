@@ -6,13 +6,19 @@ import math
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 
-from mmpl.errors import TrainingError
+from mmpl.bundle.info import fits_schema
+from mmpl.errors import InputError, TrainingError
 from mmpl.network.config import NetworkConfig
 from mmpl.radiomics.feature_set import FeatureSet
+from mmpl.survival.discrete import BREAKS_DAYS, check_breaks
 from mmpl.training.folds import PATIENT, SPLITS
 
 LOSSES = ("oda", "dice")
-BREAKS_DAYS = (0, 300, 600, 900, 1100, 1300, 1500, 2100, 2700, 3500, 6000)
+OF_THE_BUNDLE = {
+    "name": "letters, digits and . _ - only",
+    "version": "two or three numbers in quotes ('1.0')",
+    "time_zero": "what RFS days count from",
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class StageConfig:
         object.__setattr__(self, "learning_rates", tuple(float(r) for r in self.learning_rates))
         if self.epochs < 1 or self.batch_size < 1:
             raise TrainingError(f"stage config: epochs {self.epochs} and batch_size {self.batch_size} must be >= 1")
-        if len(self.learning_rates) != 3 or min(self.learning_rates) <= 0:
+        if len(self.learning_rates) != 3 or not all(0 < rate < math.inf for rate in self.learning_rates):
             raise TrainingError(f"stage config: learning_rates {self.learning_rates}, expected three positive numbers")
 
     def learning_rate(self, epoch: int) -> float:
@@ -64,6 +70,9 @@ class AugmentationConfig:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise TrainingError(f"augmentation config: {name} = {value}, expected a probability from 0 to 1")
+        for name in (f.name for f in fields(self)):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise TrainingError(f"augmentation config: {name} = {getattr(self, name)}, expected 0 or more")
 
 
 @dataclass(frozen=True)
@@ -119,6 +128,12 @@ class TrainingConfig:
 
     def __post_init__(self):
         object.__setattr__(self, "breaks_days", tuple(float(b) for b in self.breaks_days))
+        for name, expected in OF_THE_BUNDLE.items():
+            value = getattr(self, name)
+            if not fits_schema(name, value):
+                raise TrainingError(f"training config: {name} is {value!r}, expected {expected}")
+        if self.seed < 0:
+            raise TrainingError(f"training config: seed = {self.seed}, expected 0 or more")
         if self.folds < 2:
             raise TrainingError(f"training config: folds = {self.folds}, at least 2 are needed")
         if not self.splits or len(set(self.splits)) < len(self.splits) or not set(self.splits) <= set(SPLITS):
@@ -136,9 +151,10 @@ class TrainingConfig:
             raise TrainingError(f"training config: wide_share = {self.wide_share}, expected a share from 0 to 1")
         if len(self.wide_mm) != 3 or not all(0 < length < math.inf for length in self.wide_mm):
             raise TrainingError(f"training config: wide_mm = {self.wide_mm}, expected three lengths in mm (z, y, x)")
-        steps = [b - a for a, b in zip(self.breaks_days, self.breaks_days[1:], strict=False)]
-        if self.breaks_days[0] != 0 or min(steps) <= 0:
-            raise TrainingError(f"training config: breaks_days {self.breaks_days} must rise from 0")
+        try:
+            check_breaks(self.breaks_days)
+        except InputError as error:
+            raise TrainingError(f"training config: breaks_days must rise from 0: {error}") from error
 
     @property
     def intervals(self) -> int:
@@ -200,10 +216,10 @@ def config_from_dict(data: dict, *, where: str = "training config") -> TrainingC
     if not isinstance(data, dict):
         raise TrainingError(f"{where}: expected settings by name ('seed: 7'), found {type(data).__name__}")
     data = dict(data)
-    base = {"demo": TrainingConfig.demo, "full": TrainingConfig}.get(data.pop("base", "full"))
-    if base is None:
+    base = data.pop("base", "full")
+    if base not in ("demo", "full"):
         raise TrainingError(f"{where}: base must be 'demo' or 'full'")
-    return _overlay(base(), data, where)
+    return _overlay(TrainingConfig.demo() if base == "demo" else TrainingConfig(), data, where)
 
 
 def _overlay(config, data: dict, where: str):
