@@ -117,6 +117,21 @@ def write_json_atomic(path: str | Path, value: object) -> None:
     write_text_atomic(path, json.dumps(json_ready(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def append_line(path: str | Path, line: str) -> None:
+    """Add a line of UTF-8 text to a file.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; part of the line may then be there.
+    """
+    try:
+        with Path(path).open("a", encoding="utf-8") as lines:
+            lines.write(line + "\n")
+    except OSError as error:
+        raise _output_error(Path(path), error) from error
+
+
 def make_folder(path: str | Path) -> Path:
     """A folder that is there afterwards, with all above it; what was in it stays.
 

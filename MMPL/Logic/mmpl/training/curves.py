@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmpl.io.output import write_text_atomic
+from mmpl.io.output import append_line, write_text_atomic
 from mmpl.training.errors import require
 
 LOG = "log.jsonl"
@@ -30,9 +30,14 @@ class LearningCurve:
         self._writer = _tensorboard_writer(folder, first) if tensorboard else None
 
     def add(self, record: Mapping) -> None:
-        """One epoch: ``epoch`` and figures by name."""
-        with self._path.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(record) + "\n")
+        """One epoch: ``epoch`` and figures by name.
+
+        Raises
+        ------
+        OutputError
+            If the disk is full; what is left of the line is taken away when the stage is taken up again.
+        """
+        append_line(self._path, json.dumps(record))
         if self._writer is not None:
             for name in TO_TENSORBOARD:
                 self._writer.add_scalar(name, record[name], record["epoch"])

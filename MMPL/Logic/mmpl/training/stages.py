@@ -192,7 +192,7 @@ def _train(
         settling = epoch == stage.epochs  # after the last: BatchNorm's averages, every process's own
         sharing = ALONE if settling else ranks
         seed = run.seed + 17 * (epoch + 1)
-        data.set_random_state(seed)
+        data.set_random_state(seed + sharing.rank)  # no two processes draw alike
         indices, draw = order(np.random.default_rng(seed)), np.random.default_rng(seed + 1)
         indices = indices[:SETTLING] if settling else indices
         for first in range(0, len(indices), stage.batch_size):

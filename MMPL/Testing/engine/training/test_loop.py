@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import errno
+import io
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -220,6 +222,19 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, net, monkeypatch):
     rest = fit(net, _batches, _loss, STAGE, folder)
     assert torch.equal(whole[0].weight, rest[0].weight)
     assert [r["epoch"] for r in _log(folder)] == [0, 1, 2, 3, 4]
+
+
+def test_a_disk_that_is_full_at_the_log_ends_in_a_sentence(tmp_path, net, monkeypatch):
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    opened = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda path, mode="r", **how: Full() if mode == "a" else opened(path, mode, **how)
+    )
+    with pytest.raises(OutputError, match=r"log.jsonl cannot be written: the disk is full"):
+        fit(net, _batches, _loss, STAGE, tmp_path / "stage")
 
 
 def test_a_torn_last_line_of_the_log_is_taken_back(tmp_path, net):

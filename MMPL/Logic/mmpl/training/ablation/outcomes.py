@@ -22,22 +22,25 @@ def hpv_comparisons(
 ) -> list[Comparison]:
     """AUC and balanced accuracy of the standardised deep logit and of the forests, for each split.
 
-    The deep score is cut as the forests are: at the threshold with the best pooled balanced accuracy.
+    The deep score is cut as the forests are: at the threshold with the best balanced accuracy over all splits' rows.
     """
-    return [
-        comparison
-        for name, table, rows in _splits(names, tables, statistics)
-        for comparison in _hpv(name, table, rows, statistics.hpv_threshold)
-    ]
+    splits = _splits(names, tables, statistics)
+    deep, hpv = (np.concatenate(parts) for parts in zip(*(_known_deep(table) for _, table, _ in splits), strict=True))
+    thresholds = (balanced_accuracy_threshold(deep, hpv), statistics.hpv_threshold)
+    return [comparison for name, table, rows in splits for comparison in _hpv(name, table, rows, thresholds)]
 
 
-def _hpv(name: str, table: CohortTable, rows: pd.DataFrame, threshold: float) -> list[Comparison]:
+def _known_deep(table: CohortTable) -> tuple[np.ndarray, np.ndarray]:
+    """The deep score as a probability, which ranks as the logit does, and HPV status, where that is known."""
     known = np.isfinite(table.hpv)
-    truth = table.hpv[known] == 1
-    deep = 1 / (1 + np.exp(-table.deep_hpv[known]))  # ranks as the logit does, and is a probability
-    forest = rows["hpv_probability"].to_numpy()[known]
-    deep_threshold = balanced_accuracy_threshold(deep, table.hpv[known])
-    arms = ((DEEP, deep, deep_threshold), (WITH_ALL, forest, threshold))
+    return 1 / (1 + np.exp(-table.deep_hpv[known])), table.hpv[known]
+
+
+def _hpv(name: str, table: CohortTable, rows: pd.DataFrame, thresholds: tuple[float, float]) -> list[Comparison]:
+    deep, hpv = _known_deep(table)
+    truth = hpv == 1
+    forest = rows["hpv_probability"].to_numpy()[np.isfinite(table.hpv)]
+    arms = ((DEEP, deep, thresholds[0]), (WITH_ALL, forest, thresholds[1]))
     auc = [(arm, lambda i, p=p: roc_auc(truth[i], p[i])) for arm, p, _ in arms]
     accuracy = [(arm, lambda i, p=p, t=t: balanced_accuracy(truth[i], p[i], t)) for arm, p, t in arms]
     return [
@@ -80,8 +83,10 @@ def split_comparisons(names: Sequence[str], statistics: EnsembleStatistics) -> l
 
 def _splits(names, tables, statistics: EnsembleStatistics):
     """(name, table with standardised deep scores, the split's out-of-fold rows) for each split."""
-    for n, (name, table) in enumerate(zip(names, tables, strict=True)):
-        yield name, standardised(table, *default_scales(table)), _rows(statistics, n)
+    return [
+        (name, standardised(table, *default_scales(table)), _rows(statistics, n))
+        for n, (name, table) in enumerate(zip(names, tables, strict=True))
+    ]
 
 
 def _rows(statistics: EnsembleStatistics, split: int) -> pd.DataFrame:

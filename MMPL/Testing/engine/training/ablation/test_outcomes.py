@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from mmpl.training.ablation.outcomes import COX, DEEP, WITH_ALL, hpv_comparisons, rfs_comparisons, split_comparisons
 from mmpl.training.cohort_table import CohortTable, default_scales, standardised
 from mmpl.training.ensemble_statistics import EnsembleStatistics
+from mmpl.training.hpv_classifier import balanced_accuracy_threshold
 
 N = 80
 
@@ -73,6 +74,19 @@ def test_hpv_arms_are_the_standardised_logit_and_the_forest(table, perfect):
     assert auc.full[1].value == accuracy.full[1].value == 1.0
     assert auc.patients == int(known.sum())
     assert auc.verdict == f"{WITH_ALL} is better"
+
+
+def test_either_arm_is_cut_at_one_threshold_of_all_splits(table):
+    """Forests that say what the deep score says, in two splits of which one has a higher level, score the same."""
+    other = replace(table, deep_hpv=table.deep_hpv[::-1].copy(), hpv=table.hpv[::-1].copy())
+    tables = [table, other]
+    same = [1 / (1 + np.exp(-standardised(t, *default_scales(t)).deep_hpv)) for t in tables]
+    pooled, hpv = np.concatenate(same), np.concatenate([t.hpv for t in tables])
+    known = np.isfinite(hpv)
+    threshold = balanced_accuracy_threshold(pooled[known], hpv[known])
+    statistics = replace(_statistics(tables, same, [np.zeros(N)] * 2), hpv_threshold=threshold)
+    for row in hpv_comparisons(["patient", "centre"], tables, statistics):
+        assert row.plain[1].value == row.full[1].value, row.what
 
 
 def test_rfs_arms_are_the_negative_days_and_the_cox_risk(table, perfect):
