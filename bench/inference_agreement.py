@@ -77,7 +77,7 @@ def plans(prepared: PreparedCase, ensemble: Ensemble) -> dict[str, Plan]:
         )
 
     whole = plan(no_air_skipped, cascade=False)
-    smallest = Cost(seconds=lambda n: 0.0, fits=lambda n: n < whole.domain.voxels, memory=lambda n: 0)
+    smallest = Cost(seconds=lambda n: 0.0, fits=lambda n: False, memory=lambda n: 0)  # cut until no cut is left
     return {
         PAPER: plan(PlanSettings(name="paper", overlap=settings.overlap), cascade=False),
         OURS: plan(settings, cascade=True),

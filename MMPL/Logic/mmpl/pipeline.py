@@ -22,7 +22,7 @@ from mmpl.ensemble import Ensemble, Member
 from mmpl.errors import GeometryError, InputError
 from mmpl.geometry import Geometry, Volume
 from mmpl.hpv.ensemble import combine_hpv, null_hpv
-from mmpl.network.backends.base import OutOfMemory, StoredNetwork, Tick, describe
+from mmpl.network.backends.base import BackendChanged, OutOfMemory, StoredNetwork, Tick, describe
 from mmpl.notices import (
     FOV_FALLBACK,
     HPV_AS_KNOWN,
@@ -242,8 +242,9 @@ def draw_on_roi(
 ) -> tuple[np.ndarray, tuple[Notice, ...], dict]:
     """The ensemble's label map as it is drawn, uint8, shape (z, y, x), on the 1 mm ROI; notices; and the record."""
     thresholds = ensemble.info.thresholds
+    account = Account()
     while True:
-        account, plan = Account(), plan_case(prepared, ensemble)
+        account, plan = Account(shrunk=account.shrunk), plan_case(prepared, ensemble)
         try:
             drawn = segment_on_roi(
                 prepared.roi,
@@ -256,6 +257,8 @@ def draw_on_roi(
                 preview=preview,
             )
             break
+        except BackendChanged:
+            pass
         except OutOfMemory as error:
             make_room(ensemble, error)
         finally:

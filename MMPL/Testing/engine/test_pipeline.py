@@ -15,7 +15,7 @@ from mmpl.geometry import Volume
 from mmpl.network.backends.base import BackendUnavailable, OutOfMemory
 from mmpl.network.backends.pytorch import TorchBackend
 from mmpl.network.networks import Networks
-from mmpl.notices import BACKEND_FALLBACK, FOV_FALLBACK, MASK_OUTSIDE_ROI, Notice
+from mmpl.notices import BACKEND_FALLBACK, FOV_FALLBACK, MASK_OUTSIDE_ROI, PLAN_SHRUNK, Notice
 from mmpl.pipeline import (
     assess,
     draw_contours,
@@ -324,8 +324,8 @@ def test_too_little_memory_costs_a_warning_and_no_case(tiny_prepared, tiny_ensem
     expected = draw_contours(tiny_prepared, on(tiny_ensemble, TorchBackend()))
     np.testing.assert_array_equal(drawing.label_map.array, expected.label_map.array)
     assert len(scarce.asked) == 2  # once more after the other weights were dropped
-    assert [notice.code for notice in drawing.notices] == [BACKEND_FALLBACK]
-    assert "too little memory" in drawing.notices[0].text
+    assert [notice.code for notice in drawing.notices] == [PLAN_SHRUNK, BACKEND_FALLBACK]
+    assert "too little memory" in drawing.notices[1].text
 
 
 def test_memory_that_holds_nothing_ends_with_one_sentence(tiny_prepared, tiny_ensemble):

@@ -53,7 +53,7 @@ def _training(info: BundleInfo) -> str:
 def _folds(info: BundleInfo) -> str:
     """A member is a fold of a split; splits of several sizes are in what is said of the training data."""
     members, splits = len(info.members), len(info.members) // info.folds
-    if members % info.folds:
+    if splits and members % info.folds:
         return f"{members} members"
     if splits > 1:
         return f"{members} members, {info.folds} folds of each of {splits} splits of the patients"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
+from mmpl.errors import BundleError
 from mmpl.network.backends.base import (
     Backend,
+    BackendChanged,
     BackendUnavailable,
     OutOfMemory,
     Runner,
@@ -20,14 +23,17 @@ from mmpl.network.backends.base import (
 )
 from mmpl.network.config import NetworkConfig
 from mmpl.network.model import SegmentationNet, parameter_count
-from mmpl.notices import BACKEND_FALLBACK, Notice
+from mmpl.notices import BACKEND_FALLBACK, PLAN_SHRUNK, Notice
 
 KEPT_BYTES = 1.0e9  # weights that stay loaded between passes; more are read again when they are needed
 BYTES_PER_PARAMETER = 4
 
 
 class Networks:
-    """Runs stored networks; keeps the weights last used loaded, and falls back from a backend that fails.
+    """Runs stored networks; keeps weights loaded, and falls back from a backend that fails.
+
+    Every case runs the same networks in the same order. Where not all fit, what is loaded stays, and one place is
+    for the others in turn: to drop the one that ran longest ago would drop each just before it is needed.
 
     Parameters
     ----------
@@ -55,27 +61,49 @@ class Networks:
         """What was fallen back from, and why."""
         return tuple(self._said)
 
-    def run(self, network: StoredNetwork, batch: np.ndarray, tick: Tick = no_tick) -> np.ndarray:
+    def run(
+        self, network: StoredNetwork, batch: np.ndarray, tick: Tick = no_tick, *, planned: bool = False
+    ) -> np.ndarray:
         """One pass: float32, shape (n, 2, z, y, x) -> logits, float32.
 
         Only the network that ran last keeps memory for its next pass.
+
+        Parameters
+        ----------
+        planned : the batch is of a size that was planned for the backend in use: when that fails, the next one is not
+            given it
 
         Raises
         ------
         OutOfMemory
             If the pass needs more memory than there is.
+        BackendChanged
+            If the backend fails and another one takes its place, where the pass is ``planned``.
         BackendUnavailable
             If the last backend fails.
+        BundleError
+            If the network's answer is not finite on the last backend, either.
         """
         if self._warm is not network:
             self.release()
-            self._warm = network
         while True:
+            self._warm = network
             try:
-                return self._runner(network)(batch, tick)
+                tick(0.0)  # what comes before a pass may take its time, too
+                return self._finite(network, self._runner(network)(batch, tick))
             except BackendUnavailable as error:
                 if not self.fall_back(str(error)):
                     raise
+                if planned:
+                    raise BackendChanged(str(error)) from error
+
+    def _finite(self, network: StoredNetwork, logits: np.ndarray) -> np.ndarray:
+        """The answer, unless a voxel of it is no number: half precision overflows, and some cards get it wrong."""
+        if math.isfinite(logits.sum(dtype=np.float64)):
+            return logits
+        if len(self._backends) > 1:
+            raise BackendUnavailable(f"{network.what} gives numbers that are not finite")
+        raise BundleError(f"{network.what}: the network gives numbers that are not finite: its weights are damaged")
 
     def release(self) -> None:
         """Give back what the network that ran last keeps for its next pass; its weights stay loaded."""
@@ -85,9 +113,14 @@ class Networks:
 
     def drop_weights(self) -> bool:
         """Unload all weights, and from now on keep one network's only; False where that is so already."""
+        self.release()
         self._runners.clear()
-        fewer, self._most = self._most > 1, 1
-        return fewer
+        if self._most == 1:
+            return False
+        self._most = 1
+        text = "Memory ran short: the weights of one network at a time are kept loaded, which takes longer."
+        self._said.append(Notice(PLAN_SHRUNK, text))
+        return True
 
     def fall_back(self, why: str) -> bool:
         """Leave the backend in use for the next one; False where it is the last."""
@@ -95,6 +128,7 @@ class Networks:
             return False
         left = self._backends.pop(0)
         self._runners.clear()
+        self._warm = None
         self._say(f"{describe(left)} cannot run the networks here ({why.rstrip('.')})")
         return True
 
@@ -105,7 +139,7 @@ class Networks:
     def _runner(self, network: StoredNetwork) -> Runner:
         if network not in self._runners:
             while len(self._runners) >= self._most:
-                self._runners.popitem(last=False)
+                self._runners.popitem()
             try:
                 self._runners[network] = self.backend.runner(network)
             except MemoryError as error:

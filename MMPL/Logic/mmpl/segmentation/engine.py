@@ -104,7 +104,7 @@ class PlanRun:
     def refine(self, searched: np.ndarray, peak: np.ndarray, members: Sequence[Member]) -> np.ndarray:
         """The search's mean, with the other members' where anything is possible."""
         possible = grown(peak >= self._plan.threshold, self._plan.settings.margin_mm / self._plan.spacing_mm)
-        regions = around_findings(possible, self._plan.domain, self._plan.settings.halo)
+        regions = around_findings(possible, self._plan.domain, self._plan.settings.halo, self._plan.fits)
         self._account.boxes += [region.box.size for region in regions]
         self._progress.expect(len(members) * sum(region.box.voxels for region in regions))
         if not regions:

@@ -82,6 +82,7 @@ class Plan:
     domain : box of the grid on which everything runs
     regions : passes of each searcher
     predicted_s, predicted_bytes : of the whole segmentation; the cascade's part is a guess until the search is done
+    fits : voxels of a pass -> whether the memory that may be used holds it; for the boxes that the search will find
     window, batch : side in voxels of the paper plan's windows, and how many a pass; 0 and 1 in the fast plan
     """
 
@@ -94,6 +95,7 @@ class Plan:
     regions: tuple[Region, ...]
     predicted_s: float
     predicted_bytes: int
+    fits: Callable[[int], bool]
     window: int = 0
     batch: int = 1
 
@@ -150,6 +152,7 @@ def make_plan(
         regions=tuple(regions),
         predicted_s=once * (searchers + EXPECTED_REFINED_SHARE * (members - searchers)),
         predicted_bytes=max(cost.memory(region.box.voxels) for region in regions),
+        fits=cost.fits,
     )
 
 
@@ -165,8 +168,9 @@ def _paper_plan(grid: Box, settings: PlanSettings, members: int, spacing_mm: flo
         spacing_mm=spacing_mm,
         domain=grid,
         regions=(Region(grid, grid),),
-        predicted_s=members * count * cost.seconds(window**3),
+        predicted_s=members * cost.seconds(count * window**3),  # all of one shape: made ready for once
         predicted_bytes=cost.memory(batch * window**3),
+        fits=cost.fits,
         window=window,
         batch=batch,
     )

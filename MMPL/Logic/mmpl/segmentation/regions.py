@@ -6,6 +6,7 @@ case lie on one lattice of 16: where two of them overlap, both pool the same vox
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -106,15 +107,24 @@ def region_around(core: Box, domain: Box, halo: int = HALO) -> Region:
 def split(region: Region, domain: Box, halo: int = HALO) -> list[Region] | None:
     """Two regions in place of one, cut across the box's longest axis; None where no cut makes the boxes smaller."""
     for axis in np.argsort([-n for n in region.box.size], kind="stable"):
-        low, high = region.core.low[axis], region.core.high[axis]
-        steps = round((high - low) / 2 / MULTIPLE) * MULTIPLE
-        if not 0 < steps < high - low:
-            continue
-        parts = [_with_axis(region.core, axis, low, low + steps), _with_axis(region.core, axis, low + steps, high)]
-        halves = [region_around(part, domain, halo) for part in parts]
-        if max(half.box.voxels for half in halves) < region.box.voxels:
+        halves = _halves(region, axis, domain, halo)
+        if halves and max(half.box.voxels for half in halves) < region.box.voxels:
             return halves
     return None
+
+
+def _halves(region: Region, axis: int, domain: Box, halo: int) -> list[Region] | None:
+    """Cut on the lattice, where the larger box is the smallest; of equal cuts, nearest to the middle."""
+    low, high = region.core.low[axis], region.core.high[axis]
+    first = domain.low[axis] + (low - domain.low[axis]) // MULTIPLE * MULTIPLE + MULTIPLE
+    cuts = [
+        [
+            region_around(part, domain, halo)
+            for part in (_with_axis(region.core, axis, low, at), _with_axis(region.core, axis, at, high))
+        ]
+        for at in sorted(range(first, high, MULTIPLE), key=lambda at: abs(2 * at - low - high))
+    ]
+    return min(cuts, key=lambda halves: max(half.box.voxels for half in halves), default=None)
 
 
 def _with_axis(box: Box, axis: int, low: int, high: int) -> Box:
@@ -136,19 +146,19 @@ def slabs(core: Box, domain: Box, fits: Callable[[int], bool], halo: int = HALO)
     return ready
 
 
-def around_findings(mask: np.ndarray, domain: Box, halo: int = HALO) -> list[Region]:
+def around_findings(
+    mask: np.ndarray, domain: Box, halo: int = HALO, fits: Callable[[int], bool] = lambda voxels: True
+) -> list[Region]:
     """Regions that hold every connected part of a mask with its halo; joined where that saves arithmetic.
 
     Parameters
     ----------
     mask : bool, shape (z, y, x), the whole grid
     domain : on whose lattice the boxes lie
+    fits : voxels of a box -> whether that can be run; larger boxes are cut, as far as they can be
     """
-    regions = [region_around(core, domain, halo) for core in _cores(mask)]
-    while (pair := _best_pair(regions, domain, halo)) is not None:
-        first, second, joined = pair
-        regions = [r for n, r in enumerate(regions) if n not in (first, second)] + [joined]
-    return sorted(regions, key=lambda region: region.box.low)
+    regions = [part for core in _cores(mask) for part in slabs(core, domain, fits, halo)]
+    return sorted(_joined(regions, domain, halo, fits), key=lambda region: region.box.low)
 
 
 def _cores(mask: np.ndarray) -> list[Box]:
@@ -171,14 +181,26 @@ def _cores(mask: np.ndarray) -> list[Box]:
     return cores
 
 
-def _best_pair(regions: Sequence[Region], domain: Box, halo: int) -> tuple[int, int, Region] | None:
-    """The two regions that cost the least together, if together they cost no more than apart."""
-    best = None
-    for first, one in enumerate(regions):
-        for second in range(first + 1, len(regions)):
-            other = regions[second]
-            joined = region_around(one.core.joined(other.core), domain, halo)
-            saved = one.box.voxels + other.box.voxels - joined.box.voxels
-            if saved >= 0 and (best is None or saved > best[0]):
-                best = (saved, first, second, joined)
-    return None if best is None else best[1:]
+def _joined(regions: Sequence[Region], domain: Box, halo: int, fits: Callable[[int], bool]) -> list[Region]:
+    """Two and two joined, those first that save the most, while together they cost no more than apart."""
+    left, offers = dict(enumerate(regions)), {}
+
+    def offer(first: int, second: int) -> None:
+        one, other = left[first], left[second]
+        both = region_around(one.core.joined(other.core), domain, halo)
+        saved = one.box.voxels + other.box.voxels - both.box.voxels
+        if saved >= 0 and fits(both.box.voxels):
+            offers[first, second] = saved, both
+
+    for first, second in itertools.combinations(left, 2):
+        offer(first, second)
+    while offers:
+        first, second = max(offers, key=lambda pair: (offers[pair][0], -pair[0], -pair[1]))
+        both = offers[first, second][1]
+        del left[first], left[second]
+        offers = {pair: rest for pair, rest in offers.items() if first not in pair and second not in pair}
+        new = max(first, second, *left) + 1
+        left[new] = both
+        for other in list(left)[:-1]:
+            offer(other, new)
+    return list(left.values())

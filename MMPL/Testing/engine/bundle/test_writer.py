@@ -139,6 +139,8 @@ def test_model_card_counts_folds_by_split(an_info):
     members = an_info.members * 4  # of two folds
     card = model_card(dataclasses.replace(an_info, members=members))
     assert "4 members, 2 folds of each of 2 splits of the patients (" in card
+    uneven = model_card(dataclasses.replace(an_info, members=an_info.members * 5))  # folds by hand, 3 and 2
+    assert "; 5 members (" in uneven
 
 
 def test_phantom_warning_is_for_phantoms_only(an_info):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mmpl.network.backends import openvino_cpu
 from mmpl.network.backends.choose import BackendChoice, backends
 from mmpl.network.config import NetworkConfig
 
@@ -16,3 +17,12 @@ def test_a_card_that_only_emulates_bf16_computes_in_fp16(monkeypatch, tmp_path, 
     first, last = backends(BackendChoice("cuda:0"), NetworkConfig.demo(), tmp_path)[0]
     assert (first.device, first.precision) == ("cuda:0", precision)
     assert (last.device, last.precision) == ("cpu", "fp32")
+
+
+def test_a_card_is_left_for_the_cpus_best_backend(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)
+    monkeypatch.setattr(openvino_cpu, "installed", lambda: True)
+    monkeypatch.setattr(openvino_cpu, "available_precisions", lambda: ("fp32",))
+    chosen, why_not = backends(BackendChoice("cuda:0"), NetworkConfig.full(), tmp_path)
+    assert [(b.name, b.device) for b in chosen] == [("PyTorch", "cuda:0"), ("OpenVINO", "cpu"), ("PyTorch", "cpu")]
+    assert why_not is None

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmpl.network.backends.base import OutOfMemory, StoredNetwork, describe, probabilities
-from mmpl.network.backends.pytorch import TorchBackend, TorchRunner, gflop
+from mmpl.network.backends.base import BackendUnavailable, OutOfMemory, StoredNetwork, describe, probabilities
+from mmpl.network.backends.pytorch import TorchBackend, TorchRunner, gflop, named_errors
 from mmpl.network.config import NetworkConfig
 from mmpl.network.model import SegmentationNet
 from mmpl.network.run import predict_batch, stored_weights
@@ -56,6 +56,8 @@ def test_ticks_rise_and_what_one_raises_stops_the_pass(stored, batch):
         torch.OutOfMemoryError("CUDA out of memory"),
         MemoryError(),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes."),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 99 bytes."),  # on Windows
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
     ],
 )
 def test_too_little_memory_has_one_name(error, batch):
@@ -74,6 +76,22 @@ def test_other_faults_are_not_taken_for_memory(batch):
 
     with pytest.raises(RuntimeError, match="sizes"):
         TorchRunner(Broken(1, 1))(batch)
+
+
+def test_weights_that_do_not_fit_are_called_so():
+    def read():
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(OutOfMemory):
+        TorchBackend().runner(StoredNetwork(DEMO, None, read, "0" * 64, "a network"))
+
+
+def test_what_a_card_cannot_do_is_left_to_the_next_backend():
+    said = r"^CUDA error: no kernel image is available for execution$"
+    with pytest.raises(BackendUnavailable, match=said), named_errors("cuda:0"):
+        raise RuntimeError("CUDA error: no kernel image is available for execution\nCompile with ...")
+    with pytest.raises(OutOfMemory), named_errors("cuda:0"):
+        raise RuntimeError("CUDA error: out of memory")
 
 
 def test_predictions_grow_with_the_voxels_and_the_width():

@@ -82,6 +82,21 @@ def test_later_members_look_only_where_anything_is_possible(array):
     assert account.voxels == 2 * 96 * 64 * 64 + 2 * (48 * 64 * 64 + 48 * 32 * 32)
 
 
+def test_boxes_around_findings_keep_to_the_memory(array):
+    """Nothing tells on Linux that a pass is too large before the process is ended for it."""
+    most = 48 * 48 * 48
+    cost = Cost(seconds=lambda n: 0.0, fits=lambda n: n <= most, memory=lambda n: n)
+    settings = PlanSettings(skip_air=False, searchers=1, halo=16, margin_mm=40.0)
+    members, account = [Echo(), Echo(2.0)], Account()
+    plan = plan_of(array, settings, members=2, threshold=0.01, cost=cost)
+    found = run(array, members, plan, account=account)
+    assert max(np.prod(shape) for member in members for shape in member.shapes) <= most
+    assert account.shrunk == 0
+    possible = grown(array.max(axis=0) > 0, 10)
+    expected = np.mean([probabilities(m.scale * array) for m in members], axis=0)
+    np.testing.assert_allclose(found[:, possible], expected[:, possible], atol=1e-6)
+
+
 def test_nothing_possible_ends_the_work(array):
     members = [Echo(), Echo()]
     plan = plan_of(array[:, :16], PlanSettings(skip_air=False, searchers=1), members=2, threshold=0.01)
@@ -131,6 +146,12 @@ def test_the_plan_keeps_to_the_memory(array):
     assert [r.box.size for r in plan.regions] == [(80, 64, 64), (80, 64, 64)]
     assert plan.predicted_bytes == 100 * 80 * 64 * 64
     assert plan.predicted_s == pytest.approx(3 * 2 * 80 * 64 * 64 * 1e-6)
+
+
+def test_a_members_windows_are_of_one_shape_and_made_ready_for_once(array):
+    cost = Cost(seconds=lambda n: 0.7 + n * 1e-6, fits=lambda n: True, memory=lambda n: n)
+    plan = plan_of(array, PlanSettings(name="paper"), members=2, cost=cost)  # 5 x 3 x 3 windows of 32 voxels
+    assert plan.predicted_s == pytest.approx(2 * (0.7 + 45 * 32**3 * 1e-6))
 
 
 def test_air_is_left_out():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from mmpl.lengths import MULTIPLE
 from mmpl.segmentation.regions import (
     Box,
     Region,
+    _cores,
     around_findings,
     cut,
     domain_of,
@@ -123,6 +126,36 @@ def test_every_finding_lies_in_a_core():
         assert (covered(regions, shape)[mask] >= 1).all()
         for region in regions:
             check_region(region, domain)
+
+
+def test_boxes_are_joined_as_by_trying_every_pair_again_after_each():
+    """The plain way, written out: of all pairs join the one that saves the most, until none saves anything."""
+    draw = np.random.default_rng(5)
+    for _ in range(6):
+        mask = np.zeros((160, 128, 144), bool)
+        mask[tuple(draw.integers(0, n, 9) for n in mask.shape)] = True
+        domain = whole(mask.shape)
+        plain = [region_around(core, domain, 16) for core in _cores(mask)]
+        while True:
+            pairs = []
+            for a, b in itertools.combinations(range(len(plain)), 2):
+                both = region_around(plain[a].core.joined(plain[b].core), domain, 16)
+                pairs.append((plain[a].box.voxels + plain[b].box.voxels - both.box.voxels, -a, -b, both))
+            best = max(pairs, key=lambda pair: pair[:3], default=None)
+            if best is None or best[0] < 0:
+                break
+            plain = [r for n, r in enumerate(plain) if -n not in best[1:3]] + [best[3]]
+        assert around_findings(mask, domain, halo=16) == sorted(plain, key=lambda region: region.box.low)
+
+
+def test_boxes_that_do_not_fit_are_cut_and_not_joined():
+    mask = np.zeros((160, 64, 64), bool)
+    mask[10:150, 30:34, 30:34] = True
+    domain, most = whole(mask.shape), 64 * 64 * 64
+    regions = around_findings(mask, domain, halo=16, fits=lambda voxels: voxels <= most)
+    assert len(regions) > 1
+    assert all(region.box.voxels <= most for region in regions)
+    assert (covered(regions, mask.shape)[mask] >= 1).all()
 
 
 def test_nothing_found_needs_no_box():

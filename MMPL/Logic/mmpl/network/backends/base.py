@@ -28,6 +28,10 @@ class OutOfMemory(Exception):
     """A pass needs more memory than there is. Whoever planned it plans a smaller one."""
 
 
+class BackendChanged(Exception):
+    """The backend in use failed and was left for the next one, which has other costs: plan again."""
+
+
 class BackendUnavailable(Exception):
     """A backend cannot run a network here; its text is one sentence that says why."""
 
@@ -68,8 +72,8 @@ class StoredNetwork:
 class Runner(Protocol):
     """One network, ready to run: float32, shape (n, 2, z, y, x), each side a multiple of 16 -> logits, float32.
 
-    ``tick`` hears how far the pass is. ``release`` gives back what a pass keeps for the next one of the same shape;
-    the weights stay.
+    ``tick`` hears how far the pass is. ``release`` gives back what a pass keeps for the next one of the same shape; of
+    OpenVINO's networks that is the weights, too.
 
     Raises
     ------

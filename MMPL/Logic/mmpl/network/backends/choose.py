@@ -52,7 +52,7 @@ REFERENCE = BackendChoice(backend=PYTORCH, precision=FP32)
 
 
 def backends(choice: BackendChoice, config: NetworkConfig, bundle: Path) -> tuple[list[Backend], str | None]:
-    """Backends to try, best first, and why one that was asked for by name is not among them.
+    """Backends to try, best first, and why one that was asked for, or is installed, is not among them.
 
     Parameters
     ----------
@@ -60,15 +60,16 @@ def backends(choice: BackendChoice, config: NetworkConfig, bundle: Path) -> tupl
     config : size of the networks: small ones are not worth converting
     bundle : converted networks are kept beside it
     """
-    reference = TorchBackend()
     if choice.device != CPU:
-        return [TorchBackend(choice.device, _cuda_precision(choice)), reference], None
-    if choice.backend == PYTORCH or (choice.backend == AUTO and not worth_converting(config)):
+        on_cpu, _ = backends(BackendChoice(), config, bundle)
+        return [TorchBackend(choice.device, _cuda_precision(choice)), *on_cpu], None
+    reference, asked_for = TorchBackend(), choice.backend == OPENVINO or choice.precision == BF16
+    if choice.backend == PYTORCH or not (asked_for or worth_converting(config)):
         return [reference], None
     try:
         return [_openvino(choice, bundle), reference], None
     except BackendUnavailable as error:
-        return [reference], str(error) if choice.backend == OPENVINO else None
+        return [reference], str(error) if asked_for or openvino_cpu.installed() else None
 
 
 def worth_converting(config: NetworkConfig) -> bool:

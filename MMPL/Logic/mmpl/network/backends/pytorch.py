@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
-from mmpl.network.backends.base import BF16, BYTES, FP16, FP32, OutOfMemory, StoredNetwork, Tick, no_tick
+from mmpl.network.backends.base import (
+    BF16,
+    BYTES,
+    FP16,
+    FP32,
+    BackendUnavailable,
+    OutOfMemory,
+    StoredNetwork,
+    Tick,
+    no_tick,
+)
 from mmpl.network.blocks import ConvUnit
 from mmpl.network.config import NetworkConfig
 from mmpl.network.run import predict_batch
 
 CPU = "cpu"
+# PyTorch's CPU allocator, elsewhere and on Windows; a card's driver; what else cuDNN and cuBLAS say
+OUT_OF_MEMORY = ("allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 DTYPES = {FP32: torch.float32, BF16: torch.bfloat16, FP16: torch.float16}
 # Feature maps of the finest level that are alive at once, in units of the fusion stream's channels. Measured on a CPU:
 # 760 to 880 bytes a voxel at full width. A GPU: guessed.
@@ -32,7 +44,8 @@ class TorchBackend:
     name: str = "PyTorch"
 
     def runner(self, network: StoredNetwork) -> TorchRunner:
-        return TorchRunner(network.module().to(self.device), self.precision)
+        with named_errors(self.device):
+            return TorchRunner(network.module().to(self.device), self.precision)
 
     def pass_bytes(self, config: NetworkConfig, voxels: int) -> int:
         alive = ALIVE_CPU if self.device == CPU else ALIVE_GPU
@@ -56,20 +69,41 @@ class TorchRunner:
 
     def __call__(self, batch: np.ndarray, tick: Tick = no_tick) -> np.ndarray:
         device = next(self.net.parameters()).device
-        reduced = self._precision != FP32
-        try:
-            with ticking(self.net, tick), torch.autocast(device.type, DTYPES[self._precision], enabled=reduced):
-                return predict_batch(self.net, batch)
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise OutOfMemory(str(error)) from error
-        except RuntimeError as error:
-            if "allocate memory" in str(error):  # what PyTorch's CPU allocator says
-                raise OutOfMemory(str(error)) from error
-            raise
+        with ticking(self.net, tick), computing_in(self._precision, device), named_errors(device.type):
+            return predict_batch(self.net, batch)
 
     def release(self) -> None:
         if next(self.net.parameters()).device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+@contextmanager
+def computing_in(precision: str, device: torch.device):
+    """Autocast for reduced precision; in fp32 a graphics card is kept from rounding to TF32, as it would by itself."""
+    with ExitStack() as stack:
+        if precision != FP32:
+            stack.enter_context(torch.autocast(device.type, DTYPES[precision]))
+        elif device.type != CPU:
+            stack.enter_context(torch.backends.cudnn.flags(enabled=True, allow_tf32=False))
+        yield
+
+
+@contextmanager
+def named_errors(device: str):
+    """Too little memory is OutOfMemory, whatever it is called; what else a graphics card refuses, BackendUnavailable.
+
+    On the CPU, the last resort, a fault that is not of memory is one of the program and keeps its name.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise OutOfMemory(str(error)) from error
+    except RuntimeError as error:
+        if any(words in str(error) for words in OUT_OF_MEMORY):
+            raise OutOfMemory(str(error)) from error
+        if torch.device(device).type == CPU:
+            raise
+        raise BackendUnavailable(str(error).strip().splitlines()[0]) from error
 
 
 @contextmanager
