@@ -22,7 +22,11 @@ def test_a_card_that_only_emulates_bf16_computes_in_fp16(monkeypatch, tmp_path, 
 def test_a_card_is_left_for_the_cpus_best_backend(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)
     monkeypatch.setattr(openvino_cpu, "installed", lambda: True)
-    monkeypatch.setattr(openvino_cpu, "available_precisions", lambda: ("fp32",))
+    monkeypatch.setattr(openvino_cpu, "available_precisions", lambda: ("bf16", "fp32"))
     chosen, why_not = backends(BackendChoice("cuda:0"), NetworkConfig.full(), tmp_path)
     assert [(b.name, b.device) for b in chosen] == [("PyTorch", "cuda:0"), ("OpenVINO", "cpu"), ("PyTorch", "cpu")]
     assert why_not is None
+    in_fp32, _ = backends(BackendChoice("cuda:0", precision="fp32"), NetworkConfig.full(), tmp_path)
+    assert [b.precision for b in in_fp32] == ["fp32"] * 3
+    without, _ = backends(BackendChoice("cuda:0", backend="pytorch"), NetworkConfig.full(), tmp_path)
+    assert [b.name for b in without] == ["PyTorch"] * 2

@@ -61,7 +61,8 @@ def backends(choice: BackendChoice, config: NetworkConfig, bundle: Path) -> tupl
     bundle : converted networks are kept beside it
     """
     if choice.device != CPU:
-        on_cpu, _ = backends(BackendChoice(), config, bundle)
+        precision = FP32 if choice.precision == FP32 else AUTO
+        on_cpu, _ = backends(BackendChoice(backend=choice.backend, precision=precision), config, bundle)
         return [TorchBackend(choice.device, _cuda_precision(choice)), *on_cpu], None
     reference, asked_for = TorchBackend(), choice.backend == OPENVINO or choice.precision == BF16
     if choice.backend == PYTORCH or not (asked_for or worth_converting(config)):
