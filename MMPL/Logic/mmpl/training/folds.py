@@ -96,8 +96,8 @@ def centre_folds(cases: Sequence[CohortCase], folds: int) -> dict[str, int]:
     return {case.patient_id: fold_of_centre[case.center_id] for case in cases}
 
 
-def check_centres(where: Path, splits: Sequence[Split], cases: Sequence[CohortCase]) -> None:
-    """A table may hold any folds; those of the centre split must still keep each centre in one of them.
+def check_centres(where: Path, splits: Sequence[Split], cases: Sequence[CohortCase], remedy: str) -> None:
+    """A table may hold any folds; those of the centre split must still keep each known centre in one of them.
 
     Raises
     ------
@@ -106,12 +106,12 @@ def check_centres(where: Path, splits: Sequence[Split], cases: Sequence[CohortCa
     """
     for split in splits:
         first: dict[str, CohortCase] = {}
-        for case in cases if split.name == CENTRE else ():
+        for case in (c for c in cases if split.name == CENTRE and c.center_id):
             other = first.setdefault(case.center_id, case)
             require(
                 split.fold_of[case.patient_id] == split.fold_of[other.patient_id],
                 f"{where}: {other.patient_id} and {case.patient_id} of centre '{case.center_id}' lie in two folds of "
-                "the split 'centre': give a centre's patients one fold, or set 'splits: [patient]'",
+                f"the split 'centre': {remedy}",
             )
 
 

@@ -57,7 +57,8 @@ from mmpl.training.split_run import (
 )
 from mmpl.training.start import Start, keep_start, open_start
 
-FOLDS = "folds.csv"
+CONFIG, FOLDS = "config.json", "folds.csv"
+BY_CENTRE = "give a centre's patients one fold, or set 'splits: [patient]'"
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,7 @@ def train_networks(
     scan = scan_cohort(data, thorough=False)
     scan.require_usable(strict=options.strict)
     cases = list(scan.cases)
+    _refuse_changes(out, _settings(config, cases))
     splits = _splits(out, cases, config, options.folds)
     _check_trainable(cases, splits)
     ranks = current()
@@ -205,25 +207,33 @@ def _splits(out: Path, cases: Sequence[CohortCase], config: TrainingConfig, fold
     begun = out / FOLDS
     if folds is None and not begun.is_file():
         return make_splits(config.splits, cases, config.folds, config.seed)
-    table = begun if folds is None else folds
+    table, remedy = (begun, "choose another folder") if folds is None else (folds, BY_CENTRE)
     splits = read_splits(table, config.splits, [c.patient_id for c in cases])
-    check_centres(table, splits, cases)
+    check_centres(table, splits, cases, remedy)
     return splits
 
 
 def _claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase], start: Bundle | None = None) -> None:
     """Write the settings, or check that an earlier run had the same ones."""
     make_folder(out)
-    # how many processes share the work, and where, changes nothing but rounding
+    settings = {**_settings(config, cases), "start": None if start is None else start.sha256}
+    _refuse_changes(out, settings)
+    if not (out / CONFIG).is_file():
+        write_json_atomic(out / CONFIG, settings)
+
+
+def _settings(config: TrainingConfig, cases: Sequence[CohortCase]) -> dict:
+    """As JSON gives them back. How many processes share the work, and where, changes nothing but rounding."""
     settings = {
         **config_to_dict(replace(config, workers=1, device="auto", tensorboard=False)),
         "patients": [c.patient_id for c in cases],
     }
-    settings["start"] = None if start is None else start.sha256
-    settings = json.loads(json.dumps(settings))
-    path = out / "config.json"
+    return json.loads(json.dumps(settings))
+
+
+def _refuse_changes(out: Path, settings: Mapping[str, object]) -> None:
+    path = out / CONFIG
     if not path.is_file():
-        write_json_atomic(path, settings)
         return
     earlier = json.loads(path.read_text(encoding="utf-8"))
     changed = sorted(k for k in settings if earlier.get(k) != settings[k])

@@ -208,6 +208,18 @@ def test_outcomes_that_changed_under_a_run_are_refused(finished_run, cohort_fold
         training_run._check_outcomes(out, cases)
 
 
+def test_a_patient_more_is_told_before_folds_are_read(finished_run, cohort_folder, run_config, tmp_path):
+    """Its folds.csv must not be edited: the networks that are there were trained by it."""
+    out = finished_run[0]
+    config = json.loads((out / "config.json").read_text(encoding="utf-8"))
+    assert config["patients"].pop() == "T-07"
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    rows = (out / "folds.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "folds.csv").write_text("".join(row for row in rows if "T-07" not in row), encoding="utf-8")
+    with pytest.raises(TrainingError, match="holds a run with another 'patients'; choose another folder"):
+        train(cohort_folder, tmp_path, run_config)
+
+
 def test_a_begun_run_keeps_folds_that_its_settings_would_not_make(cohort_folder, run_config, tmp_path):
     """A centre split by hand; a new one would need as many centres as folds."""
     cases = read_cohort(cohort_folder)
