@@ -14,6 +14,7 @@ from mmpl.survival.discrete import BREAKS_DAYS, check_breaks
 from mmpl.training.folds import PATIENT, SPLITS
 
 LOSSES = ("oda", "dice")
+LARGEST_SEED = 4_000_000_000  # scikit-learn's are below 2**32, and folds and stages count up from this one
 OF_THE_BUNDLE = {
     "name": "letters, digits and . _ - only",
     "version": "two or three numbers in quotes ('1.0')",
@@ -132,8 +133,8 @@ class TrainingConfig:
             value = getattr(self, name)
             if not fits_schema(name, value):
                 raise TrainingError(f"training config: {name} is {value!r}, expected {expected}")
-        if self.seed < 0:
-            raise TrainingError(f"training config: seed = {self.seed}, expected 0 or more")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise TrainingError(f"training config: seed = {self.seed}, expected 0 to {LARGEST_SEED}")
         if self.folds < 2:
             raise TrainingError(f"training config: folds = {self.folds}, at least 2 are needed")
         if not self.splits or len(set(self.splits)) < len(self.splits) or not set(self.splits) <= set(SPLITS):
