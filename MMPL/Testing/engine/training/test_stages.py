@@ -22,6 +22,7 @@ from mmpl.training import stages as training_stages
 from mmpl.training.config import StageConfig
 from mmpl.training.folds import PATIENT, Split
 from mmpl.training.mask_thresholds import CANDIDATES, PEAKS
+from mmpl.training.ranks import Ranks
 from mmpl.training.split_run import (
     SplitRun,
     outcome_tasks,
@@ -331,3 +332,32 @@ def test_networks_train_where_the_settings_say(monkeypatch):
     assert training_device("cuda:1") == torch.device("cuda:1")
     with pytest.raises(TrainingError, match="device = 'cuda:2', this machine has cpu, cuda, cuda:0, cuda:1"):
         training_device("cuda:2")
+
+
+@pytest.mark.parametrize(("rank", "share"), [(0, [0, 2]), (1, [1, 3])])
+def test_processes_of_a_run_draw_patches_each_in_its_own_way(tmp_path, tiny_config, monkeypatch, rank, share):
+    """With one seed for all, the patches of a batch would be moved, turned and centred alike."""
+
+    class Patches:
+        seeds, drawn = [], []
+
+        def set_random_state(self, seed):
+            self.seeds.append(seed)
+
+        def __getitem__(self, index):
+            self.drawn.append(index)
+            return (torch.zeros(1),)
+
+    def first_epoch(net, batches, *_args, **_how):
+        list(batches(0))
+        raise KeyboardInterrupt
+
+    run, patches = StageRun(tiny_config, tmp_path, fold=0, stage=HPV), Patches()
+    monkeypatch.setattr(training_stages, "current", lambda: Ranks(rank, 2))
+    monkeypatch.setattr(training_stages, "fit", first_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        training_stages._train(
+            run, StageConfig(1, 4, (1e-3,) * 3), torch.nn.Linear(1, 1), patches, lambda draw: np.arange(4), None, silent
+        )
+    assert patches.drawn == share
+    assert patches.seeds == [run.seed + 17 + rank]
