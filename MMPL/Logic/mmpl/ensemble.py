@@ -132,7 +132,7 @@ class Ensemble:
     @property
     def segmenters(self):
         """One callable a member: boxes (n, 2, z, y, x), tick -> logits (n, 2, z, y, x)."""
-        return [partial(self.networks.run, member.segmentation, planned=True) for member in self.members]
+        return [partial(self.networks.run, member.segmentation) for member in self.members]
 
     def cost(self) -> Cost:
         """What a pass costs on the backend in use, with the memory that is free now."""

@@ -242,14 +242,14 @@ def draw_on_roi(
 ) -> tuple[np.ndarray, tuple[Notice, ...], dict]:
     """The ensemble's label map as it is drawn, uint8, shape (z, y, x), on the 1 mm ROI; notices; and the record."""
     thresholds = ensemble.info.thresholds
-    account = Account()
+    members = [partial(member, planned=True) for member in ensemble.segmenters]
     while True:
-        account, plan = Account(shrunk=account.shrunk), plan_case(prepared, ensemble)
+        account, plan = Account(), plan_case(prepared, ensemble)
         try:
             drawn = segment_on_roi(
                 prepared.roi,
                 prepared.network_array,
-                ensemble.segmenters,
+                members,
                 plan,
                 thresholds=(thresholds.GTVp, thresholds.GTVn),
                 account=account,

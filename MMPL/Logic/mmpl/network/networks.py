@@ -32,8 +32,8 @@ BYTES_PER_PARAMETER = 4
 class Networks:
     """Runs stored networks; keeps weights loaded, and falls back from a backend that fails.
 
-    Every case runs the same networks in the same order. Where not all fit, what is loaded stays, and one place is
-    for the others in turn: to drop the one that ran longest ago would drop each just before it is needed.
+    Case after case runs the same networks in the same order. Where not all fit, what is loaded stays, and one place
+    is for the others in turn: to drop the one that ran longest ago would drop each just before it is needed.
 
     Parameters
     ----------
@@ -103,7 +103,9 @@ class Networks:
             return logits
         if len(self._backends) > 1:
             raise BackendUnavailable(f"{network.what} gives numbers that are not finite")
-        raise BundleError(f"{network.what}: the network gives numbers that are not finite: its weights are damaged")
+        raise BundleError(
+            f"{network.what}: the network gives numbers that are not finite on these images; use another bundle"
+        )
 
     def release(self) -> None:
         """Give back what the network that ran last keeps for its next pass; its weights stay loaded."""
@@ -113,8 +115,10 @@ class Networks:
 
     def drop_weights(self) -> bool:
         """Unload all weights, and from now on keep one network's only; False where that is so already."""
-        self.release()
+        warm, self._warm = self._runners.get(self._warm), None
         self._runners.clear()
+        if warm is not None:
+            warm.release()  # after the others are gone: what is given back is then free for other programs, too
         if self._most == 1:
             return False
         self._most = 1

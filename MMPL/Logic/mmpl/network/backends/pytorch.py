@@ -103,7 +103,7 @@ def named_errors(device: str):
             raise OutOfMemory(str(error)) from error
         if torch.device(device).type == CPU:
             raise
-        raise BackendUnavailable(str(error).strip().splitlines()[0]) from error
+        raise BackendUnavailable(str(error).partition("\n")[0] or "it does not say why") from error
 
 
 @contextmanager

@@ -162,7 +162,13 @@ def _row(
     if len(line) > len(names):  # even by an empty cell: a decimal comma moves every value after it by one
         text = f"the row has {len(line)} cells, the header {len(names)}"
         return None, [
-            Problem("ROW_TOO_LONG", patient_id, where, text, "write decimals with a point, or quote the cell")
+            Problem(
+                "ROW_TOO_LONG",
+                patient_id,
+                where,
+                text,
+                "write decimals with a point, quote the cell, or remove a comma at the end",
+            )
         ]
     if not patient_id:
         return None, [Problem("ROW_NO_PATIENT_ID", "", where, "the row names no patient", f"fill in {PATIENT_ID}")]
