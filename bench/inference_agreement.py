@@ -77,13 +77,13 @@ def plans(prepared: PreparedCase, ensemble: Ensemble) -> dict[str, Plan]:
         )
 
     whole = plan(no_air_skipped, cascade=False)
-    smallest = Cost(seconds=lambda n: 0.0, fits=lambda n: False, memory=lambda n: 0)  # cut until no cut is left
+    halves = Cost(seconds=lambda n: 0.0, fits=lambda n: n < whole.domain.voxels, memory=lambda n: 0)
     return {
         PAPER: plan(PlanSettings(name="paper", overlap=settings.overlap), cascade=False),
         OURS: plan(settings, cascade=True),
         NO_CASCADE: plan(settings, cascade=False),
         PLAIN_PASS: whole,
-        SLABS: plan(replace(no_air_skipped, halo=min(HALO, 16)), cascade=False, cost=smallest),
+        SLABS: plan(replace(no_air_skipped, halo=min(HALO, 16)), cascade=False, cost=halves),
     }
 
 
