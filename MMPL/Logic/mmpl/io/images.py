@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ FORMATS = "NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr), MetaImage (.mha, .mhd) or
 COMPLEX_TYPES = (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64)
 NOT_FINITE_LIMIT = 0.01
 BACKGROUND = {"CT": -1024.0, "PET": 0.0}
+SEGMENT_KEY = re.compile(r"Segment(\d{1,6})_")
 
 
 def read_volume(path: str | Path, *, what: str = "CT") -> Volume:
@@ -82,7 +84,8 @@ def read_label_map(path: str | Path, *, what: str = "mask") -> Volume:
     """Read contours: 0 background, 1 GTVp, 2 GTVn.
 
     A segmentation saved by 3D Slicer (``.seg.nrrd``) is read by its segments' names, "GTVp" and "GTVn";
-    where the two overlap, GTVp wins.
+    where the two overlap, GTVp wins. Older versions of Slicer name neither layer nor value: there each segment has a
+    layer of its own, and its voxels are 1.
 
     Parameters
     ----------
@@ -96,7 +99,8 @@ def read_label_map(path: str | Path, *, what: str = "mask") -> Volume:
     Raises
     ------
     InputError
-        As :func:`read_volume`, and if a voxel is not 0, 1 or 2 or a segment has another name.
+        As :func:`read_volume`, and if a voxel is not 0, 1 or 2, or a segment has another name or none, or is not in
+        the file.
     GeometryError
         If the header's spacing or direction is impossible.
     """
@@ -104,7 +108,7 @@ def read_label_map(path: str | Path, *, what: str = "mask") -> Volume:
     if path.is_dir():
         raise InputError(f"{what} {path} is a folder: give one label map file, NIfTI, NRRD or MetaImage")
     image = _read_image(path, what, several_values_allowed=path.name.lower().endswith(".seg.nrrd"))
-    if image.HasMetaDataKey("Segment0_LabelValue"):
+    if any(SEGMENT_KEY.match(key) for key in image.GetMetaDataKeys()):
         return _volume(image, _labels_of_segments(image, path, what), path, what)
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(_several_values(image, path, what))
@@ -259,11 +263,12 @@ def _labels_of_segments(image: sitk.Image, path: Path, what: str) -> np.ndarray:
     if image.GetNumberOfComponentsPerPixel() == 1:
         layers = layers[..., None]
     masks = {label: np.zeros(layers.shape[:3], bool) for label in (GTVN, GTVP)}
-    for name, layer, value in _segments(image):
+    for name, layer, value in _segments(image, f"{what} {path}"):
         label = _label_of_name(name)
         if label is None:
+            said = f'named "{name}"' if name else "without a name"
             raise InputError(
-                f'{what} {path} has a segment named "{name}": name the segments "GTVp" and "GTVn" and delete the others'
+                f'{what} {path} has a segment {said}: name the segments "GTVp" and "GTVn" and delete the others'
             )
         masks[label] |= layers[..., layer] == value
     labels = np.zeros(layers.shape[:3], np.uint8)
@@ -272,15 +277,30 @@ def _labels_of_segments(image: sitk.Image, path: Path, what: str) -> np.ndarray:
     return labels
 
 
-def _segments(image: sitk.Image) -> list[tuple[str, int, int]]:
-    """Name, layer and label value of each segment in a .seg.nrrd header."""
+def _segments(image: sitk.Image, file: str) -> list[tuple[str, int, int]]:
+    """Name ("" where there is none), layer and label value of each segment in a .seg.nrrd header."""
+    tags = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if SEGMENT_KEY.match(key)}
+    layers = image.GetNumberOfComponentsPerPixel()
     found = []
-    while image.HasMetaDataKey(f"Segment{len(found)}_LabelValue"):
-        prefix = f"Segment{len(found)}_"
-        layer = image.GetMetaData(prefix + "Layer") if image.HasMetaDataKey(prefix + "Layer") else "0"
-        value = image.GetMetaData(prefix + "LabelValue")
-        found.append((image.GetMetaData(prefix + "Name"), int(layer), int(value)))
+    for index in sorted({int(SEGMENT_KEY.match(key)[1]) for key in tags}):
+        prefix = f"Segment{index}_"
+        own_layer = "0" if layers == 1 and prefix + "LabelValue" in tags else str(index)
+        layer = _whole(tags.get(prefix + "Layer", own_layer))
+        value = _whole(tags.get(prefix + "LabelValue", "1"))
+        if layer is None or layer >= layers or not value:
+            raise InputError(
+                f"{file} does not say which voxels its segment {index + 1} is (Layer and LabelValue must be whole "
+                f"numbers, below {layers} and above 0): save it again with 3D Slicer"
+            )
+        found.append((tags.get(prefix + "Name", "").strip(), layer, value))
+    if len({(layer, value) for _, layer, value in found}) < len(found):
+        raise InputError(f"{file} has segments that are the same voxels: save it again with 3D Slicer")
     return found
+
+
+def _whole(text: str) -> int | None:
+    """A header's number without sign; None for anything else."""
+    return int(text) if re.fullmatch(r"\s*[0-9]{1,9}\s*", text) else None
 
 
 def _label_of_name(name: str) -> int | None:

@@ -278,6 +278,58 @@ def test_segment_of_another_name(tmp_path):
     assert '"Parotid"' in message_of(path, read_label_map)
 
 
+def older_segmentation(path, array, names, is_vector=False):
+    """A .seg.nrrd of Slicer before 4.11: a layer a segment, voxels 1, and no tag that says so."""
+    image = sitk.GetImageFromArray(array, isVector=is_vector)
+    for i, name in enumerate(names):
+        image.SetMetaData(f"Segment{i}_ID", f"Segment_{i + 1}")
+        image.SetMetaData(f"Segment{i}_Name", name)
+    sitk.WriteImage(image, str(path), True)
+    return path
+
+
+def test_the_only_segment_of_an_older_slicer_has_its_name(tmp_path):
+    array = np.zeros((3, 4, 5), np.uint8)
+    array[1, 2, 3] = 1
+    read = read_label_map(older_segmentation(tmp_path / "m.seg.nrrd", array, ["GTVn"])).array
+    assert (read[1, 2, 3], np.count_nonzero(read)) == (2, 1)
+    brain = older_segmentation(tmp_path / "b.seg.nrrd", array, ["Brain"])
+    assert 'a segment named "Brain"' in message_of(brain, read_label_map)
+
+
+def test_segments_of_an_older_slicer_are_the_layers_in_turn(tmp_path):
+    layers = np.zeros((3, 4, 5, 2), np.uint8)
+    layers[0, 0, 0, 0], layers[1, 1, 1, 1] = 1, 1
+    path = older_segmentation(tmp_path / "m.seg.nrrd", layers, ["GTVn", "GTVp"], is_vector=True)
+    read = read_label_map(path).array
+    assert (read[0, 0, 0], read[1, 1, 1], np.count_nonzero(read)) == (2, 1, 2)
+
+
+def test_two_segments_in_one_layer_need_values(tmp_path):
+    path = older_segmentation(tmp_path / "m.seg.nrrd", np.zeros((3, 4, 5), np.uint8), ["GTVn", "GTVp"])
+    assert "which voxels its segment 2 is" in message_of(path, read_label_map)
+
+
+@pytest.mark.parametrize(
+    ("layer", "value"), [(3, 1), (-1, 1), ("a", 1), (0, "1.0"), (0, "9" * 5000), (0, 0), (0, -1), (0, "")]
+)
+def test_a_segment_that_is_not_in_the_file(tmp_path, layer, value):
+    path = segmentation(tmp_path / "m.seg.nrrd", np.zeros((3, 4, 5), np.uint8), [("GTVp", value)], [layer])
+    assert "which voxels its segment 1 is" in message_of(path, read_label_map)
+
+
+def test_segments_that_claim_the_same_voxels(tmp_path):
+    path = segmentation(tmp_path / "m.seg.nrrd", np.zeros((3, 4, 5), np.uint8), [("GTVp", 1), ("GTVn", 1)])
+    assert "same voxels" in message_of(path, read_label_map)
+
+
+def test_a_segment_without_a_name(tmp_path):
+    image = sitk.GetImageFromArray(np.zeros((3, 4, 5), np.uint8))
+    image.SetMetaData("Segment0_LabelValue", "1")
+    sitk.WriteImage(image, str(tmp_path / "m.seg.nrrd"))
+    assert "a segment without a name" in message_of(tmp_path / "m.seg.nrrd", read_label_map)
+
+
 def test_own_segmentation_is_read_back(tmp_path, a_label_map):
     write_segmentation_nrrd(tmp_path / "m.seg.nrrd", a_label_map)
     read = read_label_map(tmp_path / "m.seg.nrrd")
