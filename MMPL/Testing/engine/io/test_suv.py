@@ -266,6 +266,21 @@ def test_the_dated_time_of_injection_goes_first():
     assert "two times of injection, 08:30:00 and 09:00:00" in note
 
 
+@pytest.mark.parametrize("dated", ["20200102000000", "20200102000000.000000+0100", "19000101000000", "19000101083000"])
+def test_a_date_time_cut_to_its_date_or_a_dummy_does_not_replace_the_time_of_injection(dated):
+    found = convert(a_header(RadiopharmaceuticalStartDateTime=dated))
+    assert found.from_header["decay_min"] == 60.0
+    assert found.record()["sources"]["decay_min"] == "RadiopharmaceuticalStartTime to SeriesTime"
+    assert any(f"two times of injection, {dated[8:10]}:" in d and "09:00:00 is taken" in d for d in found.doubts)
+
+
+def test_a_date_time_at_midnight_stays_where_the_other_time_cannot_be():
+    dated = {"RadiopharmaceuticalStartDateTime": "20200102000000", "RadiopharmaceuticalStartTime": "120000"}
+    found, (note,) = inputs_from_header(a_header(**dated, SeriesTime="010000", AcquisitionTime="010000"))
+    assert found["decay_min"] == 60.0
+    assert "00:00:00 is taken" in note
+
+
 @pytest.mark.parametrize(
     ("text", "minutes"), [("09", 60), ("0915", 45), ("091530", 44.5), ("091530.5", 44.4917), ("09:15:30", 44.5)]
 )

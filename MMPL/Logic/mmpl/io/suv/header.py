@@ -298,16 +298,30 @@ def read_injection(header: Mapping, reference: Moment | None) -> tuple[Moment | 
         return timed, "RadiopharmaceuticalStartTime", ()
     doubts = list(zone_doubts)
     if timed is not None and abs(gap(Moment(dated.seconds, None), timed)) > CLOCKS_AGREE_S:
+        taken = timed if _timed_goes_first(header, dated, timed, reference) else dated
         doubts.append(
             f"The header gives two times of injection, {dated.clock} and {timed.clock}: "
-            f"{dated.clock} is taken, check it."
+            f"{taken.clock} is taken, check it."
         )
+        if taken is timed:
+            return timed, "RadiopharmaceuticalStartTime", tuple(doubts)
     if reference is not None and reference.date is not None and _wrong_day(after(reference, dated)):
         undated = Moment(dated.seconds, None)
         if not _wrong_day(after(reference, undated)):
             doubts.append("The injection's date does not fit the scan's (shifted dates?): its time of day is taken.")
             return undated, "RadiopharmaceuticalStartDateTime, time of day", tuple(doubts)
     return dated, "RadiopharmaceuticalStartDateTime", tuple(doubts)
+
+
+def _timed_goes_first(header: Mapping, dated: Moment, timed: Moment, reference: Moment | None) -> bool:
+    """Whether StartTime is to be believed rather than a StartDateTime of another clock.
+
+    Anonymisers cut a date-time to its date (midnight) or put a dummy in its place, and leave the time as it was.
+    """
+    if reference is None or _wrong_day(after(reference, timed)):
+        return False
+    written, _ = moment_of_datetime(text(header, "RadiopharmaceuticalStartDateTime"))
+    return written.seconds == 0 or _wrong_day(after(reference, dated))
 
 
 def _offset_s(zone: str) -> float | None:
