@@ -164,6 +164,30 @@ def test_planes_left_out_do_not_widen_an_own_grid(a_seg):
     assert [int(k) for k in np.argwhere(found.array)[:, 0]] == [0, 4]
 
 
+def say_thickness_only(ds):
+    """Planes 3 mm apart and 1.5 mm thick, as the file of a CT with gaps between its slices has it."""
+    measures = ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.pop("SpacingBetweenSlices", None)
+    measures.SliceThickness = 1.5
+
+
+def test_planes_are_as_far_apart_as_they_lie_however_thin_they_are(a_seg):
+    mask = np.zeros((5, 6, 8), np.uint8)
+    mask[:, 2, 2] = 1
+    shifted = Geometry(CT.size, CT.spacing_mm, (-20.4, 10.0, 55.0))
+    found = read_seg(altered(a_seg({"GTVp": mask}, shifted), say_thickness_only), CT).label_map
+    assert found.geometry.spacing_mm[2] == pytest.approx(3.0)
+    assert np.array_equal(found.array, mask)
+
+
+def test_a_single_plane_without_a_distance_is_as_thick_as_the_file_says(a_seg):
+    mask = np.zeros((5, 6, 8), np.uint8)
+    mask[3, 2, 2] = 1
+    shifted = Geometry(CT.size, CT.spacing_mm, (-20.4, 10.0, 55.0))
+    found = read_seg(altered(a_seg({"GTVp": mask}, shifted), say_thickness_only), CT).label_map
+    assert (found.geometry.size[2], found.geometry.spacing_mm[2]) == (1, 1.5)
+
+
 def test_segments_of_other_names_are_refused_by_name(a_seg, masks):
     path = a_seg({"GTVp": masks["GTVp"], "Parotid": masks["GTVn"], "Cord": masks["GTVn"]})
     with pytest.raises(InputError, match='segments named "Parotid", "Cord": name the segments "GTVp" and "GTVn"'):

@@ -144,13 +144,13 @@ def _common_plane(ds: Dataset, name: str) -> Plane:
     if np.abs(cosines - cosines[0]).max() > 1e-4 or np.abs(pixels - pixels[0]).max() > 1e-4:
         raise GeometryError(f"mask {name} has frames of several directions or pixel sizes: export it as one volume")
     measures = _group(ds, frames[0], "PixelMeasuresSequence")
-    between = number(measures, "SpacingBetweenSlices") or number(measures, "SliceThickness")
     return Plane(
         across=cosines[0, :3],
         down=cosines[0, 3:],
         spacing_mm=(pixels[0, 1], pixels[0, 0]),
         shape=shape,
-        between_mm=between or None,
+        between_mm=number(measures, "SpacingBetweenSlices") or None,
+        thickness_mm=number(measures, "SliceThickness") or None,
     )
 
 

@@ -24,13 +24,18 @@ class Frame:
 
 @dataclass(frozen=True)
 class Plane:
-    """What all frames have in common: axes of columns and rows in LPS, pixel sizes (x, y), shape (y, x)."""
+    """What all frames have in common: axes of columns and rows in LPS, pixel sizes (x, y), shape (y, x).
+
+    ``between_mm`` is what the file says of the planes' distance, ``thickness_mm`` of their thickness; None where it
+    says nothing. Reconstructions overlap, so that a thickness is no distance.
+    """
 
     across: np.ndarray
     down: np.ndarray
     spacing_mm: tuple[float, float]
     shape: tuple[int, int]
     between_mm: float | None
+    thickness_mm: float | None
 
     @property
     def normal(self) -> np.ndarray:
@@ -69,7 +74,7 @@ def on_own_grid(frames: Sequence[Frame], plane: Plane, name: str) -> Volume:
     """The label map on the regular grid that the frames span."""
     positions = np.array([f.position for f in frames])
     heights = positions @ plane.normal
-    between = _spacing(heights, plane.between_mm, name)
+    between = _spacing(heights, plane, name)
     lowest = int(np.argmin(heights))
     direction = np.column_stack([plane.across, plane.down, plane.normal])
     slices = int(np.round((heights.max() - heights.min()) / between)) + 1
@@ -81,12 +86,13 @@ def on_own_grid(frames: Sequence[Frame], plane: Plane, name: str) -> Volume:
     return label_map
 
 
-def _spacing(heights: np.ndarray, said_mm: float | None, name: str) -> float:
+def _spacing(heights: np.ndarray, plane: Plane, name: str) -> float:
     """Distance of planes in mm: the smallest gap, or what the file says where all frames are of one plane."""
     gaps = np.diff(np.sort(heights))
     gaps = gaps[gaps > 1e-3]
     if len(gaps):
-        return _smallest_step(gaps, said_mm)
+        return _smallest_step(gaps, plane.between_mm)
+    said_mm = plane.between_mm or plane.thickness_mm
     if said_mm is None:
         raise GeometryError(f"mask {name} has one plane and no slice thickness: export it as a volume")
     return said_mm
