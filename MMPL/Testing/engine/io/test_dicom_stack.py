@@ -88,6 +88,19 @@ def test_uneven_slices_are_refused():
     )
 
 
+def test_steps_that_drift_are_refused():
+    """50 steps of 3 mm, then 50 of 3.1 mm: on an even grid of 3.05 mm the middle slice would lie 2.5 mm off."""
+    heights = np.concatenate([[0], np.cumsum([3.0] * 50 + [3.1] * 50)])
+    assert "unevenly spaced (steps of 3.00 to 3.10 mm)" in said([a_slice(z) for z in heights])
+
+
+@pytest.mark.parametrize("step", [1.25, 2.027, 3.27, 4.25])
+@pytest.mark.parametrize("start", [0.0, -712.35, 433.149])
+def test_a_long_series_with_positions_rounded_to_a_tenth_is_even(step, start):
+    slices = [a_slice(round(start + step * k, 1)) for k in range(400)]
+    assert stack(slices, "PET").geometry.spacing_mm[2] == pytest.approx(step, abs=0.1 / 399)
+
+
 def test_a_slice_aside_is_refused():
     slices = [a_slice(0), a_slice(3), a_slice(6, x=-4.5), a_slice(9)]
     assert "slices are displaced sideways from each other" in said(slices)

@@ -14,6 +14,7 @@ from mmpl.io.dicom.slices import Slice
 SAME_PLACE_MM = 0.01
 UNEVEN_MM = 0.1  # slice positions are often rounded to a tenth of a millimetre
 UNEVEN_SHARE = 0.01
+ROUNDING_MM = 1e-6  # of binary numbers: steps of positions rounded to a tenth differ by just about a tenth
 TILT_MM = 0.1  # sideways over the whole stack; below it, rounding
 ASIDE_MM = 0.2
 MISSING = 1.5  # a step of more than this many usual ones lacks a slice
@@ -95,7 +96,9 @@ def _without_doubles(slices: Sequence[Slice], heights: np.ndarray) -> tuple[list
 def _check_even(steps: np.ndarray, heights: np.ndarray, name: str) -> None:
     usual = float(np.median(steps))
     apart = np.abs(steps - usual)
-    if apart.max() <= max(UNEVEN_MM, UNEVEN_SHARE * usual):
+    tolerance = max(UNEVEN_MM, UNEVEN_SHARE * usual) + ROUNDING_MM
+    adrift = np.abs(heights - np.linspace(heights[0], heights[-1], len(heights))).max()
+    if apart.max() <= tolerance and adrift <= tolerance:
         return
     said = f"steps of {steps.min():.2f} to {steps.max():.2f} mm"
     wide = steps > MISSING * usual
