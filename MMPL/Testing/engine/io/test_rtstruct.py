@@ -313,6 +313,55 @@ def test_a_coordinate_that_is_no_number_is_named(write_rtstruct, wrong):
     assert "1 with a coordinate that is not a finite number" in structures.notices[0].text
 
 
+BLOB = np.array([(1.24, 1.31), (9.47, 2.06), (6.04, 5.28), (9.13, 9.42), (2.18, 8.77)])
+BLOB = np.column_stack([BLOB, np.full(len(BLOB), 2.0)])
+NOTCHED_BELOW = np.array([(0.5, 0.5, 0), (5.5, 5.5, 0), (10.5, 0.5, 0), (10.5, 10.5, 0), (0.5, 10.5, 0)])
+NOTCHED_RIGHT = np.array([(0.5, 0.5, 0), (10.5, 0.5, 0), (5.5, 5.5, 0), (10.5, 10.5, 0), (0.5, 10.5, 0)])
+REPEATS = {
+    "begun elsewhere": np.roll(BLOB, 2, axis=0),
+    "run backwards": BLOB[::-1],
+    "rounded": np.round(BLOB, 1),
+    "closed by its first point": np.concatenate([BLOB, BLOB[:1]]),
+    "with points between the corners": np.stack([BLOB, (BLOB + np.roll(BLOB, -1, axis=0)) / 2], axis=1).reshape(-1, 3),
+    "all of it": np.roll(np.round(BLOB, 1), 3, axis=0)[::-1],
+}
+
+
+@pytest.mark.parametrize("again", REPEATS.values(), ids=REPEATS)
+@pytest.mark.parametrize("turned", [np.eye(3), np.eye(3)[[1, 2, 0]]], ids=["axial", "sagittal"])
+def test_an_outline_given_twice_does_not_cancel_however_it_is_written(write_rtstruct, again, turned):
+    once, both = ([contour(points @ turned) for points in shapes] for shapes in ([BLOB], [BLOB, again]))
+    alone = read_structures(write_rtstruct([("A", once)])).rois[0]
+    structures = read_structures(write_rtstruct([("A", both)]))
+    assert planes_of(structures.rois[0], 1.0).volume_ml == planes_of(alone, 1.0).volume_ml > 0.04
+    (notice,) = structures.notices
+    assert "'A': 1 of 2 contours were left out (1 given twice)" in notice.text
+
+
+def test_of_three_equal_outlines_one_is_left(write_rtstruct):
+    same = [contour(BLOB), contour(BLOB[::-1]), contour(np.round(BLOB, 1))]
+    structures = read_structures(write_rtstruct([("A", same)]))
+    assert len(structures.rois[0].contours) == 1
+    assert "2 of 3 contours were left out (2 given twice)" in structures.notices[0].text
+
+
+NO_REPEATS = {
+    **DONUTS,
+    "a thin ring": [square(0.5, 10.5), square(0.65, 10.35)],
+    "the border of a keyhole": [DONUT_WITH_CHANNEL, square(0.5, 10.5)],
+    "the hole of a keyhole": [DONUT_WITH_CHANNEL, square(3.5, 7.5)],
+    "the next plane": [BLOB, BLOB + np.array([0, 0, 0.08])],
+    "the same corners in another order": [NOTCHED_BELOW, NOTCHED_RIGHT],
+    "a box of the same size": [BLOB, square((1.24, 1.31), (9.47, 9.42), 2.0)],
+}
+
+
+@pytest.mark.parametrize("outlines", NO_REPEATS.values(), ids=NO_REPEATS)
+def test_holes_and_keyholes_are_no_repeats(write_rtstruct, outlines):
+    structures = read_structures(write_rtstruct([("A", list(map(contour, outlines)))]))
+    assert len(structures.rois[0].contours) == len(outlines)
+
+
 def test_xor_contours_may_cancel(write_rtstruct):
     twice = [contour(square(1, 4), "CLOSEDPLANAR_XOR")] * 2
     structures = read_structures(write_rtstruct([("GTVp", [*twice, contour(square(6, 9), "CLOSEDPLANAR_XOR")])]))

@@ -16,6 +16,7 @@ from mmpl.errors import InputError
 from mmpl.io.dicom.contours import Roi, plane_steps_mm, problem_with_contour
 from mmpl.io.dicom.crossing import crossing_planes
 from mmpl.io.dicom.headers import UNREADABLE, is_whole, sequence, text
+from mmpl.io.dicom.repeated import repeats
 from mmpl.notices import STRUCTURES_INCOMPLETE, Notice
 
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -46,9 +47,9 @@ def read_structures(path: str | Path) -> StructureSet:
 
     Only closed planar contours have an inside; points and open lines are left out with a notice, and so are contours
     that cannot be (fewer than 3 points, no area, coordinates that are not finite or not in threes) and repeats of a
-    contour, which would cancel it. A notice says so, too, where contours of a structure overlap without one lying
-    inside the other: what they share is outside by the even-odd rule. Of a number that is declared twice, the last
-    name counts.
+    contour, wherever they begin and however they are rounded, which would cancel it. A notice says so, too, where
+    contours of a structure overlap without one lying inside the other: what they share is outside by the even-odd rule.
+    Of a number that is declared twice, the last name counts.
 
     Parameters
     ----------
@@ -156,7 +157,7 @@ def _name(declared: Dataset) -> str:
 
 def _contours(items: list[Dataset]) -> tuple[list[np.ndarray], list[np.ndarray], Counter[str]]:
     """The closed contours, those of them that are not meant to be XORed, and how many were left out for what."""
-    contours, plain, skipped, seen = [], [], Counter(), set()
+    drawn, kinds, skipped = [], [], Counter()
     for item in items:
         kind = text(item, "ContourGeometricType")
         points, problem = _points(text(item, "ContourData"))
@@ -164,14 +165,15 @@ def _contours(items: list[Dataset]) -> tuple[list[np.ndarray], list[np.ndarray],
             skipped[f"of type {kind or 'unknown'}"] += 1
         elif problem:
             skipped[f"with {problem}"] += 1
-        elif kind == "CLOSED_PLANAR" and points.tobytes() in seen:
-            skipped["given twice"] += 1
         else:
-            seen.add(points.tobytes())
-            contours.append(points)
-            if kind == "CLOSED_PLANAR":
-                plain.append(points)
-    return contours, plain, skipped
+            drawn.append(points)
+            kinds.append(kind)
+    plain = np.array([kind == "CLOSED_PLANAR" for kind in kinds], bool)
+    twice = repeats(drawn) & plain
+    if twice.any():
+        skipped["given twice"] = int(twice.sum())
+    contours = [points for points, again in zip(drawn, twice, strict=True) if not again]
+    return contours, [points for points, one in zip(drawn, plain & ~twice, strict=True) if one], skipped
 
 
 def _points(coordinates: str) -> tuple[np.ndarray, str | None]:
