@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmpl.case import PET_SUV, Case
-from mmpl.clinical.fields import FIELDS, HPV_STATUS, PRIMARY_SITE, parse_record
+from mmpl.clinical.fields import FIELDS, HPV_STATUS, PRIMARY_SITE, by_known_name, parse_record
 from mmpl.errors import InputError
 from mmpl.io.masks import write_label_map, write_segmentation_nrrd
 from mmpl.io.output import OutputFolder, write_json_atomic, write_text_atomic
@@ -168,7 +168,8 @@ def clinical_rows(case: Case) -> list[tuple[str, str | None]]:
             rows.append((field.label, f"{field.levels[value]}"))
         else:
             rows.append((field.label, f"{value:g} {field.unit}"))
+    given = by_known_name(case.clinical)
     for name in (PRIMARY_SITE, HPV_STATUS):
-        if case.clinical.get(name) not in (None, ""):
-            rows.append((name, str(case.clinical[name])))
+        if given.get(name) not in (None, ""):
+            rows.append((name, str(given[name])))
     return rows

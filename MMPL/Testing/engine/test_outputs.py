@@ -127,8 +127,11 @@ def test_the_report_of_a_correction_names_both_contours(tiny_case, tiny_outcome,
     assert '<dd class="was">' not in report_of(tiny_case, tiny_outcome)
 
 
-def test_clinical_rows_are_for_people(tiny_patient):
-    record = {"age": "61", "Gender": "M", "M-stage": "MX", "HPV Status": 1, "Primary Site": "tonsil"}
+@pytest.mark.parametrize(
+    "names", [("HPV Status", "Primary Site"), ("hpv_status", "primary_site"), ("HPV-status", " primary site")]
+)
+def test_clinical_rows_are_for_people(tiny_patient, names):
+    record = {"age": "61", "Gender": "M", "M-stage": "MX", names[0]: 1, names[1]: "tonsil"}
     rows = dict(clinical_rows(Case("X", tiny_patient.ct, tiny_patient.pet, clinical=record)))
     assert rows["Age"] == "61 years"
     assert rows["Gender"] == "male"

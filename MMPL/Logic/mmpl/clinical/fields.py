@@ -211,7 +211,7 @@ def parse_record(raw: Mapping[str, object]) -> tuple[dict[str, object | None], t
     ClinicalError
         If a field is unknown to MMPL, is given twice, or has a value that cannot mean anything (see above).
     """
-    values = _by_known_name(raw)
+    values = by_known_name(raw)
     record: dict[str, object | None] = {}
     notices: list[Notice] = []
     for name, clinical_field in FIELDS.items():
@@ -247,7 +247,7 @@ def primary_site(raw: Mapping[str, object]) -> str | None:
     ClinicalError
         If the value is not a text.
     """
-    value = _by_known_name(raw).get(PRIMARY_SITE)
+    value = by_known_name(raw).get(PRIMARY_SITE)
     if _is_unknown(value):
         return None
     if not isinstance(value, str):
@@ -263,7 +263,7 @@ def known_hpv(raw: Mapping[str, object]) -> str | None:
     ClinicalError
         If the value is given and is neither.
     """
-    value = _by_known_name(raw).get(HPV_STATUS)
+    value = by_known_name(raw).get(HPV_STATUS)
     if _is_unknown(value):
         return None
     text = str(value).strip().lower()
@@ -280,7 +280,14 @@ def _squeeze(name: object) -> str:
 _CANONICAL = {_squeeze(name): name for name in (*FIELDS, *NOT_FEATURES)}
 
 
-def _by_known_name(raw: Mapping[str, object]) -> dict[str, object]:
+def by_known_name(raw: Mapping[str, object]) -> dict[str, object]:
+    """The values of a raw record under MMPL's own names of its fields.
+
+    Raises
+    ------
+    ClinicalError
+        If a field is unknown to MMPL or is given twice.
+    """
     values: dict[str, object] = {}
     for key, value in raw.items():
         name = _CANONICAL.get(_squeeze(key))
