@@ -101,6 +101,7 @@ class RfsResult:
     survival_at: dict[str, float | None] = field(default_factory=dict)  # keys "1y", "2y", "3y", "5y"
     members: tuple[float, ...] = ()  # standardised linear predictor of each member
     reason: str | None = None
+    members_at: dict[str, tuple[float, float] | None] = field(default_factory=dict)  # minimum, maximum; keys as above
 
 
 class DoseFigures(Protocol):

@@ -56,7 +56,16 @@ def test_results_hold_all_that_the_contract_names(predicted, results_of, tiny_bu
         assert set(lesion) == FIGURES | {"components"}
         assert all(set(c) == FIGURES | {"id", "centroid_lps_mm"} for c in lesion["components"])
     assert {"probability", "threshold", "status", "members"} <= set(results["hpv"])
-    rfs = {"time_zero", "risk", "risk_group", "deep_restricted_mean_days", "curve", "survival_at", "members"}
+    rfs = {
+        "time_zero",
+        "risk",
+        "risk_group",
+        "deep_restricted_mean_days",
+        "curve",
+        "survival_at",
+        "members_at",
+        "members",
+    }
     assert rfs <= set(results["rfs"])
     assert set(results["rfs"]["curve"]) == {"days", "survival", "members_low", "members_high"}
     assert set(results["rfs"]["survival_at"]) == {"1y", "2y", "3y", "5y"}

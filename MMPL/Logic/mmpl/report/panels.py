@@ -118,21 +118,15 @@ def _years_table(rfs: dict, was: dict | None) -> str:
 
 def _year_row(rfs: dict, was: dict | None, key: str, label: str) -> str:
     survival = rfs["survival_at"].get(key)
-    band = MISSING if survival is None else _band_at(rfs["curve"], int(key[:-1]))
+    band = _band(rfs.get("members_at", {}).get(key))
     cells = f'<td class="num"><strong>{percent(survival)}</strong></td><td class="num">{band}</td>'
     cells += f'<td class="num soft">{percent(was["survival_at"].get(key))}</td>' if was else ""
     return f'<tr><th scope="row">{label}</th>{cells}</tr>'
 
 
-def _band_at(curve: dict, year: int) -> str:
-    """Members' minimum to maximum in force at a year; a dash where the curve has ended."""
-    index = sum(day <= 365.25 * year for day in curve["days"]) - 1
-    if index < 0:
-        return percent(1.0)
-    low, high = curve["members_low"][index], curve["members_high"][index]
-    if low is None or high is None:
-        return MISSING
-    return f"{100 * low:.0f}–{percent(high)}"
+def _band(members: list[float] | None) -> str:
+    """The members' minimum to maximum; a dash where there is none."""
+    return MISSING if members is None else f"{100 * members[0]:.0f}–{percent(members[1])}"
 
 
 def _hpv_ends(hpv: dict) -> tuple[tuple[str, str], ...]:

@@ -38,6 +38,7 @@ def validate_results(results: dict) -> None:
         raise OutputError(f"results at {error.json_path}: {error.message[:300]}; write it as the schema has it")
     if results["rfs"]["curve"] is not None:
         _check_curve(results["rfs"]["curve"])
+    _check_years(results["rfs"])
     for name, lesions in results["lesions"].items():
         _check_components(name, lesions["components"])
 
@@ -57,6 +58,17 @@ def _check_curve(curve: dict) -> None:
         raise OutputError(f"{where}: survival rises; it can only fall or stay")
     if any(not low - CURVE_TOLERANCE <= survival <= high + CURVE_TOLERANCE for survival, low, high in known):
         raise OutputError(f"{where}: survival lies outside the members' minimum and maximum")
+
+
+def _check_years(rfs: dict) -> None:
+    for year, members in rfs.get("members_at", {}).items():
+        survival = rfs["survival_at"].get(year)
+        if members is None:
+            continue
+        if survival is None or not members[0] - CURVE_TOLERANCE <= survival <= members[1] + CURVE_TOLERANCE:
+            raise OutputError(
+                f"results at $.rfs.survival_at.{year}: {survival} is outside the members' minimum and maximum {members}"
+            )
 
 
 def _check_components(name: str, components: list[dict]) -> None:

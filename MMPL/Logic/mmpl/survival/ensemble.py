@@ -49,14 +49,16 @@ def combine_rfs(
     risks = tuple(m.standardised_risk(row) for m, row in zip(members, rows, strict=True))
     risk = float(np.mean(risks))
     last = min(m.last_event_days for m in members)
+    survival_at, members_at = _at_years(members, rows, last)
     result = RfsResult(
         time_zero=time_zero,
         risk=risk,
         risk_group=risk_group(risk, tertiles),
         deep_restricted_mean_days=float(np.mean(deep_days)) if len(deep_days) else None,
         curve=_curve(members, rows, last),
-        survival_at=_survival_at(members, rows, last),
+        survival_at=survival_at,
         members=risks,
+        members_at=members_at,
     )
     return result, _average_contributions(members, rows)
 
@@ -71,6 +73,7 @@ def null_rfs(time_zero: str, reason: str) -> RfsResult:
         curve=None,
         survival_at={f"{y}y": None for y in YEARS},
         reason=reason,
+        members_at={f"{y}y": None for y in YEARS},
     )
 
 
@@ -100,10 +103,14 @@ def _curve(members, rows, last: float) -> SurvivalCurve:
     )
 
 
-def _survival_at(members, rows, last: float) -> dict[str, float | None]:
+def _at_years(members, rows, last: float) -> tuple[dict[str, float | None], dict[str, tuple[float, float] | None]]:
+    """The members' mean at each year, and their minimum and maximum; the curve's grid has no such days."""
     days = np.array([y * YEAR_DAYS for y in YEARS])
-    means = _nullable(_members_survival(members, rows, days, last).mean(axis=0))
-    return {f"{y}y": s for y, s in zip(YEARS, means, strict=True)}
+    curves = _members_survival(members, rows, days, last)
+    names = [f"{y}y" for y in YEARS]
+    lows, highs = _nullable(curves.min(axis=0)), _nullable(curves.max(axis=0))
+    ranges = [None if low is None else (low, high) for low, high in zip(lows, highs, strict=True)]
+    return dict(zip(names, _nullable(curves.mean(axis=0)), strict=True)), dict(zip(names, ranges, strict=True))
 
 
 def _nullable(values: np.ndarray) -> tuple[float | None, ...]:

@@ -84,7 +84,8 @@ def _curve(rate: float, spread: float) -> SurvivalCurve:
 def _rfs(rate: float, risk: float) -> RfsResult:
     at = {f"{y}y": math.exp(-rate * y) for y in (1, 2, 3, 5)}
     members = tuple(risk + 0.05 * k for k in range(-5, 5))
-    return RfsResult(TIME_ZERO, risk, "intermediate", 1904.0, _curve(rate, 0.35), at, members)
+    spread = {year: (s - 0.35 * (1 - s), s + 0.35 * (1 - s)) for year, s in at.items()}
+    return RfsResult(TIME_ZERO, risk, "intermediate", 1904.0, _curve(rate, 0.35), at, members, members_at=spread)
 
 
 def _results(hpv: float, rate: float, risk: float, gtvp, gtvn, shift: float) -> Results:
@@ -145,7 +146,7 @@ def no_lesion(corrected) -> dict:
     results["lesions"] = {"GTVp": empty, "GTVn": copy.deepcopy(empty)}
     results["hpv"] |= {"probability": None, "status": None, "members": [], "base": None, "reason": reason}
     results["rfs"] |= {"risk": None, "risk_group": None, "deep_restricted_mean_days": None, "curve": None}
-    results["rfs"] |= {"survival_at": {}, "members": [], "reason": reason}
+    results["rfs"] |= {"survival_at": {}, "members_at": {}, "members": [], "reason": reason}
     results["contributions"] = {"hpv": [], "rfs": []}
     results["warnings"] = [{"code": "NO_LESION", "text": reason}]
     return results

@@ -135,10 +135,15 @@ def test_a_known_status_is_shown_beside_the_prediction(corrected):
     assert "HPV-positive; record: negative" in text
 
 
+def test_the_members_range_beside_a_year_is_that_of_its_day(corrected):
+    corrected["rfs"]["survival_at"]["2y"], corrected["rfs"]["members_at"]["2y"] = 0.7, [0.614, 0.776]
+    assert "2 years 70 % 61–78 %" in Page(_report(corrected)).text
+
+
 def test_six_nodes_and_a_curve_that_ends_early(corrected):
     node = corrected["lesions"]["GTVn"]["components"][0]
     corrected["lesions"]["GTVn"]["components"] = [node | {"id": k} for k in range(1, 7)]
-    corrected["rfs"]["survival_at"]["5y"] = None
+    corrected["rfs"]["survival_at"]["5y"] = corrected["rfs"]["members_at"]["5y"] = None
     text = Page(_report(corrected)).text
     assert "GTVn, all 6" in text
     assert "GTVn 6 12.1" in text

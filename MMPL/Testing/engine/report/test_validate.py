@@ -21,6 +21,11 @@ def test_full_null_and_reread_results_pass(corrected, model, no_lesion):
         validate_results(results)
 
 
+def test_results_of_before_the_members_range_at_years_pass(corrected):
+    del corrected["rfs"]["members_at"]
+    validate_results(corrected)
+
+
 def test_pet_that_is_not_suv_passes_with_null_figures(corrected):
     for figures in (corrected["lesions"]["GTVp"], *corrected["lesions"]["GTVp"]["components"]):
         figures.update(dict.fromkeys(("suv_max", "suv_peak", "suv_mean", "mtv_ml", "tlg_g")))
@@ -43,6 +48,9 @@ MUTATIONS = {
     "a gap in the survival": (("rfs", "curve", "survival", 3), None, "null"),
     "days that fall": (("rfs", "curve", "days", 3), 1.0, "days"),
     "a band that misses the curve": (("rfs", "curve", "members_low", 5), 1.0, "outside"),
+    "a year outside its members": (("rfs", "members_at", "2y"), [0.0, 0.1], "outside"),
+    "members of a year that is null": (("rfs", "survival_at", "3y"), None, "outside"),
+    "members in the wrong number": (("rfs", "members_at", "2y"), [0.5], "$.rfs.members_at"),
     "year that is not given": (("rfs", "survival_at"), {"1y": 0.9}, "$.rfs.survival_at"),
     "year of another name": (("rfs", "survival_at", "4y"), 0.5, "$.rfs.survival_at"),
     "negative volume": (("lesions", "GTVp", "volume_ml"), -1.0, "$.lesions.GTVp.volume_ml"),

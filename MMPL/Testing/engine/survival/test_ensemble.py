@@ -63,6 +63,18 @@ def test_survival_at_years(outcome):
     assert (at["3y"], at["5y"]) == (None, None)
 
 
+def test_the_members_range_is_that_of_the_very_day():
+    """A member's last step is on day 363, after the curve's last day of the year (360): the range must have it."""
+    rows = [{"x": 0.0}, {"x": 0.0}]
+    members = [a_member("x", 1.0, [363.0, 800.0], [0.5, 0.6]), a_member("x", 1.0, [100.0, 800.0], [0.1, 0.2])]
+    result, _ = combine_rfs(members, rows, time_zero="t", tertiles=(0, 1), deep_days=[])
+    assert result.members_at["1y"] == pytest.approx((math.exp(-0.5), math.exp(-0.1)))  # 0.607 and 0.905
+    assert result.survival_at["1y"] == pytest.approx((math.exp(-0.5) + math.exp(-0.1)) / 2)
+    on_day_360 = result.curve.members_low[result.curve.days.index(360.0)]
+    assert on_day_360 == pytest.approx(math.exp(-0.1))
+    assert result.members_at["5y"] is None
+
+
 def test_contributions_are_averaged_over_all_members_and_add_up(outcome, members):
     _, contributions = outcome
     # first member: 1 * 1 of x; second: 2 * 0 of y
@@ -93,4 +105,4 @@ def test_falling_cut_points_are_refused(members):
 def test_null_result_keeps_its_reason():
     result = null_rfs("end of radiotherapy", "no lesion")
     assert (result.risk, result.curve, result.reason) == (None, None, "no lesion")
-    assert set(result.survival_at.values()) == {None}
+    assert set(result.survival_at.values()) == set(result.members_at.values()) == {None}
