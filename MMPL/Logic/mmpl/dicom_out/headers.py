@@ -18,7 +18,7 @@ from mmpl.dicom_out.anonymity import Anonymity
 from mmpl.dicom_source import DicomSource
 from mmpl.errors import InputError
 from mmpl.geometry import Geometry
-from mmpl.io.dicom.headers import read_header
+from mmpl.io.dicom.headers import read_header, whole
 
 UTF_8 = "ISO_IR 192"
 DATE, TIME = re.compile(r"\d{8}"), re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
@@ -53,7 +53,7 @@ class SourceHeaders:
     headers : one a file, in slice order
     geometry : of the volume
     slices : for each slice the image that it is; None where the volume was resampled
-    series_number : the CT's own
+    series_number : the CT's own, None where it is no number
     """
 
     headers: tuple[Dataset, ...]
@@ -86,8 +86,7 @@ def read_headers(source: DicomSource) -> SourceHeaders:
     headers = tuple(_reduced(ds, number, source) for number, ds in enumerate(raw, 1))
     if len({(h.SeriesInstanceUID, h.StudyInstanceUID, h.FrameOfReferenceUID) for h in headers}) != 1:
         raise InputError("the CT's files are of several series, studies or frames of reference: give those of one")
-    number = raw[0].get("SeriesNumber")
-    return SourceHeaders(headers, source.geometry, _slices(source, headers), None if number is None else int(number))
+    return SourceHeaders(headers, source.geometry, _slices(source, headers), whole(raw[0], "SeriesNumber"))
 
 
 def anonymised(source: SourceHeaders, anonymity: Anonymity) -> SourceHeaders:

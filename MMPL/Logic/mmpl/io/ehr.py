@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmpl.errors import InputError
 
+LONGEST = 400  # digits; Python itself gives up at some thousands
 EXPECTED = 'give a JSON object such as {"Age": 61, "Gender": 1, "M-stage": null}'
 
 
@@ -22,12 +23,12 @@ def read_ehr(path: str | Path) -> dict[str, object]:
     ------
     InputError
         If the file is missing, is not JSON, is not an object, is nested, names a field twice or
-        holds NaN or Infinity.
+        holds NaN, Infinity or a number of hundreds of digits.
     """
     path = Path(path)
     text = _text(path)
     try:
-        record = json.loads(text, object_pairs_hook=_Pairs, parse_constant=_refuse_constant)
+        record = json.loads(text, object_pairs_hook=_Pairs, parse_constant=_refuse_constant, parse_int=_whole_number)
     except json.JSONDecodeError as error:
         raise InputError(
             f"clinical record {path} is not valid JSON (line {error.lineno}, column {error.colno}: "
@@ -35,6 +36,8 @@ def read_ehr(path: str | Path) -> dict[str, object]:
         ) from error
     except _NotANumberError as error:
         raise InputError(f"clinical record {path} holds {error}: write null for an unknown value") from error
+    except _TooLongError as error:
+        raise InputError(f"clinical record {path} holds a number of {error} digits: correct it") from error
     except RecursionError as error:
         raise InputError(f"clinical record {path} is nested too deeply: {EXPECTED}") from error
     if not isinstance(record, _Pairs):
@@ -48,6 +51,16 @@ class _Pairs(list):
 
 class _NotANumberError(ValueError):
     """NaN or Infinity, which JSON does not have."""
+
+
+class _TooLongError(ValueError):
+    """A whole number that no value of a record can be."""
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > LONGEST:
+        raise _TooLongError(len(digits.lstrip("-")))
+    return int(digits)
 
 
 def _refuse_constant(name: str) -> None:

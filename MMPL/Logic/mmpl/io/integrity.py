@@ -9,6 +9,7 @@ ITK's NIfTI library also turns NaN and infinite voxels into 0 without a word; th
 from __future__ import annotations
 
 import math
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -208,7 +209,7 @@ def _nrrd_data(path: Path) -> StoredData | None:
         return None
     size = None
     if fields.get("type") in _NRRD_TYPE_BYTES and "sizes" in fields:
-        counts = [int(n) for n in fields["sizes"].split() if n.isdigit()]
+        counts = _whole_numbers(fields["sizes"])
         size = math.prod(counts) * _NRRD_TYPE_BYTES[fields["type"]]
     data_file = fields.get("data file", fields.get("datafile"))
     if data_file is not None:
@@ -263,6 +264,13 @@ _META_TYPE_BYTES = {
 def _meta_image_size(fields: dict[str, str]) -> int | None:
     if fields.get("ElementType") not in _META_TYPE_BYTES or "HeaderSize" in fields:
         return None
-    counts = [int(n) for n in fields.get("DimSize", "").split() if n.isdigit()]
-    channels = int(fields.get("ElementNumberOfChannels", "1"))
-    return math.prod(counts) * channels * _META_TYPE_BYTES[fields["ElementType"]] if counts else None
+    counts = _whole_numbers(fields.get("DimSize", ""))
+    channels = _whole_numbers(fields.get("ElementNumberOfChannels", "1"))
+    if not counts or len(channels) != 1:
+        return None  # for the reader to refuse
+    return math.prod(counts) * channels[0] * _META_TYPE_BYTES[fields["ElementType"]]
+
+
+def _whole_numbers(text: str) -> list[int]:
+    """Those of a header's words that are numbers of a size that can be."""
+    return [int(word) for word in text.split() if re.fullmatch("[0-9]{1,18}", word)]

@@ -92,6 +92,17 @@ def test_a_series_number_of_the_ct_s_own_is_refused(a_source, exported, two_clas
         exported(a_source(), two_classes, settings=ExportSettings(series_numbers=(2, 3, 4)))
 
 
+def test_a_series_number_of_the_ct_that_is_none_is_no_hindrance(a_source, exported, two_classes):
+    source = a_source()
+    number = b"\x20\x00\x11\x00IS\x02\x00"
+    for path in source.files:
+        content = path.read_bytes()
+        assert content.count(number + b"3 ") == 1
+        path.write_bytes(content.replace(number + b"3 ", number + b"ab"))
+    written = exported(source, two_classes)
+    assert [ds.SeriesNumber for ds in written.values()] == [9001, 9002, 9003]
+
+
 @pytest.mark.parametrize("numbers", [(1, 1, 2), (0, 1, 2), (1, 2), (1, 2, 2**31)])
 def test_series_numbers_that_are_not_three_different_ones_are_refused(numbers):
     with pytest.raises(InputError, match="give three different whole numbers"):

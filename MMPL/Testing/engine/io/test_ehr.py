@@ -41,6 +41,7 @@ def test_empty_object(ehr_file):
         ('{"a": 1, "b": 2, "a": 3}', '"a" more than once'),
         ('{"Age": NaN}', "holds NaN"),
         (b'{"Age": "\xff"}', "not UTF-8"),
+        ('{"Age": -' + "9" * 5000 + "}", "holds a number of 5000 digits"),
         ("[" * 100_000, "nested too deeply"),
     ],
 )

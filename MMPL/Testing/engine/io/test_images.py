@@ -184,6 +184,14 @@ def test_no_voxels(tmp_path):
     assert "no voxels" in message_of(path)
 
 
+@pytest.mark.parametrize("channels", [b"abc", b"", "²".encode(), b"9" * 5000])
+def test_a_number_of_channels_that_is_none(tmp_path, channels):
+    path = tmp_path / "a.mha"
+    line = b"ElementNumberOfChannels = " + channels + b"\nElementType"
+    path.write_bytes(META_HEADER.replace(b"ElementType", line) + VOXEL_BYTES)
+    message_of(path)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
