@@ -175,9 +175,11 @@ def _series(arguments) -> int:
 
 def _suv(arguments) -> int:
     from mmpl.io.output import write_json_atomic
-    from mmpl.pet_suv import SuvRequest, pet_as_suv, write_suv
+    from mmpl.pet_suv import SuvRequest, check_name, pet_as_suv, write_suv
 
     request = SuvRequest(arguments.pt, arguments.pt_series, arguments.kind, typed_of(arguments), arguments.pt_units)
+    if arguments.out:
+        check_name(arguments.out)
     found = pet_as_suv(request)
     if arguments.out:
         write_suv(arguments.out, found)

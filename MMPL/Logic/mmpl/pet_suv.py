@@ -10,12 +10,12 @@ from mmpl.case import PET_SUV
 from mmpl.errors import OutputError, SuvError
 from mmpl.geometry import Volume
 from mmpl.io.case import read_pet
-from mmpl.io.images import IMAGE_SUFFIXES
 from mmpl.io.masks import write_image
 from mmpl.io.suv import Typed
 from mmpl.io.suv.body import NORMALISERS
 from mmpl.notices import Notice
 
+IN_ONE_FILE = (".nii", ".nii.gz", ".nrrd", ".mha")  # .nhdr and .mhd keep their voxels in another file
 KINDS = {"lbm-janma": "LBMJANMA", "lbm-james": "LBMJAMES128", "lbm-morgan": "LBM", "ibw": "IBW", "bsa": "BSA"}
 
 
@@ -88,6 +88,18 @@ def pet_as_suv(request: SuvRequest) -> PetSuv:
     return PetSuv(read.volume.with_array(read.volume.array * factor), name, read.provenance, read.notices)
 
 
+def check_name(path: Path) -> None:
+    """Find out before the work whether an image can be written under a name.
+
+    Raises
+    ------
+    OutputError
+        If its kind of file is none that MMPL writes, or is one of two files, which do not appear at once.
+    """
+    if not path.name.endswith(IN_ONE_FILE):  # the writers know none in upper case
+        raise OutputError(f"{path}: an image is written as one file, give a name that ends in .nii.gz, .nrrd or .mha")
+
+
 def write_suv(path: Path, found: PetSuv) -> None:
     """Write the image, whole or not at all; its kind of file is that of the name.
 
@@ -96,8 +108,7 @@ def write_suv(path: Path, found: PetSuv) -> None:
     OutputError
         If it cannot be written.
     """
-    if not path.name.lower().endswith(IMAGE_SUFFIXES):
-        raise OutputError(f"{path}: give a name that ends in .nii.gz, .nrrd or .mha")
+    check_name(path)
     draft = path.with_name(f".partial-{path.name}")
     try:
         write_image(draft, found.volume)
