@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmpl.geometry import Geometry
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Whose an object is: PatientID and PatientName, "" where not given; for comparison, never for print."""
+
+    id: str = ""
+    name: str = ""
+
+    def is_another(self, other: Patient) -> bool:
+        """Whether two objects name two patients: by their IDs, by their names where one has no ID, else unknown.
+
+        A name is written in many ways, so that of equal IDs it says nothing; an ID and a name are never compared.
+        """
+        if self.id and other.id:
+            return self.id != other.id
+        return bool(self.name and other.name) and _as_compared(self.name) != _as_compared(other.name)
+
+
+def _as_compared(name: str) -> str:
+    """Without case and without the empty components at the end, which some programs leave out."""
+    return name.rstrip("^= ").casefold()
 
 
 @dataclass(frozen=True)
@@ -19,11 +41,11 @@ class DicomSource:
     on_slices : True when slice k of the volume is the image of file k, voxel by voxel. False where the volume was
         resampled from the images (gantry tilt), or where it is a multi-frame object.
     frame_of_reference : UID of the space that the volume lies in, "" where it is not known; never for print
-    patient : PatientID, "" where it is not known; for comparison, never for print
+    patient : whose they are
     """
 
     files: tuple[Path, ...]
     geometry: Geometry
     on_slices: bool = True
     frame_of_reference: str = ""
-    patient: str = ""
+    patient: Patient = field(default_factory=Patient)

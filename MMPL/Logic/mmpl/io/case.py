@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mmpl.case import PET_SUV, PET_UNKNOWN, Case, PlannedDose
-from mmpl.dicom_source import DicomSource
+from mmpl.dicom_source import DicomSource, Patient
 from mmpl.errors import InputError, SuvError
 from mmpl.geometry import Volume
 from mmpl.io.images import check_finite, check_varies, is_dicom, read_volume
@@ -213,7 +213,7 @@ def _read_dose(reading: Reading, ct: DicomSource | None) -> tuple[PlannedDose | 
         check_dose(volume.array, reading.dose.name)
         return PlannedDose(volume, levels_gy=reading.dose_levels_gy), ()
     volume, info = read_rtdose(reading.dose)
-    frame, patient = ("", "") if ct is None else (ct.frame_of_reference, ct.patient)
+    frame, patient = ("", Patient()) if ct is None else (ct.frame_of_reference, ct.patient)
     uids, override = (info.frame_of_reference_uid,), reading.ignore_frame_of_reference
     notices = (
         *info.notices,

@@ -159,6 +159,13 @@ def test_another_patient_is_refused_and_with_any_pair_noticed(pair, small_suv):
     assert notices[0].text == "CT and PET were used together although they are of different patients."
 
 
+def test_of_one_name_is_one_patient_where_an_id_is_missing(pair):
+    renamed((pair / "pt").iterdir(), PatientID="")
+    assert choose_pair(pair / "ct", pair / "pt")[2] == ()
+    renamed((pair / "pt").iterdir(), PatientName="Another^One")
+    assert "they are of different patients" in said(lambda: choose_pair(pair / "ct", pair / "pt"))
+
+
 def test_another_study_and_a_missing_frame_of_reference_are_noticed(pair):
     ct, pet = a_series(pair, "CT"), a_series(pair, "PET")
     (notice,) = check_pair(ct, replace(pet, study_uid="1.2.3"))

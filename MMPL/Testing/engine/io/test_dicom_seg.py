@@ -10,8 +10,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.coding import Code
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from mmpl.dicom_source import DicomSource, Patient
 from mmpl.errors import GeometryError, InputError
 from mmpl.geometry import Geometry
+from mmpl.io.dicom.label_map import read_dicom_label_map
 from mmpl.io.dicom.seg import SEG_FRACTIONAL, read_seg
 
 CT = Geometry((8, 6, 5), (1.5, 1.5, 3.0), (-20.0, 10.0, 55.0))
@@ -162,6 +164,29 @@ def test_planes_left_out_do_not_widen_an_own_grid(a_seg):
     found = read_seg(a_seg({"GTVp": mask}, shifted), CT).label_map
     assert found.geometry.spacing_mm[2] == pytest.approx(3.0)
     assert [int(k) for k in np.argwhere(found.array)[:, 0]] == [0, 4]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "fits"),
+    [
+        (("A-1", "DOE^JANE"), ("", "DOE^JANE"), True),
+        (("", "DOE^JANE"), ("A-1", "DOE^JANE"), True),
+        (("", "DOE^JANE"), ("A-1", ""), True),
+        (("", "ROE^RICHARD"), ("A-1", "DOE^JANE"), False),
+        (("A-1", "DOE^JANE"), ("A-2", "DOE^JANE"), False),
+    ],
+)
+def test_contours_are_of_the_ct_s_patient_by_id_and_id_or_name_and_name(a_seg, masks, theirs, ours, fits):
+    def name_the_patient(ds):
+        ds.PatientID, ds.PatientName = theirs
+
+    path = altered(a_seg(masks), name_the_patient)
+    source = DicomSource((), CT, frame_of_reference=FRAME, patient=Patient(*ours))
+    if fits:
+        assert read_dicom_label_map(path, CT, source)[1] == ()
+    else:
+        with pytest.raises(InputError, match="the segmentation is of another patient than the CT"):
+            read_dicom_label_map(path, CT, source)
 
 
 def say_thickness_only(ds):

@@ -140,6 +140,18 @@ def test_two_names_without_an_id_are_two_patients(tmp_path, small_suv, every):
     assert list_series(tmp_path).series[0].strays == {"patients or frames of reference in one series": 2}
 
 
+def test_an_image_without_an_id_is_no_other_patients(tmp_path, small_suv, every):
+    every([write_pet(tmp_path, small_suv)[5]], PatientID="")
+    assert list_series(tmp_path).series[0].strays == {}
+
+
+def test_the_table_has_one_patient_where_an_image_lacks_the_id(tmp_path, small_ct, small_suv, every):
+    write_ct(tmp_path, small_ct)
+    for path in write_pet(tmp_path, small_suv):
+        every([path], PatientID="")
+    assert list_series(tmp_path).text().count("patient 1, study 1, frame of reference 1") == 2
+
+
 def test_localisers_and_uncorrected_pets_are_marked(tmp_path, small_ct, small_suv, every):
     for path in write_ct(tmp_path, small_ct):
         every([path], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
@@ -159,6 +171,6 @@ def test_the_table_numbers_patients_and_names_none(tmp_path, small_ct, small_suv
     assert "patient 1, study 1, frame of reference 1" in listing.text()
     assert "patient 2, study 2, frame of reference 2" in listing.text()
     for one in listing.series:
-        for secret in (one.patient, one.uid, one.study_uid, one.frame_of_reference):
+        for secret in (one.patient.id, one.patient.name, one.uid, one.study_uid, one.frame_of_reference):
             assert secret
             assert secret not in listing.text()

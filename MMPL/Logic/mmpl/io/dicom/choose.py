@@ -111,7 +111,7 @@ def _fitting(cts: Listing, pet: Series) -> tuple[Listing, tuple[Notice, ...]]:
 
 
 def _same(one: Series, other: Series) -> bool:
-    return (one.patient, one.frame_of_reference) == (other.patient, other.frame_of_reference)
+    return one.frame_of_reference == other.frame_of_reference and not one.patient.is_another(other.patient)
 
 
 def check_pair(ct: Series, pet: Series, *, any_pair: bool = False) -> tuple[Notice, ...]:
@@ -123,7 +123,7 @@ def check_pair(ct: Series, pet: Series, *, any_pair: bool = False) -> tuple[Noti
         If patient or frame of reference differ, unless ``any_pair``: then it is a notice.
     """
     problems, notices = [], []
-    if ct.patient and pet.patient and ct.patient != pet.patient:
+    if ct.patient.is_another(pet.patient):
         problems.append("they are of different patients")
     if ct.frame_of_reference and pet.frame_of_reference and ct.frame_of_reference != pet.frame_of_reference:
         problems.append("they have different frames of reference, so that nothing says how they lie to each other")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mmpl.dicom_source import Patient
 from mmpl.errors import GeometryError, InputError
 from mmpl.notices import DICOM_PAIR, FRAME_OF_REFERENCE_IGNORED, Notice
 
@@ -50,12 +51,12 @@ def _problem(theirs: set[str], image_frame_uid: str | None, what: str) -> str:
     return f"{what} is in another frame of reference than the image"
 
 
-def check_patient(theirs: str, ours: str, *, what: str, override: bool) -> tuple[Notice, ...]:
+def check_patient(theirs: Patient, ours: Patient, *, what: str, override: bool) -> tuple[Notice, ...]:
     """Refuse what is of another patient than the CT, unless the user answers for it; unknown ones pass.
 
     Parameters
     ----------
-    theirs, ours : PatientID of ``what`` and of the CT, "" where it is not given; not printed
+    theirs, ours : whose ``what`` and the CT are; not printed
     what : "the dose" or the like, for messages
 
     Raises
@@ -63,7 +64,7 @@ def check_patient(theirs: str, ours: str, *, what: str, override: bool) -> tuple
     InputError
         If they differ and there is no override.
     """
-    if not theirs or not ours or theirs == ours:
+    if not theirs.is_another(ours):
         return ()
     if not override:
         raise InputError(

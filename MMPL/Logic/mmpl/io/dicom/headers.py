@@ -15,6 +15,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
+from mmpl.dicom_source import Patient
 from mmpl.io.dicom.codestream import HEAD, FrameSize, frame_size
 
 # what pydicom raises on files that are damaged or no DICOM
@@ -205,6 +206,10 @@ def number_of(text: str) -> float | None:
 def number(dataset: Dataset, keyword: str) -> float | None:
     found = numbers(dataset, keyword, 1)
     return None if found is None else found[0]
+
+
+def patient_of(dataset: Dataset) -> Patient:
+    return Patient(text(dataset, "PatientID"), text(dataset, "PatientName"))
 
 
 def whole(dataset: Dataset, keyword: str) -> int | None:

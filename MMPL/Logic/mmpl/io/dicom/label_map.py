@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmpl.dicom_source import DicomSource
+from mmpl.dicom_source import DicomSource, Patient
 from mmpl.errors import InputError
 from mmpl.geometry import Geometry, Volume
 from mmpl.io.dicom.frame_of_reference import check_frames, check_patient
-from mmpl.io.dicom.headers import read_header, text
+from mmpl.io.dicom.headers import patient_of, read_header, text
 from mmpl.io.dicom.rtstruct import read_rtstruct_label_map
 from mmpl.io.dicom.seg import read_seg
 from mmpl.notices import Notice
@@ -44,8 +44,8 @@ def read_dicom_label_map(
     modality = "" if header is None else text(header, "Modality")
     frame = source.frame_of_reference if source is not None and source.frame_of_reference else None
     if modality in (RTSTRUCT, SEG):
-        ours = source.patient if source is not None else ""
-        patient = check_patient(text(header, "PatientID"), ours, what=WORDS[modality], override=any_patient)
+        ours = source.patient if source is not None else Patient()
+        patient = check_patient(patient_of(header), ours, what=WORDS[modality], override=any_patient)
     if modality == RTSTRUCT:
         found = read_rtstruct_label_map(path, ct, image_frame_uid=frame, ignore_frame_of_reference=any_frame)
         return found[0], (*patient, *found[1])

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
+from mmpl.dicom_source import Patient
 from mmpl.errors import GeometryError, InputError
 from mmpl.geometry import Geometry, Volume
-from mmpl.io.dicom.headers import UNREADABLE, number, numbers, text
+from mmpl.io.dicom.headers import UNREADABLE, number, numbers, patient_of, text
 from mmpl.notices import DOSE_DOUBT, Notice
 from mmpl.resample import apply_along_axes, linear_matrix
 
@@ -30,7 +31,7 @@ class DoseInfo:
     Attributes
     ----------
     frame_of_reference_uid : "" where it names none
-    patient : PatientID, "" where it is not given; for comparison
+    patient : whose it is
     summation_type : DoseSummationType, "PLAN" for a whole plan; "" where it is not said
     dose_type : "PHYSICAL", "EFFECTIVE" or "" where it is not said
     notices : what a reader of the figures must know
@@ -39,7 +40,7 @@ class DoseInfo:
     frame_of_reference_uid: str
     summation_type: str
     dose_type: str
-    patient: str = ""
+    patient: Patient = field(default_factory=Patient)
     notices: tuple[Notice, ...] = ()
 
 
@@ -73,7 +74,7 @@ def read_rtdose(path: str | Path) -> tuple[Volume, DoseInfo]:
     volume = Volume(np.ascontiguousarray(dose, dtype=np.float32), _geometry(data, dose, offsets.min(), step, path.name))
     summation, kind = text(data, "DoseSummationType").upper(), text(data, "DoseType").upper()
     notices += _doubts(summation, kind, float(dose.max()))
-    return volume, DoseInfo(text(data, "FrameOfReferenceUID"), summation, kind, text(data, "PatientID"), tuple(notices))
+    return volume, DoseInfo(text(data, "FrameOfReferenceUID"), summation, kind, patient_of(data), tuple(notices))
 
 
 def _read(path: Path) -> Dataset:

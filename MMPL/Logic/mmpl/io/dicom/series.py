@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,8 +12,9 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.uid import RE_VALID_UID
 
+from mmpl.dicom_source import Patient
 from mmpl.errors import InputError
-from mmpl.io.dicom.headers import PixelBytes, is_damaged_image, read_image_header, text, whole
+from mmpl.io.dicom.headers import PixelBytes, is_damaged_image, patient_of, read_image_header, text, whole
 from mmpl.io.dicom.multiframe import frames_of
 from mmpl.io.dicom.single import slice_of
 from mmpl.io.dicom.slices import Slice
@@ -37,7 +39,8 @@ class Series:
     Attributes
     ----------
     kind : "CT" or "PET"
-    uid, study_uid, patient, frame_of_reference : texts, "" where missing; for comparison, never for print
+    uid, study_uid, frame_of_reference : texts, "" where missing; for comparison, never for print
+    patient : whose it is
     number, description : SeriesNumber and SeriesDescription
     slices : in no order
     strays : images of the same series that are left out, in words -> count
@@ -48,7 +51,7 @@ class Series:
     kind: str
     uid: str
     study_uid: str
-    patient: str
+    patient: Patient
     frame_of_reference: str
     number: str
     description: str
@@ -99,10 +102,18 @@ def _place(one: Series, among: Sequence[Series]) -> str:
     def index(values: Iterable[str], value: str) -> int:
         return list(dict.fromkeys(values)).index(value) + 1
 
-    patient = index((s.patient for s in among), one.patient)
+    patient = _number_of_patient(one, among)
     study = index((s.study_uid for s in among), one.study_uid)
     frame = index((s.frame_of_reference for s in among), one.frame_of_reference)
     return f"patient {patient}, study {study}, frame of reference {frame}"
+
+
+def _number_of_patient(one: Series, among: Sequence[Series]) -> int:
+    known: list[Patient] = []
+    for patient in (each.patient for each in among):
+        if all(patient.is_another(other) for other in known):
+            known.append(patient)
+    return next(k for k, patient in enumerate(known, 1) if not one.patient.is_another(patient))
 
 
 def _remarks(one: Series) -> str:
@@ -203,7 +214,7 @@ def _series(part: list[tuple[Dataset, Slice]], strays: Counter) -> Series:
         kind=kind,
         uid=text(dataset, "SeriesInstanceUID"),
         study_uid=text(dataset, "StudyInstanceUID"),
-        patient=_patient(dataset),
+        patient=patient_of(dataset),
         frame_of_reference=text(dataset, "FrameOfReferenceUID"),
         number=text(dataset, "SeriesNumber"),
         description=text(dataset, "SeriesDescription"),
@@ -212,11 +223,7 @@ def _series(part: list[tuple[Dataset, Slice]], strays: Counter) -> Series:
         scout="LOCALIZER" in text(dataset, "ImageType").upper(),
         attenuation_corrected=not corrections or "ATTN" in corrections.upper(),
     )
-    mixed = {text(d, "FrameOfReferenceUID") for d, _ in part}, {_patient(d) for d, _ in part}
-    if max(map(len, mixed)) > 1:
+    frames, patients = {text(d, "FrameOfReferenceUID") for d, _ in part}, {patient_of(d) for d, _ in part}
+    if len(frames) > 1 or any(a.is_another(b) for a, b in itertools.combinations(patients, 2)):
         return replace(one, strays={**one.strays, "patients or frames of reference in one series": 2})
     return one
-
-
-def _patient(dataset: Dataset) -> str:
-    return text(dataset, "PatientID") or text(dataset, "PatientName")

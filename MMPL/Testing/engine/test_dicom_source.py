@@ -1,0 +1,24 @@
+"""Whether two DICOM objects name one patient."""
+
+from __future__ import annotations
+
+import pytest
+
+from mmpl.dicom_source import Patient
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "another"),
+    [
+        (Patient("1", "DOE^JANE"), Patient("2", "DOE^JANE"), True),
+        (Patient("1", "DOE^JANE"), Patient("1", "DOE^J"), False),  # a name is written in many ways
+        (Patient("", "DOE^JANE"), Patient("1", "ROE^RICHARD"), True),
+        (Patient("", "DOE^JANE"), Patient("1", "Doe^Jane^^"), False),
+        (Patient("", "DOE^JANE"), Patient("DOE^JANE", ""), False),
+        (Patient("", "DOE^JANE"), Patient("1", ""), False),
+        (Patient(), Patient("1", "DOE^JANE"), False),
+        (Patient(), Patient(), False),
+    ],
+)
+def test_ids_are_compared_with_ids_and_names_with_names(one, other, another):
+    assert (one.is_another(other), other.is_another(one)) == (another, another)
