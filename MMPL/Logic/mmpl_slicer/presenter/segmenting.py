@@ -77,21 +77,27 @@ class Segmenting:
 
     def abandon(self, text: str) -> None:
         """End what runs without waiting for the worker to say so."""
-        case = self.desk.case
-        if case.run is not None:
-            self.desk.engine.cancel()
-            self.end(case, case.run, text)
+        case, run = self.desk.case, self.desk.case.run
+        if run is None:
+            return
+        self._stop(case, run)  # first: the engine tells at once what still waits there that it was cancelled
+        self.desk.engine.cancel()
+        if text:
+            self.desk.say(text)
 
     def end(self, case: CaseSession, run: Run, text: str | Exception) -> None:
         """A run came to nothing: all is as it was before it, and what was edited meanwhile is measured."""
         if case.run is not run:
             return
-        case.run = None
-        if run.kind == SEGMENT:
-            self._take_back_preview(case, run)
+        self._stop(case, run)
         if case is self.desk.case and text:
             self.desk.say(text)
             self.measuring.follow(only_if_running=True)
+
+    def _stop(self, case: CaseSession, run: Run) -> None:
+        case.run = None
+        if run.kind == SEGMENT:
+            self._take_back_preview(case, run)
 
     def _take_back_preview(self, case: CaseSession, run: Run) -> None:
         node = case.model_node

@@ -106,6 +106,59 @@ def test_cancel_while_the_images_are_handed_over(chosen, scene):
     assert presenter.results["case_id"] == "CT head neck"
 
 
+def choose_nothing(presenter):
+    presenter.choose_inputs(None, None)
+
+
+def delete_the_ct(presenter):
+    presenter.scene.RemoveNode(presenter.ct)
+
+
+def move_the_pet(presenter):
+    transform = presenter.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
+    presenter.pet.SetAndObserveTransformNodeID(transform.GetID())
+    presenter.desk.clock.put_forward(1.0)
+    presenter.tick()
+
+
+def start_the_worker_anew(presenter):
+    presenter.restart_worker()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (choose_nothing, ""),
+        (delete_the_ct, "The CT was deleted: choose another one."),
+        (move_the_pet, "PET or CT has changed: start again."),
+        (start_the_worker_anew, ""),
+    ],
+)
+def test_a_run_that_waits_for_its_turn_can_be_given_up(chosen, change, said):
+    """In the first seconds, while bundle and images are on their way to the worker."""
+    presenter = chosen.presenter
+    presenter.segment()
+    assert presenter.engine._waiting
+    change(presenter)
+    assert (presenter.running, presenter.message) == ("", said)
+    chosen.rest()
+    assert presenter.message == said
+    assert not chosen.state.results.available
+
+
+def test_nothing_is_measured_for_a_case_that_is_left_in_the_middle_of_a_run(segmented, monkeypatch):
+    presenter = segmented.presenter
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    presenter.pet.GetImageData().Modified()  # the images are handed over again, so that the run waits
+    presenter.segment()
+    assert presenter.engine._waiting
+    asked, request = [], presenter.engine.request
+    monkeypatch.setattr(presenter.engine, "request", lambda do, *a, **k: (asked.append(do), request(do, *a, **k)))
+    presenter.choose_inputs(None, None)
+    assert asked == []
+    assert presenter.running == ""
+
+
 def test_a_later_run_that_is_cancelled_leaves_all_as_it_was(segmented, scene, without_timings):
     presenter = segmented.presenter
     names, before = segmentations(scene), presenter.results
