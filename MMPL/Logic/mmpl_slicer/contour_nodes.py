@@ -9,7 +9,7 @@ from mmpl.geometry import Geometry
 from mmpl.segments import SEGMENTS
 from mmpl_slicer.contours import Contours, read_contours
 from mmpl_slicer.oriented_images import oriented_image
-from mmpl_slicer.segmentation import add_segment, empty_segmentation, find_segment
+from mmpl_slicer.segmentation import add_segment, empty_segmentation, find_segment, move_from_world
 from mmpl_slicer.table_nodes import CASE_ATTRIBUTE, ROLE_ATTRIBUTE
 from mmpl_slicer.volumes import geometry_of_node
 
@@ -40,7 +40,13 @@ def is_models(node) -> bool:
 
 
 def set_contours(node, contours: Contours, ct: Geometry, labels: Iterable[int] = tuple(SEGMENTS)) -> None:
-    """Replace the voxels of MMPL's own segments of some classes; one that was deleted is made again."""
+    """Replace the voxels of MMPL's own segments of some classes; one that was deleted is made again.
+
+    Raises
+    ------
+    GeometryError
+        If the segmentation lies under a non-linear transform.
+    """
     for label in labels:
         spec = SEGMENTS[label]
         segment_id = find_segment(node, spec) or add_segment(node, spec)
@@ -48,13 +54,14 @@ def set_contours(node, contours: Contours, ct: Geometry, labels: Iterable[int] =
 
 
 def set_segment(node, segment_id: str, contours: Contours, ct: Geometry, label: int) -> None:
-    """Replace one segment's voxels by a class of contours."""
+    """Replace one segment's voxels by a class of contours, which lie on the CT's grid in the world."""
     mask = contours.labels == label
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     if not mask.any():
         logic.ClearSegment(node, segment_id)
         return
     image = oriented_image(mask, ct, contours.start_zyx)
+    move_from_world(image, node)
     logic.SetBinaryLabelmapToSegment(image, node, segment_id, logic.MODE_REPLACE)
 
 

@@ -10,7 +10,7 @@ from mmpl.boxes import bounding_box
 from mmpl.errors import InputError
 from mmpl.geometry import Volume
 from mmpl_slicer.oriented_images import oriented_image
-from mmpl_slicer.segmentation import segment_mask
+from mmpl_slicer.segmentation import move_from_world, segment_mask
 from mmpl_slicer.volumes import geometry_of_node
 
 ADD = slicer.vtkSlicerSegmentEditorLogic.ModificationModeAdd
@@ -59,14 +59,9 @@ class SegmentEditor:
         volume = Volume(np.asarray(mask), self.geometry)
         self.logic.SaveStateForUndo()
         self.logic.SetCurrentSegmentID(segment_id)
-        self.logic.ModifySegmentByLabelmap(
-            self.segmentation_node,
-            segment_id,
-            oriented_image(volume.array, volume.geometry),
-            mode,
-            False,
-            False,
-        )
+        image = oriented_image(volume.array, volume.geometry)
+        move_from_world(image, self.segmentation_node)
+        self.logic.ModifySegmentByLabelmap(self.segmentation_node, segment_id, image, mode, False, False)
 
     def undo(self) -> bool:
         """Take the last edit back; False when there is none."""

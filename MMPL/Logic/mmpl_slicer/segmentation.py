@@ -142,6 +142,7 @@ def show_closed_surface(segmentation_node) -> None:
 def _fill(segmentation_node, label_map: Volume) -> None:
     for spec in SEGMENTS.values():
         image = oriented_image(label_map.array == spec.label, label_map.geometry)
+        move_from_world(image, segmentation_node)
         slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(
             image,
             segmentation_node,
@@ -152,11 +153,26 @@ def _fill(segmentation_node, label_map: Volume) -> None:
 
 def move_to_world(image, segmentation_node) -> None:
     """Apply the segmentation's linear parent transform to one of its images."""
-    if segmentation_node.GetParentTransformNode() is None:
-        return
+    if segmentation_node.GetParentTransformNode() is not None:
+        _move(image, to_world(segmentation_node))
+
+
+def move_from_world(image, segmentation_node) -> None:
+    """Undo the segmentation's linear parent transform on an image that is to become one of its own.
+
+    Raises
+    ------
+    GeometryError
+        If the transform is not linear.
+    """
+    if segmentation_node.GetParentTransformNode() is not None:
+        _move(image, np.linalg.inv(to_world(segmentation_node)))
+
+
+def _move(image, by: np.ndarray) -> None:
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
-    image.SetGeometryFromImageToWorldMatrix(vtk_matrix(to_world(segmentation_node) @ array_from_vtk_matrix(matrix)))
+    image.SetGeometryFromImageToWorldMatrix(vtk_matrix(by @ array_from_vtk_matrix(matrix)))
 
 
 def _style(display) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmpl.geometry import Geometry
+from mmpl.geometry import Geometry, Volume
+from mmpl_slicer.contour_nodes import return_class, set_contours
 from mmpl_slicer.contours import contours_of_label_map, read_contours
 from mmpl_slicer.oriented_images import oriented_image
 from mmpl_slicer.segment_mapping import segment_names
-from mmpl_slicer.segmentation import create_segmentation, label_map_from_segmentation
-from mmpl_slicer.volumes import node_from_volume
+from mmpl_slicer.segmentation import create_segmentation, label_map_from_segmentation, update_segmentation
+from mmpl_slicer.volumes import geometry_of_node, node_from_volume, vtk_matrix
 
 GRID = Geometry((8, 7, 6), (1.0, 2.0, 3.0), (10.0, -20.0, 30.0))
 BY_NAME = {"GTVp": 1, "GTVn": 2}
@@ -146,3 +147,33 @@ def test_what_lies_outside_the_ct_is_left_out(node):
 def test_segments_that_are_gone_are_ignored(node, labels):
     add(node, "GTVp", labels == 1)
     assert read(node, {"GTVp": 1, "absent": 2}).digests[2] == ""
+
+
+def shifted(scene, *nodes):
+    """Put nodes under one transform that turns by 90 degrees and moves by 6 mm."""
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
+    transform.SetMatrixTransformToParent(vtk_matrix([[0, -1, 0, 6], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]))
+    for node in nodes:
+        node.SetAndObserveTransformNodeID(transform.GetID())
+
+
+def test_contours_written_where_they_were_read_change_nothing_under_a_transform(scene, labels):
+    ct = node_from_volume(Volume(np.zeros(GRID.shape, np.int16), GRID), scene, "CT")
+    node = create_segmentation(Volume(labels, GRID), ct, scene)
+    before = read(node, BY_NAME)
+    shifted(scene, ct, node)
+    grid = geometry_of_node(ct)
+    contours = read(node, BY_NAME, grid)
+    assert contours.digest == before.digest
+    set_contours(node, contours, grid)
+    assert read(node, BY_NAME, grid).digest == before.digest
+    return_class(node, BY_NAME, contours, grid, 1)
+    assert read(node, BY_NAME, grid).digest == before.digest
+
+
+def test_a_label_map_written_under_a_transform_is_read_as_it_was(scene, labels):
+    ct = node_from_volume(Volume(np.zeros(GRID.shape, np.int16), GRID), scene, "CT")
+    node = create_segmentation(Volume(labels * 0, GRID), ct, scene)
+    shifted(scene, node)
+    update_segmentation(node, Volume(labels, GRID), ct)
+    np.testing.assert_array_equal(label_map_from_segmentation(node, ct).array, labels)

@@ -10,7 +10,7 @@ from mmpl.errors import GeometryError, InputError
 from mmpl.geometry import Geometry, Volume
 from mmpl_slicer.editing import ADD, REMOVE, SET, SegmentEditor, ball_mask, rim_of, voxels_within
 from mmpl_slicer.segmentation import create_segmentation, label_map_from_segmentation
-from mmpl_slicer.volumes import node_from_volume
+from mmpl_slicer.volumes import node_from_volume, vtk_matrix
 
 GRID = Geometry((30, 24, 20), (1.0, 1.5, 2.0), (-5.0, 7.0, 100.0))
 
@@ -46,6 +46,15 @@ def test_shrinking_takes_the_grown_rim_away(editor):
     expected[:, :, :-1] &= before[:, :, 1:]
     np.testing.assert_array_equal(after, expected)
     assert 0 < after.sum() < before.sum()
+
+
+def test_what_is_painted_under_a_transform_lies_where_it_was_painted(editor, scene):
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
+    transform.SetMatrixTransformToParent(vtk_matrix([[1, 0, 0, 2], [0, 1, 0, 3], [0, 0, 1, 4], [0, 0, 0, 1]]))
+    editor.segmentation_node.SetAndObserveTransformNodeID(transform.GetID())
+    ball = ball_mask(GRID, GRID.physical((15, 12, 10)), 6.0)
+    editor.apply_labelmap("GTVn", ball, SET)
+    np.testing.assert_array_equal(editor.mask("GTVn"), ball)
 
 
 def test_a_ball_on_an_oblique_grid_has_the_balls_voxels():

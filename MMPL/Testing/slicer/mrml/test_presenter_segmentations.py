@@ -12,6 +12,7 @@ from mmpl_slicer.panel_state import EDITED, EMPTY, MANUAL
 from mmpl_slicer.panel_state import MODEL as FROM_MODEL
 from mmpl_slicer.scene_io import load_mrb, save_mrb
 from mmpl_slicer.segmentation import create_segmentation
+from mmpl_slicer.volumes import vtk_matrix
 
 
 @pytest.fixture
@@ -189,6 +190,39 @@ def test_several_segments_of_a_class_return_to_the_model_as_one(segmented):
     segmented.settle()
     assert segmented.origins == [FROM_MODEL, FROM_MODEL]
     assert node.GetSegmentation().GetNumberOfSegments() == 3
+
+
+def test_a_class_returns_to_the_model_where_a_transform_puts_it(segmented, scene):
+    presenter = segmented.presenter
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
+    matrix = np.eye(4)
+    matrix[:3, 3] = (6.0, 0.0, -6.0)
+    transform.SetMatrixTransformToParent(vtk_matrix(matrix))
+    for node in (presenter.ct, presenter.pet, presenter.segmentation, presenter.record.get("MMPL.Model")):
+        node.SetAndObserveTransformNodeID(transform.GetID())
+    segmented.settle()
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+    segmented.editor().add_ball("GTVp", (6.0, -6.0, -31.0), 20.0)
+    segmented.settle()
+    assert segmented.origins == [EDITED, FROM_MODEL]
+    presenter.return_to_model(1)
+    segmented.settle()
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+    segmented.segment()
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+
+
+def test_a_class_of_a_warped_segmentation_does_not_return(segmented, scene):
+    presenter = segmented.presenter
+    segmented.editor().add_ball("GTVp", (12.0, -6.0, -25.0), 20.0)
+    segmented.settle()
+    warp = scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode", "warp")
+    presenter.segmentation.SetAndObserveTransformNodeID(warp.GetID())
+    presenter.return_to_model(1)
+    assert "non-linear transform 'warp'" in segmented.state.message
+    presenter.segmentation.SetAndObserveTransformNodeID(None)
+    segmented.settle()
+    assert segmented.origins == [EDITED, FROM_MODEL]
 
 
 def test_a_segmentation_needs_images_first(front, scene):
