@@ -29,9 +29,11 @@ def add_segmentation(scene, ct_node, case_id: str, role: str = EDITED_ROLE):
     return node
 
 
-def is_ours(node) -> bool:
-    """Whether MMPL made a segmentation to be edited."""
-    return node is not None and node.GetAttribute(ROLE_ATTRIBUTE) == EDITED_ROLE
+def is_ours(node, case_id: str) -> bool:
+    """Whether MMPL made a segmentation to be edited for this case: another patient's is none of its own."""
+    if node is None or node.GetAttribute(ROLE_ATTRIBUTE) != EDITED_ROLE:
+        return False
+    return node.GetAttribute(CASE_ATTRIBUTE) == case_id
 
 
 def is_models(node) -> bool:

@@ -94,6 +94,13 @@ def read_contours(segmentation_node, classes: Mapping[str, int], geometry: Geome
     return _together(found, on_other_grid)
 
 
+def holds_voxels(segmentation_node) -> bool:
+    """Whether any segment, of whatever class, holds anything, wherever it lies."""
+    segmentation = _with_label_maps(segmentation_node.GetSegmentation())
+    images = (_image_of(segmentation, segment_id) for segment_id in segmentation.GetSegmentIDs())
+    return any(image is not None and image.GetScalarRange()[1] > 0 for image in images)
+
+
 def _together(found: list[tuple[int, Box, np.ndarray]], on_other_grid: bool) -> Contours:
     start = [min(box[axis].start for _, box, _ in found) for axis in range(3)]
     stop = [max(box[axis].stop for _, box, _ in found) for axis in range(3)]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from mmpl.errors import MMPLError
 from mmpl_slicer import contour_nodes
 from mmpl_slicer.case_record import SEGMENTATION
-from mmpl_slicer.contours import Contours
+from mmpl_slicer.contours import Contours, holds_voxels
 from mmpl_slicer.handing_over import read_contours_file
 from mmpl_slicer.presenter.case_session import SAVE, SEGMENT, CaseSession, Run
 from mmpl_slicer.presenter.contours import ContourWork
@@ -140,7 +140,7 @@ class Segmenting:
     def _place(self, case: CaseSession, run: Run, drawn: Contours) -> None:
         """The model's contours where they are edited: in place of untouched ones, else in a new segmentation."""
         node, grid = case.segmentation, geometry_of_node(case.ct)
-        in_place = contour_nodes.is_ours(node) and self._is_untouched(node, run)
+        in_place = contour_nodes.is_ours(node, case.case_id) and self._is_untouched(node, run)
         with self.desk.watch.paused():
             if in_place:
                 self.desk.save_undo()
@@ -151,13 +151,15 @@ class Segmenting:
         self.contours.use(node)
 
     def _is_untouched(self, node, run: Run) -> bool:
-        """Whether a segmentation holds nothing, or just what an earlier run drew there."""
+        """Whether a segmentation holds nothing at all, or just what an earlier run drew there."""
         try:
             now = self.contours.read_from(node)
         except MMPLError:  # under a transform that cannot be undone: someone has put it there
             return False
-        if now is None or now.is_empty:
-            return now is not None
+        if now is None:
+            return False
+        if now.is_empty:  # on the CT's grid; what lies beside it is somebody's work too
+            return not holds_voxels(node)
         return run.model is not None and now.digest == run.model.digest
 
     def _draw_model(self, drawn: Contours) -> None:

@@ -7,10 +7,11 @@ import pytest
 import slicer
 from mmpl.geometry import Volume
 from mmpl_slicer.case_record import MODEL
+from mmpl_slicer.contours import read_contours
 from mmpl_slicer.panel_state import EDITED, EMPTY
 from mmpl_slicer.panel_state import MODEL as FROM_MODEL
 from mmpl_slicer.segmentation import create_segmentation, segment_mask
-from mmpl_slicer.volumes import geometry_of_node
+from mmpl_slicer.volumes import geometry_of_node, node_from_volume, vtk_matrix
 
 GTVP_LPS = (12.0, -6.0, -25.0)
 CANCELLED = "Cancelled; contours and results are as they were."
@@ -72,6 +73,48 @@ def test_what_the_user_brought_is_never_drawn_into(chosen, scene, tiny_patient):
     assert presenter.segmentation is not mine
     assert mine.GetName() == "mine, empty yet"
     assert volume_of(mine, "GTVp", presenter.ct) == 0
+
+
+def put_far_away(scene, *nodes) -> None:
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "far away")
+    transform.SetMatrixTransformToParent(vtk_matrix([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 2000], [0, 0, 0, 1]]))
+    for node in nodes:
+        node.SetAndObserveTransformNodeID(transform.GetID())
+
+
+def test_contours_of_another_patient_are_never_drawn_into(segmented, scene, tiny_patient):
+    presenter = segmented.presenter
+    node, ct, digest = presenter.segmentation, presenter.ct, presenter.contours.digest
+    other = [node_from_volume(getattr(tiny_patient, name), scene, f"{name} of another") for name in ("ct", "pet")]
+    put_far_away(scene, *other)
+    presenter.choose_inputs(*other)
+    presenter.choose_segmentation(node)
+    assert segmented.origins == [EMPTY, EMPTY]  # the images do not meet
+    segmented.segment()
+    assert presenter.segmentation is not node
+    assert read_contours(node, {"GTVp": 1, "GTVn": 2}, geometry_of_node(ct)).digest == digest
+
+
+def test_contours_that_lie_beside_the_ct_are_kept(segmented, scene):
+    presenter = segmented.presenter
+    node, digest = presenter.segmentation, presenter.contours.digest
+    put_far_away(scene, node)
+    segmented.rest()
+    assert segmented.origins == [EDITED, EDITED]  # nothing is on the CT's grid
+    segmented.segment()
+    assert presenter.segmentation is not node
+    node.SetAndObserveTransformNodeID(None)
+    assert read_contours(node, {"GTVp": 1, "GTVn": 2}, geometry_of_node(presenter.ct)).digest == digest
+
+
+def test_an_empty_segmentation_of_ours_is_drawn_into(segmented, scene):
+    presenter = segmented.presenter
+    node = presenter.segmentation
+    for segment_id in ("GTVp", "GTVn"):
+        slicer.vtkSlicerSegmentationsModuleLogic.ClearSegment(node, segment_id)
+    segmented.rest()
+    segmented.segment()
+    assert presenter.segmentation is node
 
 
 def test_a_segment_of_the_users_own_stays_in_ours(segmented):
