@@ -48,7 +48,7 @@ class MessageBar:
         self._try(lambda: packages.install(self.requirements_file, self.ui.wheelFolder.property("currentPath")))
 
     def remove(self) -> None:
-        self.presenter.engine.stop()  # its files are in use
+        self.presenter.stop_worker()  # its files are in use
         self._try(packages.remove)
 
     def _try(self, action) -> None:

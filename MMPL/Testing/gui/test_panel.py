@@ -207,6 +207,17 @@ def test_set_up_from_a_folder_of_wheels_asks_no_network(worker_box, installer, m
     assert set(packages.remembered()) >= {"torch", "safetensors"}
 
 
+def test_removing_what_was_not_installed_in_the_middle_of_a_run_ends_it(worker_box):
+    ui, presenter = worker_box.ui, worker_box.presenter
+    ui.segmentButton.click()
+    assert presenter.running
+    ui.removeButton.click()
+    assert not presenter.running
+    assert ui.messageLabel.property("text").count("MMPL has installed nothing into this Slicer.") == 1
+    assert presenter.state.work.can_segment
+    assert not presenter.engine.is_running
+
+
 def test_another_python_is_the_sites_to_fill(worker_box, tmp_path):
     worker_box.ui.pythonPath.setCurrentPath(sys.executable)
     assert worker_python.chosen_python() == sys.executable

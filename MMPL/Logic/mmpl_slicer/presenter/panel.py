@@ -183,11 +183,20 @@ class Presenter(Readings):
 
     def restart_worker(self) -> None:
         """Start anew after a crash; the next request opens bundle and case again."""
-        self._segmenting.abandon("")
-        self.engine.stop()
-        self.desk.message, self.desk.case.asked = "", None
+        self._stop_worker()
+        self.desk.message = ""
         self._contours.touched()  # measured again once the contours are read
         self.publish()
+
+    def stop_worker(self) -> None:
+        """Kill the worker and end what was asked of it; the next request starts another one."""
+        self._stop_worker()
+        self.publish()
+
+    def _stop_worker(self) -> None:
+        self._segmenting.abandon("")
+        self.engine.stop()
+        self.desk.case.asked = None
 
     # --- contours --------------------------------------------------------------------------------
 

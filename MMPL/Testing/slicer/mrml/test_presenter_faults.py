@@ -91,6 +91,24 @@ def test_restarting_in_the_middle_of_a_run_ends_it(own_segmented):
     own_segmented.segment()
 
 
+@posix
+def test_stopping_the_worker_ends_all_that_was_asked_of_it(own_segmented):
+    front, presenter = own_segmented, own_segmented.presenter
+    before = front.volume
+    front.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    front.until(lambda: presenter.engine.client.is_busy)
+    presenter.segment()
+    presenter.stop_worker()
+    assert (presenter.running, front.state.work.worker) == ("", STOPPED)
+    assert front.state.results.stale_text == "Stale: press Update"
+    assert front.origins == [EDITED, FROM_MODEL]
+    front.ticks(0.3)
+    assert front.state.work.worker == STOPPED  # its files may be in use by whoever stopped it
+    presenter.update_now()
+    front.settle()
+    assert front.volume > before
+
+
 UNFIT_LINE = '{"id": null, "event": "unfit", "missing": ["torch", "numba"], "python": "x"}'
 
 
