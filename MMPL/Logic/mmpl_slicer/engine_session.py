@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -147,10 +148,22 @@ class EngineSession:
             return
         if self.client is None or not self.client.is_cancelling:
             self._cancelled_at = None
+            self._go_on()
         elif time.monotonic() - self._cancelled_at > CANCEL_S:
             client, self.client, self._cancelled_at = self.client, None, None
+            waiting, self._waiting = self._waiting, deque()
             self._upload, self._opening = None, False
             client.abort()
+            if waiting:
+                self._ask_anew(waiting)
+
+    def _ask_anew(self, waiting: deque[_Waiting]) -> None:
+        """Ask the next worker for what was asked since a cancel that killed the last one."""
+        with suppress(InputError):  # whoever waits is told at this turn, as of a worker that dies
+            self._ensure_running()
+        self._waiting.extendleft(reversed(waiting))
+        if self.is_running:
+            self._go_on()
 
     def stop(self) -> None:
         """Kill the worker; nobody who waits is told."""
@@ -206,14 +219,19 @@ class EngineSession:
     # --- bundle and case -------------------------------------------------------------------------
 
     def _go_on(self) -> None:
-        """Send what can be sent; open what the next request needs."""
-        while self._waiting and self._upload is None and not self._opening:
+        """Send what can be sent; open what the next request needs.
+
+        Nothing is sent to a worker that still has to stop what was cancelled: it may have to be killed for it.
+        """
+        while self.client is not None and self._waiting and self._upload is None and not self._opening:
             first = self._waiting[0]
             if self.client.opened.bundle != first.bundle:
                 self._open_bundle(first)
             elif self.client.opened.case != first.fingerprint:
                 self.step, self.fraction = "handing over the images", None
                 self._upload = self._uploading(first)
+            elif self._cancelled_at is not None and self.client.is_cancelling:
+                return
             else:
                 self._send(self._waiting.popleft())
 

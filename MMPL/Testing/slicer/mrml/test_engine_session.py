@@ -28,27 +28,30 @@ class Client:
         self.opened = Opened()
         self.asked: list[tuple[str, Callbacks, dict]] = []
         self.open: list[Callbacks] = []
-        self.cancels, self.is_cancelling = 0, False
+        self.cancelled: list[Callbacks] = []
 
     def start(self):
         self.state = READY
 
     def stop(self):
-        self.state = STOPPED
+        self.state, self.opened = STOPPED, Opened()
         self.open.clear()
 
     def poll(self):
         pass
 
     def cancel(self):
-        self.cancels += 1
-        self.is_cancelling = bool(self.open)
+        self.cancelled = list(self.open)
 
     def abort(self):
         waiting, self.open = self.open, []
-        self.state, self.is_cancelling = STOPPED, False
+        self.state, self.opened = STOPPED, Opened()
         for callbacks in waiting:
             callbacks.withdrawn()
+
+    @property
+    def is_cancelling(self):
+        return any(one is other for one in self.cancelled for other in self.open)
 
     @property
     def is_busy(self):
@@ -202,7 +205,9 @@ def test_the_failure_of_one_case_is_not_told_to_another(session, client, source,
     assert second.told == []
     hand_over(session)
     assert client.last("open_case")[1]["case_id"] == "B"
+    client.end("hello", "withdrawn")
     client.end("open_case")
+    session.turn()
     client.end("segment")
     assert second.told == ["result"]
 
@@ -231,6 +236,8 @@ def test_a_cancel_while_images_are_handed_over(session, client, source):
     session.request("segment", again.callbacks, BUNDLE, source)
     hand_over(session)
     client.end("open_case")
+    client.end("hello", "withdrawn")
+    session.turn()
     client.end("segment")
     assert again.told == ["result"]
 
@@ -320,8 +327,86 @@ def test_a_worker_that_stops_in_time_is_kept(session, client, source, monkeypatc
     opened(session, client, source, heard)
     session.cancel()
     client.end("segment", "withdrawn")
-    client.is_cancelling = False
+    client.end("hello", "withdrawn")
     session.turn()
     monkeypatch.setattr("mmpl_slicer.engine_session.CANCEL_S", 0.0)
     session.turn()
     assert session.is_running
+
+
+def test_a_request_is_not_sent_to_a_worker_that_may_be_killed(session, client, source, monkeypatch):
+    first, again = Heard(), Heard()
+    opened(session, client, source, first)
+    session.cancel()
+    session.request("segment", again.callbacks, BUNDLE, source)
+    assert client.order.count("segment") == 1
+    monkeypatch.setattr("mmpl_slicer.engine_session.CANCEL_S", 0.0)
+    session.turn()
+    assert (first.told, again.told) == (["withdrawn"], [])
+    client.end("open_bundle")
+    hand_over(session)
+    client.end("open_case")
+    client.end("segment")
+    assert again.told == ["result"]
+
+
+@pytest.fixture
+def stuck(session, client, source, monkeypatch):
+    """A function that has a request cancelled while its bundle, or its case, is being opened, and says how it ended."""
+
+    def make(at: str) -> Heard:
+        heard = Heard()
+        session.request("segment", heard.callbacks, BUNDLE, source)
+        if at == "open_case":
+            client.end("open_bundle")
+            hand_over(session)
+        assert client.order[-1] == at
+        session.cancel()
+        session.turn()
+        monkeypatch.setattr("mmpl_slicer.engine_session.CANCEL_S", 0.0)
+        return heard
+
+    return make
+
+
+@pytest.mark.parametrize("at", ["open_bundle", "open_case"])
+def test_what_is_asked_after_a_cancel_is_asked_of_the_next_worker(session, client, source, stuck, at):
+    first, again, measure = stuck(at), Heard(), Heard()
+    session.request("segment", again.callbacks, BUNDLE, source)
+    session.request("measure", measure.callbacks, BUNDLE, source)
+    session.turn()  # kills the worker that goes on with what was cancelled
+    assert first.told == ["withdrawn"]
+    assert (again.told, measure.told) == ([], [])
+    assert session.is_running
+    client.end("open_bundle")
+    hand_over(session)
+    client.end("open_case")
+    assert client.order[-2:] == ["segment", "measure"]
+    client.end("segment")
+    client.end("measure")
+    assert (again.told, measure.told) == (["result"], ["result"])
+    client.open.clear()  # the greeting
+    assert not session.is_busy
+
+
+def test_what_is_asked_after_a_cancel_is_told_that_no_worker_starts(session, client, source, said, stuck):
+    stuck("open_bundle")
+    again = Heard()
+    session.request("segment", again.callbacks, BUNDLE, source)
+
+    def start():
+        client.state, client.problem_kind, client.problem = CRASHED, "crash", "It cannot be started."
+        raise InputError(client.problem)
+
+    client.start = start
+    session.turn()
+    assert again.told == [("crash", "It cannot be started.")]
+    assert said == [("crash", "It cannot be started.")]
+    assert not session.is_busy
+
+
+def test_nothing_is_started_for_nobody_after_a_cancel(session, client, source, stuck):
+    stuck("open_bundle")
+    session.turn()
+    assert not session.is_running
+    assert not session.is_busy
