@@ -29,6 +29,7 @@ class Basis:
     model : name and version of the bundle
     bundle_path : where it lies
     images : how often PET or CT have changed since the case was chosen
+    content : fingerprint of both images, their voxels and their place, as they were checked last
     """
 
     contours: str
@@ -39,11 +40,13 @@ class Basis:
     model: str
     bundle_path: str
     images: int
+    content: str
 
     @property
     def fingerprint(self) -> str:
         """Of what a scene can tell again when it is opened, on whatever machine."""
-        lasting = (self.contours, self.clinical, self.hpv_as_known, self.conversion, self.pet_units, self.model)
+        values = (self.clinical, self.hpv_as_known, self.conversion, self.pet_units)
+        lasting = (self.contours, *values, self.model, self.content)
         return hashlib.blake2b(repr(lasting).encode(), digest_size=12).hexdigest()
 
 
@@ -79,6 +82,7 @@ class CaseSession:
     ----------
     ct, pet, segmentation : MRML nodes, None for none
     report : the input check
+    content : fingerprint of both images when they were checked, "" for unusable ones
     no_dicom : why results cannot be written as DICOM, "" where they can; None where nobody has looked
     record : what the scene remembers; None until something is worth a record, which ``loose`` then becomes
     classes : segment ID -> label; None while the user must be asked
@@ -99,6 +103,7 @@ class CaseSession:
     pet: object = None
     loose: CaseData = field(default_factory=CaseData)
     report: InputReport = field(default_factory=lambda: InputReport(()))
+    content: str = ""
     no_dicom: str | None = None
     record: CaseRecord | None = None
     segmentation: object = None
@@ -150,6 +155,12 @@ class CaseSession:
         if self.has_both:
             self.ensure_record()
         change(self.data)
+        if self.record is not None:
+            self.record.save()
+
+    def forget_measurement(self) -> None:
+        """The scene's results are of other images than there are now."""
+        self.kept = self.data.measured = ""
         if self.record is not None:
             self.record.save()
 

@@ -77,6 +77,7 @@ class Desk:
             model="" if self.card is None else f"{self.card.name} {self.card.version}",
             bundle_path=self.bundle_path,
             images=case.images,
+            content=case.content,
         )
 
     @property

@@ -16,6 +16,7 @@ from mmpl.report.text import sentence
 from mmpl_slicer.case_record import CT, PET, CaseData, find_orphan, find_record
 from mmpl_slicer.demo_scene import show_fused
 from mmpl_slicer.dicom_files import PetHeader, instances_of
+from mmpl_slicer.image_digest import image_digest
 from mmpl_slicer.input_check import check_inputs
 from mmpl_slicer.input_report import InputReport
 from mmpl_slicer.pet_suv import fair_sample
@@ -125,7 +126,7 @@ class Inputs:
     def check(self) -> None:
         """Look at the images again."""
         case, data = self.desk.case, self.desk.case.data
-        case.report = InputReport(())
+        case.report, case.content = InputReport(()), ""
         if case.ct is None and case.pet is None:
             return
         if case.no_dicom is None and case.ct is not None and has_voxels(case.ct):
@@ -142,6 +143,8 @@ class Inputs:
             )
         except MMPLError as problem:
             self.desk.say(problem)
+        if case.report.usable:
+            case.content = f"{image_digest(case.ct)}/{image_digest(case.pet)}"
         if any(headers):
             self._keep_conversion(case)
 

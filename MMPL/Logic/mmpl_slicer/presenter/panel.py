@@ -322,7 +322,7 @@ class Presenter(Readings):
         case = self.desk.case
         case.images_touched_at = self.desk.clock()
         case.images += 1
-        case.kept = ""
+        case.forget_measurement()
         self.publish()
 
     def _on_gone(self, node) -> None:

@@ -13,7 +13,7 @@ from mmpl_slicer.panel_state import EDITED, STOPPED
 from mmpl_slicer.panel_state import MODEL as FROM_MODEL
 from mmpl_slicer.scene_io import load_mrb, save_mrb
 from mmpl_slicer.table_nodes import CASE_ATTRIBUTE
-from mmpl_slicer.volumes import node_from_volume
+from mmpl_slicer.volumes import node_from_volume, vtk_matrix
 
 GTVP_LPS = (12.0, -6.0, -25.0)
 
@@ -159,6 +159,44 @@ def test_each_patient_keeps_its_own(segmented, nodes, second_pair, without_timin
     assert presenter.results["lesions"]["GTVp"]["components"][0]["centroid_lps_mm"][0] > 0
     presenter.choose_inputs(*second_pair)
     assert without_timings(presenter.results) == without_timings(second)
+
+
+def test_a_shared_pet_that_was_moved_in_another_case_makes_results_stale(segmented, nodes, scene, tiny_patient):
+    presenter, pet = segmented.presenter, nodes[1]
+    before = segmented.presenter.results["lesions"]["GTVp"]["suv_max"]
+    presenter.choose_inputs(node_from_volume(tiny_patient.ct, scene, "CT of next week"), pet)
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
+    transform.SetMatrixTransformToParent(vtk_matrix([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 24], [0, 0, 0, 1]]))
+    pet.SetAndObserveTransformNodeID(transform.GetID())
+    segmented.rest()
+    presenter.choose_inputs(*nodes)
+    assert segmented.state.results.available
+    assert not segmented.state.results.current
+    segmented.settle()
+    assert presenter.results["lesions"]["GTVp"]["suv_max"] != before
+
+
+def test_results_of_images_that_were_changed_elsewhere_do_not_come_back_as_current(segmented, make_front, nodes):
+    segmented.presenter.close()
+    slicer.util.arrayFromVolume(nodes[1])[20, 15, 16] += 1  # nobody looks
+    slicer.util.arrayFromVolumeModified(nodes[1])
+    front = make_front()
+    front.presenter.restore()
+    assert front.state.results.available
+    assert not front.state.results.current
+
+
+def test_results_stay_stale_after_images_have_changed_until_they_are_measured(segmented, nodes):
+    presenter = segmented.presenter
+    presenter.set_auto_update(False)
+    slicer.util.arrayFromVolume(nodes[1])[:] *= 0.5
+    slicer.util.arrayFromVolumeModified(nodes[1])
+    assert presenter.record.data.measured == ""
+    presenter.choose_inputs(None, None)
+    presenter.engine.stop()  # nothing is measured by itself
+    presenter.choose_inputs(*nodes)
+    assert segmented.state.results.available
+    assert not segmented.state.results.current
 
 
 def test_what_comes_late_for_one_patient_never_lands_in_another(chosen, second_pair, nodes, scene):
