@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from mmpl.geometry import Geometry
 from mmpl_slicer.case_record import MODEL, SEGMENTATION, CaseData, CaseRecord, add_record
 from mmpl_slicer.contour_nodes import MODEL_ROLE
 from mmpl_slicer.contours import Contours
@@ -59,12 +60,14 @@ class Run:
     kind : SEGMENT or SAVE
     basis : what its results will be of, but for contours that it draws
     contours, model : those of the user and those of the model when it began
+    grid : of the CT then, on which they lie
     """
 
     kind: str
     basis: Basis
     contours: Contours | None = None
     model: Contours | None = None
+    grid: Geometry | None = None
 
 
 @dataclass(frozen=True, eq=False)

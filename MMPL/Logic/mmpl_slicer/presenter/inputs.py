@@ -159,10 +159,11 @@ class Inputs:
                 case.record.save()
 
     def images_settled(self) -> None:
-        """PET or CT have changed: they are checked, and contours are read on the CT's grid again."""
+        """PET or CT have changed: they are checked, and all contours are read on the CT's grid again."""
         self.desk.case.images_touched_at = self.desk.case.no_dicom = None
         self.segmenting.abandon("PET or CT has changed: start again.")
         self.check()
+        self.scene.read_model()
         self.desk.case.touched_at = self.desk.clock()
 
     def deleted(self, node) -> None:

@@ -98,12 +98,17 @@ class Presenter(Readings):
         case = self.desk.case
         case.mend_record()
         if self._is_over(case.images_touched_at):
-            self._inputs.images_settled()
-            self._contours.read()
+            self._settle_images()
             self._measuring.follow()
         elif self._is_over(case.touched_at):
             self._contours.read()
             self._measuring.follow()
+
+    def _settle_images(self) -> None:
+        """Take in that images have changed, be it that they are changing still."""
+        if self.desk.case.images_touched_at is not None:
+            self._inputs.images_settled()
+            self._contours.read()
 
     def _is_over(self, touched_at: float | None) -> bool:
         return touched_at is not None and self.desk.clock() - touched_at >= SETTLE_S
@@ -171,6 +176,7 @@ class Presenter(Readings):
 
     def segment(self) -> None:
         """Draw contours; a preview comes first."""
+        self._settle_images()
         self._inputs.check()
         self._segmenting.start()
         self.publish()
@@ -225,6 +231,7 @@ class Presenter(Readings):
 
     def return_to_model(self, label: int) -> None:
         """Take one class back to the model's contour; the editor's undo brings the other one back."""
+        self._settle_images()
         self._contours.return_to_model(label)
         self.publish()
 
@@ -269,6 +276,7 @@ class Presenter(Readings):
 
     def update_now(self) -> None:
         """Measure the contours as they are."""
+        self._settle_images()
         self._contours.read()
         self._measuring.if_out_of_date(again=True)
         self.publish()
@@ -283,6 +291,7 @@ class Presenter(Readings):
         With ``with_dicom`` segmentation, structure set and report are written as DICOM too, under the case's name
         instead of the patient's where ``anonymise`` says so.
         """
+        self._settle_images()
         self._saving.start(folder, with_scene, with_dicom, anonymise)
         self.publish()
 

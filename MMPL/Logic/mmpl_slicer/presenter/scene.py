@@ -34,11 +34,17 @@ class Scene:
         if dropped or more:
             desk.say(f"Left out of the clinical record, since unknown here: {', '.join(sorted({*dropped, *more}))}.")
         record.take_turn(desk.scene)
+        self.read_model()
+        self.contours.use(record.get(SEGMENTATION))
+
+    def read_model(self) -> None:
+        """What the model drew, on the CT's grid as it is."""
+        case = self.desk.case
+        case.model = None
         try:
             case.model = contour_nodes.model_contours(case.model_node, case.ct)
         except MMPLError as problem:
-            desk.say(problem)
-        self.contours.use(record.get(SEGMENTATION))
+            self.desk.say(problem)
 
     def results_come_back(self) -> None:
         """The case's results, where nobody has changed them; current if all that they are of is as it was."""

@@ -45,7 +45,8 @@ class Segmenting:
             return
         desk.message = ""
         case.ensure_record()
-        run = case.run = Run(SEGMENT, replace(desk.basis, hpv_as_known=False), case.contours, case.model)
+        basis, grid = replace(desk.basis, hpv_as_known=False), geometry_of_node(case.ct)
+        run = case.run = Run(SEGMENT, basis, case.contours, case.model, grid)
         callbacks = self.callbacks(case, run, self._segmented, self._previewed)
         self.ask(run, callbacks, preview=True, clinical=case.data.clinical_in_force)
 
@@ -108,8 +109,8 @@ class Segmenting:
             return
         contour_nodes.show(node, False)
         try:
-            contour_nodes.set_contours(node, run.model, geometry_of_node(case.ct))
-        except MMPLError:  # the CT cannot be used any more, which the input check says; nor can the preview
+            contour_nodes.set_contours(node, run.model, run.grid)
+        except MMPLError:  # under a transform that cannot be undone: neither can the preview
             self.desk.scene.RemoveNode(node)
 
     def _previewed(self, _case: CaseSession, _run: Run, told: dict) -> None:

@@ -13,8 +13,9 @@ from mmpl_slicer.case_record import records
 from mmpl_slicer.panel_state import EDITED
 from mmpl_slicer.panel_state import MODEL as FROM_MODEL
 from mmpl_slicer.scene_io import load_mrb, save_mrb
+from mmpl_slicer.segmentation import segment_mask
 from mmpl_slicer.subject_hierarchy import hierarchy_of, place_in_study
-from mmpl_slicer.volumes import node_from_volume, set_pet_units, vtk_matrix
+from mmpl_slicer.volumes import node_from_volume, set_pet_units, update_node, vtk_matrix
 
 GTVP_LPS = (12.0, -6.0, -25.0)
 WEIGHT_KG, INJECTED_MBQ, DECAY_MIN, HALF_LIFE_MIN = 80.0, 320.0, 60.0, 109.77
@@ -300,6 +301,48 @@ def test_images_that_change_during_a_run_end_it(chosen):
     assert not chosen.state.results.available
     presenter.dismiss_message()
     chosen.segment()
+
+
+def crop_in_place(ct, volume: Volume) -> None:
+    """Leave 8 mm off at three sides, as the Crop volume module does."""
+    part = volume.geometry.cropped((4, 4, 3), (56, 52, 47))
+    update_node(ct, Volume(volume.array[3:, 4:, 4:].copy(), part))
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["settled", "at once"])
+def test_after_the_ct_was_cropped_a_class_returns_to_where_the_model_drew_it(segmented, nodes, tiny_patient, waits):
+    presenter, whole = segmented.presenter, tiny_patient.ct.geometry
+    drawn = segment_mask(presenter.segmentation, "GTVp", whole)
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    segmented.settle()
+    crop_in_place(nodes[0], tiny_patient.ct)
+    if waits:
+        segmented.rest()
+        assert segmented.origins == [EDITED, FROM_MODEL]
+    presenter.return_to_model(1)
+    segmented.rest()
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+    np.testing.assert_array_equal(segment_mask(presenter.segmentation, "GTVp", whole), drawn)
+
+
+def test_a_preview_is_taken_back_to_where_the_model_drew_before_the_ct_was_cropped(segmented, nodes, tiny_patient):
+    presenter, whole = segmented.presenter, tiny_patient.ct.geometry
+    drawn = segment_mask(presenter.record.get("MMPL.Model"), "GTVp", whole)
+    segmented.segment_until_preview()
+    crop_in_place(nodes[0], tiny_patient.ct)
+    segmented.rest()
+    assert presenter.running == ""
+    np.testing.assert_array_equal(segment_mask(presenter.record.get("MMPL.Model"), "GTVp", whole), drawn)
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+
+
+def test_segment_takes_in_images_that_have_just_changed(segmented, nodes, tiny_patient):
+    presenter, node = segmented.presenter, segmented.presenter.segmentation
+    crop_in_place(nodes[0], tiny_patient.ct)
+    segmented.segment()
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+    assert segmented.state.results.current
+    assert presenter.segmentation is node
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["CT", "PET"])
