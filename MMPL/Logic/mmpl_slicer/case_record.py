@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
 import slicer
+from mmpl.errors import GeometryError
+from mmpl.geometry import Geometry
 from mmpl_slicer.table_nodes import CASE_ATTRIBUTE, ROLE_ATTRIBUTE
+from mmpl_slicer.volumes import geometry_of_node
 
 RECORD_ROLE = "case"
 RECORD_PARAMETER = "record"
@@ -27,6 +30,7 @@ class CaseData:
     suv : what was typed to convert the PET, see :class:`mmpl.io.suv.Typed`; absent values are None
     converted : what the PET's DICOM header, with what was typed then, made of it: ``typed`` and ``conversion``, for a
         scene that is opened where the header is not; empty without
+    grids : "ct" and "pet" -> where the image lay when the two were last found fit, as :meth:`Geometry.to_dict` gives it
     used_anyway : the input check's objection that the user overruled, "" for none
     measured : fingerprint of what the results are of (contours, values, model), "" for nothing
     model_digests : label -> fingerprint of the model's own contour, "" where it drew none
@@ -40,6 +44,7 @@ class CaseData:
     hpv_as_known: bool = False
     suv: dict = field(default_factory=dict)
     converted: dict = field(default_factory=dict)
+    grids: dict = field(default_factory=dict)
     used_anyway: str = ""
     measured: str = ""
     model_digests: dict[int, str] = field(default_factory=dict)
@@ -65,6 +70,13 @@ class CaseData:
             digests = known["model_digests"].items()
             known["model_digests"] = {int(label): digest for label, digest in digests if label.isdigit()}
         return cls(**known)
+
+    def lay_on(self, name: str, grid: Geometry) -> bool:
+        """Whether "ct" or "pet" is known to have lain on a grid."""
+        try:
+            return Geometry.from_dict(self.grids[name]).is_close(grid)
+        except (KeyError, TypeError, ValueError, GeometryError):  # unknown, or damaged
+            return False
 
     @property
     def clinical_in_force(self) -> dict:
@@ -130,10 +142,17 @@ def find_record(scene, ct_node, pet_node) -> CaseRecord | None:
 
 
 def find_orphan(scene, ct_node, pet_node) -> CaseRecord | None:
-    """A case that has one of the two images and has lost its other one, which was deleted."""
+    """A case that has one of the two images and has lost its other one, which lay where the new one does.
+
+    Raises
+    ------
+    GeometryError
+        If an image lies under a non-linear transform, or its axes are not orthogonal.
+    """
     for record in records(scene):
-        if (record.get(CT), record.get(PET)) in ((ct_node, None), (None, pet_node)):
-            return record
+        for name, new, had in (("ct", ct_node, (None, pet_node)), ("pet", pet_node, (ct_node, None))):
+            if (record.get(CT), record.get(PET)) == had and record.data.lay_on(name, geometry_of_node(new)):
+                return record
     return None
 
 

@@ -13,7 +13,7 @@ from mmpl.case import PET_SUV
 from mmpl.errors import MMPLError, SuvError
 from mmpl.io.suv import Conversion, problem_with
 from mmpl.report.text import sentence
-from mmpl_slicer.case_record import CT, PET, CaseData, find_orphan, find_record
+from mmpl_slicer.case_record import CT, PET, CaseData, CaseRecord, find_orphan, find_record
 from mmpl_slicer.demo_scene import show_fused
 from mmpl_slicer.dicom_files import PetHeader, instances_of
 from mmpl_slicer.image_digest import image_digest
@@ -26,7 +26,7 @@ from mmpl_slicer.presenter.measuring import Measuring
 from mmpl_slicer.presenter.scene import Scene
 from mmpl_slicer.presenter.segmenting import Segmenting
 from mmpl_slicer.volume_guess import guess_inputs, has_voxels
-from mmpl_slicer.volumes import PET_DISPLAY_SUV_MAX, show_ct, show_pet
+from mmpl_slicer.volumes import PET_DISPLAY_SUV_MAX, geometry_of_node, show_ct, show_pet
 
 
 class Inputs:
@@ -145,6 +145,7 @@ class Inputs:
             self.desk.say(problem)
         if case.report.usable:
             case.content = f"{image_digest(case.ct)}/{image_digest(case.pet)}"
+            self._keep_grids(case)
         if any(headers):
             self._keep_conversion(case)
 
@@ -155,6 +156,14 @@ class Inputs:
         kept = {"typed": _given(case.data), "conversion": conversion.to_dict()} if usable else {}
         if kept != case.data.converted:
             case.data.converted = kept
+            if case.record is not None:
+                case.record.save()
+
+    def _keep_grids(self, case: CaseSession) -> None:
+        """Remember where the images lie: one that is deleted is replaced only by one that lies there too."""
+        grids = {name: geometry_of_node(node).to_dict() for name, node in (("ct", case.ct), ("pet", case.pet))}
+        if grids != case.data.grids:
+            case.data.grids = grids
             if case.record is not None:
                 case.record.save()
 
@@ -185,7 +194,7 @@ class Inputs:
         record = find_record(self.desk.scene, ct, pet)
         if record is not None:
             self.scene.bring_back(record)
-        elif (orphan := find_orphan(self.desk.scene, ct, pet)) is not None:
+        elif (orphan := self._orphan(ct, pet)) is not None:
             orphan.set(CT, ct)
             orphan.set(PET, pet)
             orphan.data.measured = ""  # the results are of the image that was deleted
@@ -196,6 +205,15 @@ class Inputs:
         self.check()  # with what was typed for this case
         self.scene.results_come_back()
         self.measuring.if_out_of_date(only_if_running=True)
+
+    def _orphan(self, ct, pet) -> CaseRecord | None:
+        """A case that waits for one of two images that were found fit, or were said to be fit for this case."""
+        report = self.desk.case.report
+        if not report.usable and not report.objection:
+            return None
+        orphan = find_orphan(self.desk.scene, ct, pet)
+        fits = orphan is not None and (report.usable or report.objection == orphan.data.used_anyway)
+        return orphan if fits else None
 
 
 def _carried(case: CaseSession, ct, pet) -> CaseData:

@@ -20,12 +20,14 @@ from mmpl_slicer.case_record import (
 from mmpl_slicer.results_nodes import RESULTS_ROLE, keep_results, results_from_scene
 from mmpl_slicer.scene_io import load_mrb, save_mrb
 from mmpl_slicer.separate_cases import separate_cases
+from mmpl_slicer.volumes import node_from_volume
 
 DATA = CaseData(
     clinical={"Age": 61, "Primary Site": None},
     what_if={"Age": 62.5},
     hpv_as_known=True,
     suv={"weight_kg": 80.0, "decay_min": None},
+    grids={"ct": {"size": [2, 3, 4], "origin_mm": [0.1, -2.5, 1 / 3]}},
     used_anyway="The CT is of patient 'Ä \"1\"; <b> & c:d', %20\n",
     measured="ab12",
     model_digests={1: "x", 2: ""},
@@ -80,14 +82,25 @@ def test_a_case_is_found_by_its_images(scene, images):
     assert find_orphan(scene, ct, pet) is None
 
 
-def test_a_case_that_has_lost_an_image_is_found_by_the_other(scene, images):
-    ct, pet = images
-    record = add_record(scene, ct, pet, "A")
-    scene.RemoveNode(ct)
-    new = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT again")
-    assert find_record(scene, new, pet) is None
-    assert find_orphan(scene, new, pet).node is record.node
-    assert find_orphan(scene, new, new) is None
+@pytest.mark.parametrize("lost", [0, 1], ids=["CT", "PET"])
+def test_a_case_that_has_lost_an_image_is_found_by_one_that_lies_there(scene, ct_volume, pet_volume, lost):
+    volumes = ct_volume, pet_volume
+    nodes = [node_from_volume(volume, scene, "image") for volume in volumes]
+    grids = {name: volume.geometry.to_dict() for name, volume in zip(("ct", "pet"), volumes, strict=True)}
+    record = add_record(scene, *nodes, "A", CaseData(grids=grids))
+    scene.RemoveNode(nodes[lost])
+    again, other = (node_from_volume(volumes[n], scene, "another") for n in (lost, 1 - lost))
+    pair, wrong = ([node, nodes[1]] if lost == 0 else [nodes[0], node] for node in (again, other))
+    assert find_record(scene, *pair) is None
+    assert find_orphan(scene, *pair).node is record.node
+    assert find_orphan(scene, *wrong) is None
+    assert find_orphan(scene, again, again) is None
+
+
+@pytest.mark.parametrize("grid", [None, "x", {}, {"size": [1], "spacing_mm": 2, "origin_mm": [0], "direction": [1]}])
+def test_a_grid_that_is_unknown_or_damaged_is_no_ones(ct_volume, grid):
+    data = CaseData(grids={} if grid is None else {"ct": grid})
+    assert not data.lay_on("ct", ct_volume.geometry)
 
 
 def test_names_are_unique(scene, images):

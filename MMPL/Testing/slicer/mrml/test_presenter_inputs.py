@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import vtk
@@ -96,10 +98,7 @@ def test_nothing_chosen(front):
 def test_another_patients_pet_can_be_used_anyway_and_that_is_remembered(front, nodes, make_front, scene, tmp_path):
     ct, pet = nodes
     for node, patient in ((ct, 'A "1"'), (pet, "B & 2 <x> Ü")):
-        place_in_study(scene, (node,), patient, "study")
-        item = hierarchy_of(scene).GetItemByDataNode(node)
-        ancestor = hierarchy_of(scene).GetItemParent(hierarchy_of(scene).GetItemParent(item))
-        hierarchy_of(scene).SetItemAttribute(ancestor, "DICOM.PatientID", patient)
+        of_patient(scene, node, patient)
     front.presenter.choose_inputs(ct, pet)
     assert not front.state.inputs.usable
     assert front.state.inputs.can_use_anyway
@@ -365,6 +364,54 @@ def test_a_deleted_image_is_said_and_its_case_waits_for_another(segmented, scene
     assert segmented.origins == [EDITED, FROM_MODEL]
     segmented.settle()
     assert segmented.volume == volume
+
+
+def of_patient(scene, node, patient: str) -> None:
+    """Put a volume under a patient of the subject hierarchy, as one that was loaded from DICOM."""
+    place_in_study(scene, (node,), patient, "study")
+    hierarchy = hierarchy_of(scene)
+    study = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node))
+    hierarchy.SetItemAttribute(hierarchy.GetItemParent(study), "DICOM.PatientID", patient)
+
+
+@pytest.mark.parametrize("how", ["elsewhere", "of another patient"])
+def test_a_case_whose_ct_was_deleted_is_not_given_another_patients(segmented, scene, nodes, tiny_patient, how):
+    presenter = segmented.presenter
+    presenter.set_clinical("Age", 61)
+    segmented.settle()
+    (orphan,) = records(scene)
+    scene.RemoveNode(nodes[0])
+    grid = tiny_patient.ct.geometry
+    other = node_from_volume(
+        Volume(tiny_patient.ct.array, replace(grid, origin_mm=(-59.0, -50.0, -74.0)) if how == "elsewhere" else grid),
+        scene,
+        "CT of another",
+    )
+    if how == "of another patient":
+        for node, patient in ((other, "B"), (nodes[1], "A")):
+            of_patient(scene, node, patient)
+    presenter.choose_inputs(other, nodes[1])
+    assert presenter.data.clinical_in_force == {}
+    assert presenter.segmentation is None
+    assert presenter.results is None
+    assert orphan.get("MMPL.CT") is None
+    assert [record.data.what_if for record in records(scene)] == [{"Age": 61}]
+
+
+def test_what_was_used_anyway_waits_for_its_image_too(front, scene, nodes, tiny_patient):
+    ct, pet = nodes
+    for node, patient in ((ct, "A"), (pet, "B")):
+        of_patient(scene, node, patient)
+    presenter = front.presenter
+    presenter.choose_inputs(ct, pet)
+    presenter.use_anyway()
+    presenter.set_clinical("Age", 61)
+    scene.RemoveNode(ct)
+    again = node_from_volume(tiny_patient.ct, scene, "CT again")
+    of_patient(scene, again, "A")
+    presenter.choose_inputs(again, pet)
+    assert front.state.inputs.usable
+    assert presenter.data.what_if == {"Age": 61}
 
 
 def test_a_ct_that_is_deleted_during_a_run(chosen, scene, nodes):
