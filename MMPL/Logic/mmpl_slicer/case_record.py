@@ -35,6 +35,7 @@ class CaseData:
     measured : fingerprint of what the results are of (contours, values, model), "" for nothing
     model_digests : label -> fingerprint of the model's own contour, "" where it drew none
     model_name : bundle that drew them
+    model_basis : fingerprint of what the results of the model's own contours are of, but for the contours
     deep_is_current : whether the networks' scores were read where the lesions are
     turn : the case of a scene with the highest one was chosen last
     """
@@ -49,6 +50,7 @@ class CaseData:
     measured: str = ""
     model_digests: dict[int, str] = field(default_factory=dict)
     model_name: str = ""
+    model_basis: str = ""
     deep_is_current: bool = True
     turn: int = 0
 

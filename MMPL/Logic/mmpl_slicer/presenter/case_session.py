@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mmpl.geometry import Geometry
 from mmpl_slicer.case_record import MODEL, SEGMENTATION, CaseData, CaseRecord, add_record
@@ -49,6 +49,11 @@ class Basis:
         values = (self.clinical, self.hpv_as_known, self.conversion, self.pet_units)
         lasting = (self.contours, *values, self.model, self.content)
         return hashlib.blake2b(repr(lasting).encode(), digest_size=12).hexdigest()
+
+    @property
+    def but_for_contours(self) -> str:
+        """The fingerprint of everything else: where it is the same, results differ by their contours alone."""
+        return replace(self, contours="").fingerprint
 
 
 @dataclass(frozen=True, eq=False)

@@ -90,9 +90,14 @@ class Measuring:
         record = case.ensure_record()
         record.data.measured, record.data.deep_is_current = basis.fingerprint, told["deep_is_current"]
         record.save()
-        changed = case.model_results is not None and not case.is_as_drawn
         cohort = desk.card.cohort_survival if desk.card else None
-        self._write(results_in_parts(desk.scene, case.results, case.model_results if changed else None, cohort))
+        self._write(results_in_parts(desk.scene, case.results, self._before(basis), cohort))
+
+    def _before(self, basis: Basis) -> dict | None:
+        """Results of the model's own contours, where nothing but the correction sets them apart."""
+        case = self.desk.case
+        alike = case.data.model_basis == basis.but_for_contours
+        return case.model_results if alike and not case.is_as_drawn else None
 
     def _write(self, parts: Iterator) -> None:
         """Results into the scene: the document that they come back from at once, the rest at the next ticks."""

@@ -132,7 +132,7 @@ class Segmenting:
     def _conclude(self, case: CaseSession, run: Run, drawn: Contours, told: dict) -> None:
         case.run = None
         case.model, case.model_results = drawn, told["results"]
-        case.data.model_digests = dict(drawn.digests)
+        case.data.model_digests, case.data.model_basis = dict(drawn.digests), run.basis.but_for_contours
         case.data.model_name = self.desk.card.name if self.desk.card else ""
         keep_results(self.desk.scene, told["results"], MODEL_RESULTS_ROLE)
         self.measuring.take(told, replace(run.basis, contours=drawn.digest))

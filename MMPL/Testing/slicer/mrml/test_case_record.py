@@ -32,6 +32,7 @@ DATA = CaseData(
     measured="ab12",
     model_digests={1: "x", 2: ""},
     model_name="demo",
+    model_basis="cd34",
     deep_is_current=False,
     turn=3,
 )

@@ -70,7 +70,23 @@ def test_a_scene_comes_back_as_it_was_without_a_worker(edited, reopened):
     assert reopened.presenter.data.suv == {"weight_kg": 81.5}
     assert after.inputs.lines == before.inputs.lines
     chart = reopened.presenter.scene.GetNodeByID(after.results.chart_id)
-    assert chart.GetNumberOfPlotSeriesNodes() >= 4  # curve, minimum, maximum, the model's
+    names = [chart.GetNthPlotSeriesNode(n).GetName() for n in range(chart.GetNumberOfPlotSeriesNodes())]
+    assert names == ["RFS", "Members' minimum (not a CI)", "Members' maximum (not a CI)"]
+
+
+def test_the_curve_before_comes_back_with_the_scene(segmented, make_front, shared_client, clock, scene, tmp_path):
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    segmented.settle()
+    save_mrb(scene, tmp_path / "case.mrb")
+    segmented.presenter.close()
+    load_mrb(scene, tmp_path / "case.mrb")
+    front = make_front(make_client=lambda: shared_client, clock=clock)
+    front.presenter.restore()
+    front.editor().add_ball("GTVp", (12.0, -6.0, -5.0), 20.0)
+    front.settle()
+    chart = scene.GetNodeByID(front.state.results.chart_id)
+    names = [chart.GetNthPlotSeriesNode(n).GetName() for n in range(chart.GetNumberOfPlotSeriesNodes())]
+    assert "Model's contours" in names
 
 
 def test_edits_after_opening_are_measured(reopened):

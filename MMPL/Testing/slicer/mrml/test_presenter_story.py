@@ -107,6 +107,38 @@ def test_the_chart_holds_the_curve_before_only_once_contours_differ(segmented):
     assert chart.GetNumberOfPlotSeriesNodes() == series + 1
 
 
+def curves(front) -> list[str]:
+    """Names of the curves in the chart, once all has been written."""
+    front.settle()
+    chart = front.presenter.scene.GetNodeByID(front.state.results.chart_id)
+    return [chart.GetNthPlotSeriesNode(n).GetName() for n in range(chart.GetNumberOfPlotSeriesNodes())]
+
+
+def test_the_curve_before_is_left_out_while_more_than_contours_differ(segmented):
+    presenter = segmented.presenter
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    assert "Model's contours" in curves(segmented)
+    presenter.set_clinical("Age", 85)
+    assert "Model's contours" not in curves(segmented)
+    presenter.reset_clinical()
+    assert "Model's contours" in curves(segmented)
+    presenter.set_clinical("Age", 85)
+    presenter.keep_clinical()
+    assert "Model's contours" not in curves(segmented)
+    segmented.segment()
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    assert "Model's contours" in curves(segmented)  # both are of the record as it is
+
+
+def test_the_curve_before_is_left_out_once_the_pet_has_changed(segmented):
+    presenter = segmented.presenter
+    slicer.util.arrayFromVolume(presenter.pet)[:] *= 0.5
+    slicer.util.arrayFromVolumeModified(presenter.pet)
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    segmented.rest()
+    assert "Model's contours" not in curves(segmented)
+
+
 def test_the_models_contours_are_shown_beside_the_edited_ones(segmented):
     node = segmented.presenter.record.get(MODEL)
     assert not node.GetDisplayNode().GetVisibility()
