@@ -8,7 +8,6 @@ from pathlib import Path
 
 from mmpl.case import PET_SUV, Case
 from mmpl.clinical.fields import FIELDS, HPV_STATUS, PRIMARY_SITE, by_known_name, parse_record
-from mmpl.dicom_out.files import FILES as DICOM_FILES
 from mmpl.errors import InputError
 from mmpl.io.masks import write_label_map, write_segmentation_nrrd
 from mmpl.io.output import OutputFolder, write_json_atomic, write_text_atomic
@@ -28,7 +27,6 @@ FEATURES = "features.csv"
 REPORT = "report.html"
 SCENE = "scene.mrb"
 DICOM = "dicom"
-OPTIONAL = (SCENE, *(f"{DICOM}/{name}" for name in DICOM_FILES))
 
 
 @dataclass(frozen=True)
@@ -82,8 +80,6 @@ def write_outputs(
 ) -> None:
     """Write mask, segmentation, results, features and report; with ``mrb`` a Slicer scene too.
 
-    A scene and DICOM files of an earlier result, which would lie beside another's figures, are taken away.
-
     Parameters
     ----------
     before : the outcome with the model's own contours, where ``outcome`` is of corrected ones
@@ -100,7 +96,7 @@ def write_outputs(
     """
     if dicom is not None:
         dicom.check(case)
-    with OutputFolder(out, retire=OPTIONAL) as folder:
+    with OutputFolder(out) as folder:
         write_files(folder, case, outcome, before=before)
         if dicom is not None:
             write_dicom_files(folder / DICOM, case, outcome, dicom, corrected=before is not None)

@@ -95,16 +95,6 @@ def test_files_of_an_earlier_run_are_replaced_and_others_stay(out, tiny_case, ti
     assert not [p.name for p in out.iterdir() if p.name.startswith(".")]
 
 
-def test_a_scene_and_dicom_files_of_an_earlier_run_do_not_stay_beside_the_results(out, tiny_case, tiny_outcome):
-    (out / "dicom").mkdir()
-    for name in ("scene.mrb", "dicom/segmentation.dcm", "dicom/rtstruct.dcm", "dicom/report.dcm"):
-        (out / name).write_text("another patient's")
-    write_outputs(out, tiny_case, tiny_outcome)
-    assert not (out / "scene.mrb").exists()
-    assert not (out / "dicom").exists()
-    assert (out / "mine.txt").read_text(encoding="utf-8") == "old mine.txt"
-
-
 def test_a_scene_that_cannot_be_written_stops_everything(out, tiny_case, tiny_outcome, contents, monkeypatch):
     before = contents(out)
 

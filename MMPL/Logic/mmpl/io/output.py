@@ -7,8 +7,6 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -23,15 +21,9 @@ class OutputFolder:
 
     ``with OutputFolder(path) as folder:`` gives the folder to write into. On success its files (sub-folders
     included) appear in ``path``: a new ``path`` by one rename, an existing one file by file, where files
-    of the same name are replaced and all others are left alone, but for those named in ``retire``: they are
-    taken away where the new files have none of that name. On any exception, and when a file cannot be moved,
-    ``path`` is as it was before. For an existing ``path`` the hidden folder lies inside it, so
+    of the same name are replaced and all others are left alone. On any exception, and when a file cannot
+    be moved, ``path`` is as it was before. For an existing ``path`` the hidden folder lies inside it, so
     a mounted output folder works (same file system, no rights needed beside it).
-
-    Parameters
-    ----------
-    path : the folder
-    retire : files of an earlier result, relative to ``path``, that must not lie beside the new one
 
     Raises
     ------
@@ -39,9 +31,8 @@ class OutputFolder:
         If ``path`` is a file, cannot be made or written, or the disk is full. Other errors pass through.
     """
 
-    def __init__(self, path: str | Path, *, retire: Iterable[str] = ()):
+    def __init__(self, path: str | Path):
         self.path = Path(os.path.abspath(path))
-        self._retire = tuple(self.path / name for name in retire)
         self._made_parents: list[Path] = []
         self._partial: Path | None = None
 
@@ -86,11 +77,8 @@ class OutputFolder:
 
     def _commit(self) -> None:
         if self._existed:
-            _move_files(self._partial, self.path, self._retire)
+            _move_files(self._partial, self.path)
             shutil.rmtree(self._partial)
-            for folder in {place.parent for place in self._retire} - {self.path}:
-                with suppress(OSError):  # it holds other files, or is not there
-                    folder.rmdir()
         else:
             os.rename(self._partial, self.path)
 
@@ -179,8 +167,8 @@ def write_bytes_atomic(path: str | Path, data: bytes) -> None:
         raise _output_error(path, error) from error
 
 
-def _move_files(source: Path, target: Path, retire: Iterable[Path] = ()) -> None:
-    """Move every file of ``source`` to the same place under ``target``, and old ones away; all of them or none."""
+def _move_files(source: Path, target: Path) -> None:
+    """Move every file of ``source`` to the same place under ``target``; all of them or none."""
     retired = source.parent / f"{source.name}-old"
     done: list[tuple[Path, Path | None]] = []
     made: list[Path] = []
@@ -197,12 +185,6 @@ def _move_files(source: Path, target: Path, retire: Iterable[Path] = ()) -> None
                 os.replace(place, old)
             done.append((place, old))
             os.replace(file, place)
-        new = {place for place, _ in done}
-        for place in retire:
-            if place not in new and (place.is_file() or place.is_symlink()):
-                old = retired / str(len(done))
-                os.replace(place, old)
-                done.append((place, old))
     except BaseException:  # Ctrl-C too: half of the new files would be worse than none
         _restore(done, made)
         raise

@@ -83,59 +83,6 @@ def test_older_results_are_replaced_and_other_files_kept(tmp_path):
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 
 
-def results_of_two_kinds(folder):
-    (folder / "sub").mkdir(parents=True)
-    for name in ("results.json", "scene.mrb", "notes.txt", "sub/a.dcm", "sub/b.dcm"):
-        (folder / name).write_text("old")
-    return folder
-
-
-def test_files_of_an_earlier_result_do_not_lie_beside_the_new_one(tmp_path):
-    out = results_of_two_kinds(tmp_path / "out")
-    with OutputFolder(out, retire=("scene.mrb", "sub/a.dcm", "sub/b.dcm", "sub/c.dcm")) as folder:
-        (folder / "results.json").write_text("new")
-        (folder / "sub").mkdir()
-        (folder / "sub" / "b.dcm").write_text("new")
-        assert (out / "scene.mrb").read_text(encoding="utf-8") == "old"
-    assert tree(tmp_path) == {"out/results.json": "new", "out/notes.txt": "old", "out/sub/b.dcm": "new"}
-    assert sorted(p.name for p in out.iterdir()) == ["notes.txt", "results.json", "sub"]
-
-
-def test_a_folder_that_is_empty_then_goes_and_one_that_is_not_stays(tmp_path):
-    for more in ("", "sub/mine.dcm"):
-        out = results_of_two_kinds(tmp_path / f"out{len(more)}")
-        if more:
-            (out / more).write_text("mine")
-        with OutputFolder(out, retire=("sub/a.dcm", "sub/b.dcm")) as folder:
-            (folder / "results.json").write_text("new")
-        assert (out / "sub").exists() == bool(more)
-        assert not more or (out / more).read_text(encoding="utf-8") == "mine"
-
-
-@pytest.mark.parametrize("error", [OSError(13, "Permission denied"), KeyboardInterrupt()])
-@pytest.mark.parametrize("fails_at", range(1, 5))
-def test_an_earlier_result_is_whole_again_where_a_file_of_it_cannot_be_taken_away(
-    tmp_path, monkeypatch, error, fails_at
-):
-    """Moves: old results.json away, the new one in place, then the two files that are retired."""
-    out, replace_file, moved = results_of_two_kinds(tmp_path / "out"), os.replace, []
-    before = tree(out)
-
-    def fails(source, target):
-        moved.append(target)
-        if len(moved) == fails_at:
-            raise error
-        replace_file(source, target)
-
-    monkeypatch.setattr(output.os, "replace", fails)
-    with (
-        pytest.raises((OutputError, KeyboardInterrupt)),
-        OutputFolder(out, retire=("scene.mrb", "sub/a.dcm")) as folder,
-    ):
-        (folder / "results.json").write_text("new")
-    assert tree(out) == before
-
-
 @pytest.mark.parametrize("error", [InputError("bad"), KeyboardInterrupt(), ValueError("ours")])
 def test_failed_run_into_a_new_folder_leaves_nothing(tmp_path, error):
     with pytest.raises(type(error)):
