@@ -205,6 +205,16 @@ def test_planes_are_as_far_apart_as_they_lie_however_thin_they_are(a_seg):
     assert np.array_equal(found.array, mask)
 
 
+def test_two_planes_far_apart_are_as_thick_as_the_file_says(a_seg):
+    """One gap alone does not tell whether planes between them were left out: 12 mm thick ones would be guessed."""
+    mask = np.zeros((5, 6, 8), np.uint8)
+    mask[[0, 4], 2, 2] = 1
+    shifted = Geometry(CT.size, CT.spacing_mm, (-20.4, 10.0, 55.0))
+    found = read_seg(altered(a_seg({"GTVp": mask}, shifted), say_thickness_only), CT).label_map
+    assert found.geometry.spacing_mm[2] == pytest.approx(1.5)
+    assert [int(k) for k in np.argwhere(found.array)[:, 0]] == [0, 8]
+
+
 def test_a_single_plane_without_a_distance_is_as_thick_as_the_file_says(a_seg):
     mask = np.zeros((5, 6, 8), np.uint8)
     mask[3, 2, 2] = 1

@@ -17,8 +17,8 @@ AT_ONCE = 64  # neighbouring points, which are looked for on the edges near them
 def repeats(contours: Sequence[np.ndarray]) -> np.ndarray:
     """Which contours are an earlier one once more: of the same plane, of equal area, nowhere a tenth of a mm apart.
 
-    By the even-odd rule two equal outlines leave nothing. A hole, however near its border, is no repeat, nor is an
-    outline that a keyhole's channel leads away from.
+    By the even-odd rule two equal outlines leave nothing. A hole is no repeat unless its wall is thinner than that, nor
+    is an outline that a keyhole's channel leads away from.
 
     Parameters
     ----------

@@ -87,15 +87,21 @@ def on_own_grid(frames: Sequence[Frame], plane: Plane, name: str) -> Volume:
 
 
 def _spacing(heights: np.ndarray, plane: Plane, name: str) -> float:
-    """Distance of planes in mm: the smallest gap, or what the file says where all frames are of one plane."""
+    """Distance of planes in mm: what the file says, or the smallest gap; the thickness where neither can tell."""
     gaps = np.diff(np.sort(heights))
     gaps = gaps[gaps > 1e-3]
+    if len(gaps) > 1 and plane.between_mm is None and _all_multiples(gaps, gaps.min()):
+        return float(gaps.min())  # however thin or thick the planes are
     if len(gaps):
-        return _smallest_step(gaps, plane.between_mm)
+        return _smallest_step(gaps, plane.between_mm or plane.thickness_mm)
     said_mm = plane.between_mm or plane.thickness_mm
     if said_mm is None:
         raise GeometryError(f"mask {name} has one plane and no slice thickness: export it as a volume")
     return said_mm
+
+
+def _all_multiples(gaps: np.ndarray, step_mm: float) -> bool:
+    return bool(np.abs(gaps - np.round(gaps / step_mm) * step_mm).max() < ON_GRID_VOXELS * step_mm)
 
 
 def _smallest_step(gaps: np.ndarray, said_mm: float | None) -> float:
