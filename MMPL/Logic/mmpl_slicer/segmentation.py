@@ -163,10 +163,15 @@ def move_from_world(image, segmentation_node) -> None:
     Raises
     ------
     GeometryError
-        If the transform is not linear.
+        If the transform is not linear, or makes all flat.
     """
-    if segmentation_node.GetParentTransformNode() is not None:
+    if segmentation_node.GetParentTransformNode() is None:
+        return
+    try:
         _move(image, np.linalg.inv(to_world(segmentation_node)))
+    except np.linalg.LinAlgError as error:
+        name = segmentation_node.GetName()
+        raise GeometryError(f"{name!r} lies under a transform that makes it flat: take it out of it") from error
 
 
 def _move(image, by: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mmpl.errors import GeometryError
 from mmpl.geometry import Geometry, Volume
 from mmpl_slicer.contour_nodes import return_class, set_contours
 from mmpl_slicer.contours import contours_of_label_map, read_contours
@@ -169,6 +170,19 @@ def test_contours_written_where_they_were_read_change_nothing_under_a_transform(
     assert read(node, BY_NAME, grid).digest == before.digest
     return_class(node, BY_NAME, contours, grid, 1)
     assert read(node, BY_NAME, grid).digest == before.digest
+
+
+def test_nothing_is_written_under_a_transform_that_makes_all_flat(scene, labels):
+    ct = node_from_volume(Volume(np.zeros(GRID.shape, np.int16), GRID), scene, "CT")
+    node = create_segmentation(Volume(labels, GRID), ct, scene)
+    contours = read(node, BY_NAME)
+    flat = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    flat.SetMatrixTransformToParent(vtk_matrix(np.diag([1.0, 1.0, 0.0, 1.0])))
+    node.SetAndObserveTransformNodeID(flat.GetID())
+    with pytest.raises(GeometryError, match="lies under a transform that makes it flat: take it out of it"):
+        set_contours(node, contours, GRID)
+    node.SetAndObserveTransformNodeID(None)
+    assert read(node, BY_NAME).digest == contours.digest
 
 
 def test_a_label_map_written_under_a_transform_is_read_as_it_was(scene, labels):
