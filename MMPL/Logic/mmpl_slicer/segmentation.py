@@ -11,7 +11,7 @@ from mmpl.geometry import Geometry, Volume
 from mmpl.segments import SEGMENTS, SegmentSpec
 from mmpl_slicer.oriented_images import mask_on_grid, oriented_image
 from mmpl_slicer.subject_hierarchy import place_beside
-from mmpl_slicer.volumes import array_from_vtk_matrix, geometry_of_node, to_world, vtk_matrix
+from mmpl_slicer.volumes import array_from_vtk_matrix, from_world, geometry_of_node, to_world, vtk_matrix
 
 TERMINOLOGY_TAG = "TerminologyEntry"
 GRID_TOLERANCE_MM = 1e-3
@@ -165,13 +165,8 @@ def move_from_world(image, segmentation_node) -> None:
     GeometryError
         If the transform is not linear, or makes all flat.
     """
-    if segmentation_node.GetParentTransformNode() is None:
-        return
-    try:
-        _move(image, np.linalg.inv(to_world(segmentation_node)))
-    except np.linalg.LinAlgError as error:
-        name = segmentation_node.GetName()
-        raise GeometryError(f"{name!r} lies under a transform that makes it flat: take it out of it") from error
+    if segmentation_node.GetParentTransformNode() is not None:
+        _move(image, from_world(segmentation_node))
 
 
 def _move(image, by: np.ndarray) -> None:

@@ -161,6 +161,22 @@ def to_world(node) -> np.ndarray:
     return array_from_vtk_matrix(matrix)
 
 
+def from_world(node) -> np.ndarray:
+    """The inverse of :func:`to_world`.
+
+    Raises
+    ------
+    GeometryError
+        If the transform is not linear, or makes all flat.
+    """
+    try:
+        return np.linalg.inv(to_world(node))
+    except np.linalg.LinAlgError as error:
+        raise GeometryError(
+            f"{node.GetName()!r} lies under a transform that makes it flat: take it out of it"
+        ) from error
+
+
 def load_volume_file(path: str | Path, name: str | None = None):
     """Load an image file with Slicer's own reader.
 

@@ -163,14 +163,19 @@ class CaseSession:
         if self.has_both:
             self.ensure_record()
         change(self.data)
+        self.save_record()
+
+    def save_record(self) -> None:
+        """Write what is remembered into the scene, where it has a record of the case."""
         if self.record is not None:
             self.record.save()
 
     def forget_measurement(self) -> None:
         """The scene's results are of other images than there are now."""
-        self.kept = self.data.measured = ""
-        if self.record is not None:
-            self.record.save()
+        self.kept = ""
+        if self.data.measured:  # images that are dragged change many times a second
+            self.data.measured = ""
+            self.save_record()
 
     def ensure_record(self) -> CaseRecord:
         """The case's record; made anew, as it was, where it was deleted."""

@@ -8,7 +8,7 @@ from mmpl_slicer.case_record import SEGMENTATION
 from mmpl_slicer.contours import Contours, read_contours
 from mmpl_slicer.presenter.desk import Desk
 from mmpl_slicer.segment_mapping import mapping_in_force, proposed_mapping, remember_mapping
-from mmpl_slicer.volumes import geometry_of_node, to_world
+from mmpl_slicer.volumes import from_world, geometry_of_node
 
 
 class ContourWork:
@@ -82,7 +82,7 @@ class ContourWork:
             return
         try:
             grid = geometry_of_node(case.ct)
-            to_world(case.segmentation)  # before anything is written: not every transform can be undone
+            from_world(case.segmentation)  # before anything is written: not every transform can be undone
         except MMPLError as problem:
             self.desk.say(problem)
             return

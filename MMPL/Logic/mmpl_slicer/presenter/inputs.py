@@ -156,16 +156,14 @@ class Inputs:
         kept = {"typed": _given(case.data), "conversion": conversion.to_dict()} if usable else {}
         if kept != case.data.converted:
             case.data.converted = kept
-            if case.record is not None:
-                case.record.save()
+            case.save_record()
 
     def _keep_grids(self, case: CaseSession) -> None:
         """Remember where the images lie: one that is deleted is replaced only by one that lies there too."""
         grids = {name: geometry_of_node(node).to_dict() for name, node in (("ct", case.ct), ("pet", case.pet))}
         if grids != case.data.grids:
             case.data.grids = grids
-            if case.record is not None:
-                case.record.save()
+            case.save_record()
 
     def images_settled(self) -> None:
         """PET or CT have changed: they are checked, and all contours are read on the CT's grid again."""

@@ -225,6 +225,18 @@ def test_a_class_of_a_warped_segmentation_does_not_return(segmented, scene):
     assert segmented.origins == [EDITED, FROM_MODEL]
 
 
+def test_a_class_of_a_flattened_segmentation_does_not_return(segmented, scene):
+    presenter = segmented.presenter
+    flat = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "flat")
+    flat.SetMatrixTransformToParent(vtk_matrix(np.diag([1.0, 1.0, 0.0, 1.0])))
+    presenter.segmentation.SetAndObserveTransformNodeID(flat.GetID())
+    presenter.return_to_model(1)
+    assert "lies under a transform that makes it flat: take it out of it" in segmented.state.message
+    presenter.segmentation.SetAndObserveTransformNodeID(None)
+    segmented.settle()
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+
+
 def test_a_segmentation_needs_images_first(front, scene):
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "bare")
     front.presenter.choose_segmentation(node)
