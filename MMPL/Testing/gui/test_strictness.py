@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import methodcaller
+
 import ctk
 import pytest
 import qt
@@ -86,6 +88,20 @@ def test_qt_still_finds_virtual_methods_by_itself():
     editor = slicer.qMRMLSegmentEditorWidget()
     editor.show()
     assert peek(editor, "sizeHint")().width() == 369
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_qt_finds_them_too_when_an_attribute_load_ends_an_object():
+    class Held(list):
+        let_go = property(methodcaller("clear"))
+
+    class Listener:
+        def hear(self):
+            """A timer that is connected to a method asks for its own virtual disconnectNotify when the method goes."""
+
+    timer, held = qt.QTimer(), Held([Listener()])
+    timer.timeout.connect(held[0].hear)
+    assert held.let_go is None
 
 
 def test_a_subclass_has_its_own_names_and_overrides():

@@ -3,7 +3,7 @@
 A strict class is a subclass of a Qt class. When widget code (anything but this adapter and installed packages) touches
 an attribute, the name must be a method or a signal in the contract. So ``label.text()``, fine in PySide6 and a
 TypeError in Slicer, fails here too. Qt itself looks up virtual methods through the same door; such look-ups do not come
-from an attribute load in the running code, which is how they are told apart.
+from a load of that name in the running code, which is how they are told apart.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import sysconfig
 from functools import cache
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import CodeType, FrameType, ModuleType
 
 from PySide6 import QtCore
 
@@ -58,9 +58,15 @@ def _touched(name: str, contract: ClassContract, frame: FrameType) -> bool:
     """True if widget code, not Qt, asked for the name."""
     if not is_widget_code(frame.f_code.co_filename):
         return False
-    if dis.opname[frame.f_code.co_code[frame.f_lasti]].startswith("LOAD"):
+    if _loaded(frame.f_code).get(frame.f_lasti) == name:
         return True
     return name in contract.properties and name not in ASKED_BY_QT
+
+
+@cache
+def _loaded(code: CodeType) -> dict[int, str]:
+    """Offset of each instruction that loads by name -> the name. Garbage may be collected during any other load."""
+    return {one.offset: one.argval for one in dis.get_instructions(code) if one.opname.startswith("LOAD")}
 
 
 def _own(cls: type, name: str) -> bool:
