@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ FONT = "DejaVu Sans"
 PACKAGES = "libegl1 libgl1 libglib2.0-0 libxkbcommon0 libdbus-1-3 libfontconfig1 fonts-dejavu-core"
 
 try:
+    from module_widget import load_module
     from PySide6 import QtCore, QtGui, QtWidgets
     from slicer_gui_adapter import pictures, waiting
     from slicer_gui_adapter.session import Session, install
@@ -83,6 +85,16 @@ def _empty(scene) -> None:
     for class_name in ("vtkMRMLScriptedModuleNode", "vtkMRMLSegmentEditorNode"):
         for node in slicer.util.getNodesByClass(class_name, scene):
             scene.RemoveNode(node)
+
+
+@pytest.fixture
+def widget(scene, slicer_session, monkeypatch):
+    """The module's widget, opened. It shows all at once: on a busy machine it would leave some to the next ticks."""
+    widget = load_module().MMPLWidget()
+    monkeypatch.setattr("mmpl_qt.panel.KEPT_S", math.inf)
+    widget.enter()
+    yield widget
+    widget.cleanup()
 
 
 @pytest.fixture(autouse=True)

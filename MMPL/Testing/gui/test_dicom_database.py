@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import numpy as np
 import pydicom
 import pytest
-from module_widget import load_module
 
 import slicer
 from mmpl.geometry import Geometry, Volume
@@ -58,20 +57,10 @@ def case_of_database(scene, database, tmp_path):
 
 
 @pytest.fixture
-def widget(scene, slicer_session):
-    widget = load_module().MMPLWidget()
-    widget.enter()
-    yield widget
-    widget.cleanup()
-
-
-@pytest.fixture
 def shown(widget, case_of_database):
     """The panel after it has been opened on a case of the database."""
     widget.exit()
     widget.enter()
-    while widget.panel.due:
-        widget.panel.tick()
     return widget
 
 
@@ -108,8 +97,6 @@ def test_why_dicom_cannot_be_chosen_stands_in_the_tooltip(widget, case_of_databa
     database.clear()
     widget.exit()
     widget.enter()
-    while widget.panel.due:
-        widget.panel.tick()
     assert not widget.ui.withDicom.isEnabled()
     assert widget.ui.withDicom.property("toolTip") == (
         "Not possible: 12 of the 12 DICOM files of the CT are not in the DICOM database any more."
@@ -147,8 +134,6 @@ def test_the_case_has_a_name_that_the_user_sees_and_changes(shown):
 
 
 def test_without_images_there_is_no_name_to_change(widget):
-    while widget.panel.due:
-        widget.panel.tick()
     assert not widget.ui.caseName.isEnabled()
 
 

@@ -38,14 +38,6 @@ print(sorted(new & {{"torch", "monai", "numba", "jsonschema", "scipy", "SimpleIT
 
 
 @pytest.fixture
-def widget(scene, slicer_session):
-    widget = load_module().MMPLWidget()
-    widget.enter()
-    yield widget
-    widget.cleanup()
-
-
-@pytest.fixture
 def phantom(scene):
     return load_phantom(scene)
 
@@ -90,6 +82,24 @@ def test_entering_the_module_guesses_the_inputs(with_inputs, phantom):
     assert with_inputs.ui.ctSelector.currentNode() is ct
     assert with_inputs.ui.petSelector.currentNode() is pet
     assert with_inputs.ui.segmentButton.isEnabled()
+
+
+def test_what_takes_long_to_show_lets_the_rest_follow_at_the_next_ticks(widget, phantom, monkeypatch):
+    parts, show = widget.panel.sections["message"]
+
+    def slowly(state):
+        time.sleep(0.03)
+        show(state)
+
+    monkeypatch.setattr("mmpl_qt.panel.KEPT_S", 0.02)
+    monkeypatch.setitem(widget.panel.sections, "message", (parts, slowly))
+    widget.exit()
+    widget.enter()
+    assert widget.presenter.state.work.can_segment
+    assert not widget.ui.segmentButton.isEnabled()
+    while widget.panel.due:
+        widget.panel.tick()
+    assert widget.ui.segmentButton.isEnabled()
 
 
 def test_the_selectors_are_the_users(with_inputs, phantom):

@@ -16,12 +16,10 @@ from mmpl_slicer.sample_data import load_phantom
 
 
 @pytest.fixture
-def widget(scene, slicer_session):
-    widget = load_module().MMPLWidget()
-    widget.enter()
+def widget(widget):
+    """With the box about the worker unfolded."""
     widget.ui.workerBox.setChecked(True)
-    yield widget
-    widget.cleanup()
+    return widget
 
 
 @pytest.fixture
