@@ -48,7 +48,7 @@ def limits(index: int) -> list[tuple[CaseScore, CaseScore]]:
     for spacing_mm in SPACINGS_MM:
         shares = np.stack([to_network_grid((truth == v).astype(np.float32), spacing_mm) for v in (GTVP, GTVN)])
         answers = (shares, (shares >= 0.5).astype(np.float32))
-        drawn = (draw(roi, probabilities_at_1mm(roi, answer, spacing_mm), (0.5, 0.5)) for answer in answers)
+        drawn = (draw(roi, probabilities_at_1mm(roi, answer, spacing_mm, 0.5), (0.5, 0.5)) for answer in answers)
         scores.append(tuple(score_case(patient.patient_id, labels, truth) for labels in drawn))
     return scores
 

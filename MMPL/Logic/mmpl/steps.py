@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from mmpl.boxes import bounding_box
+from mmpl.boxes import Box, bounding_box
 from mmpl.case import Case, RoiCase
 from mmpl.geometry import Geometry, Volume
 from mmpl.notices import MASK_OUTSIDE_ROI, Notice
 from mmpl.preprocess.field_of_view import lesion_centroid, outcome_patch
 from mmpl.preprocess.grid import common_grid
-from mmpl.preprocess.network_grid import background_values, to_roi_grid
+from mmpl.preprocess.network_grid import background_values, felt_on_roi, to_roi_grid
 from mmpl.preprocess.prepare import label_on_roi, prepare
 from mmpl.preprocess.roi import shifted_to_hold
 from mmpl.segmentation.engine import Member, segment_by_plan
@@ -21,6 +22,7 @@ from mmpl.segmentation.postprocess import compose
 from mmpl.survival.discrete import expected_time_days, survival_from_hazards
 
 Network = Callable[[np.ndarray], np.ndarray]  # patches (n, 2, z, y, x) -> logits (n, outputs)
+ROUNDING = 1e-6  # of a mean of eight numbers in float32, relative
 
 
 def segment_on_roi(
@@ -53,7 +55,7 @@ def segment_on_roi(
     """
 
     def drawn_from(probabilities: np.ndarray) -> np.ndarray:
-        return draw(roi, probabilities_at_1mm(roi, probabilities, plan.spacing_mm), thresholds)
+        return draw(roi, probabilities_at_1mm(roi, probabilities, plan.spacing_mm, min(thresholds)), thresholds)
 
     probabilities = segment_by_plan(
         network_array,
@@ -67,14 +69,46 @@ def segment_on_roi(
     return drawn_from(probabilities)
 
 
-def probabilities_at_1mm(roi: RoiCase, probabilities: np.ndarray, spacing_mm: float) -> list[np.ndarray]:
-    """GTVp's and GTVn's probabilities (2, z, y, x) on the network grid, brought to the 1 mm ROI: float32 (z, y, x)."""
-    return [to_roi_grid(p, spacing_mm, roi.geometry.shape) for p in probabilities]
+@dataclass(frozen=True, eq=False)
+class MaskProbabilities:
+    """Both classes' probabilities on the 1 mm ROI, in the box outside which all are lower than what is drawn.
+
+    Attributes
+    ----------
+    box : slices (z, y, x) of the ROI
+    inside : float32, shape (2, z, y, x) of the box: GTVp, GTVn
+    least : probability from which they are whole
+    """
+
+    box: Box
+    inside: np.ndarray
+    least: float
 
 
-def draw(roi: RoiCase, at_1mm: Sequence[np.ndarray], thresholds: tuple[float, float]) -> np.ndarray:
-    """The label map, uint8 (z, y, x), that :func:`probabilities_at_1mm` give when cut at (GTVp, GTVn) thresholds."""
-    labels = compose(at_1mm[0], at_1mm[1], thresholds)
+def probabilities_at_1mm(roi: RoiCase, probabilities: np.ndarray, spacing_mm: float, least: float) -> MaskProbabilities:
+    """Probabilities (2, z, y, x) on the network grid, brought to the 1 mm ROI wherever they can reach ``least``.
+
+    A voxel of the ROI lies between eight of the network grid: where all are lower, so is it.
+    """
+    likely = (probabilities >= least * (1 - ROUNDING)).any(axis=0)
+    box = bounding_box(likely) or (slice(0, 0),) * 3
+    on_roi = felt_on_roi(box, spacing_mm, likely.shape, roi.geometry.shape)
+    inside = np.stack([to_roi_grid(p, spacing_mm, roi.geometry.shape, on_roi) for p in probabilities])
+    return MaskProbabilities(on_roi, inside, least)
+
+
+def draw(roi: RoiCase, at_1mm: MaskProbabilities, thresholds: tuple[float, float]) -> np.ndarray:
+    """The label map, uint8 (z, y, x), that probabilities give when cut at (GTVp, GTVn) thresholds.
+
+    Raises
+    ------
+    ValueError
+        If they are not whole from a threshold on.
+    """
+    if min(thresholds) < at_1mm.least:
+        raise ValueError(f"thresholds {thresholds} of probabilities that are whole from {at_1mm.least} on")
+    labels = np.zeros(roi.geometry.shape, np.uint8)
+    labels[at_1mm.box] = compose(*at_1mm.inside, thresholds)
     clear_outside_shared(labels, roi)  # no contour is drawn on padding
     return labels
 

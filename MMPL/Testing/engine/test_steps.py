@@ -7,18 +7,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from mmpl.case import RoiCase
 from mmpl.geometry import Geometry, Volume
+from mmpl.lengths import voxels_of
 from mmpl.notices import MASK_OUTSIDE_ROI
 from mmpl.preprocess.grid import common_grid
+from mmpl.preprocess.network_grid import to_roi_grid
 from mmpl.preprocess.prepare import label_on_ct, prepare
 from mmpl.segmentation.plan import UNLIMITED, PlanSettings, make_plan
+from mmpl.segmentation.postprocess import compose
 from mmpl.steps import (
     deep_scores,
+    draw,
     expected_days,
     hpv_logit,
     outcome_centre,
+    probabilities_at_1mm,
     radiomics_roi,
     segment_on_roi,
     share_outside,
@@ -98,6 +104,46 @@ def test_contours_come_back_on_the_ct_grid():
         assert well_inside.any()
         assert (labels.array[well_inside] == value).all()
         assert not (labels.array[well_outside] == value).any()
+
+
+def roi_of(shape: tuple[int, int, int]) -> RoiCase:
+    """All of which PET and CT share."""
+    grid, empty = Geometry(shape[::-1], (1, 1, 1), (0, 0, 0)), np.zeros(shape, np.float32)
+    return RoiCase("c", empty, empty, grid, (0, 0, 0), grid, Volume(empty, grid), "SUVbw")
+
+
+@pytest.mark.parametrize("spacing", [1.0, 2.5, 4.0])
+@pytest.mark.parametrize("thresholds", [(0.3, 0.5), (0.6, 0.25)])
+def test_what_is_drawn_in_a_box_is_what_is_drawn_everywhere(spacing, thresholds):
+    roi = roi_of((70, 56, 48))
+    for seed in range(6):
+        shape = tuple(voxels_of(n, spacing) for n in roi.geometry.shape)
+        noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(2, *shape)), (0, *(6 / spacing,) * 3))
+        logits = 8 * (noise / noise.std() - 1.0)
+        probabilities = (1 / (1 + np.exp(-logits))).astype(np.float32)
+        probabilities[:, shape[0] // 2 :] *= 0.1
+        at_1mm = probabilities_at_1mm(roi, probabilities, spacing, min(thresholds))
+        assert at_1mm.inside[0].size < roi.ct_hu.size
+        whole = compose(*(to_roi_grid(p, spacing, roi.geometry.shape) for p in probabilities), thresholds)
+        assert set(np.unique(whole)) == {0, 1, 2}
+        np.testing.assert_array_equal(draw(roi, at_1mm, thresholds), whole)
+
+
+def test_where_nothing_is_likely_nothing_is_drawn():
+    roi = roi_of((20, 16, 12))
+    at_1mm = probabilities_at_1mm(roi, np.full((2, 5, 4, 3), 0.4, np.float32), 4.0, 0.5)
+    assert at_1mm.inside.shape == (2, 0, 0, 0)
+    labels = draw(roi, at_1mm, (0.5, 0.5))
+    assert labels.shape == (20, 16, 12)
+    assert not labels.any()
+
+
+def test_probabilities_are_not_cut_lower_than_they_are_whole():
+    roi = roi_of((20, 16, 12))
+    at_1mm = probabilities_at_1mm(roi, np.full((2, 5, 4, 3), 0.4, np.float32), 4.0, 0.3)
+    assert draw(roi, at_1mm, (0.3, 0.4)).all()
+    with pytest.raises(ValueError, match=r"whole from 0\.3 on"):
+        draw(roi, at_1mm, (0.5, 0.29))
 
 
 def test_nothing_is_drawn_where_pet_and_ct_do_not_overlap(tiny_case):

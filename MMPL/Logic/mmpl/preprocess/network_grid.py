@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mmpl.boxes import Box
 from mmpl.case import RoiCase
 from mmpl.lengths import voxels_of
 from mmpl.resample import apply_along_axes, area_matrix, linear_matrix
@@ -22,12 +23,44 @@ def to_network_grid(array: np.ndarray, spacing_mm: float) -> np.ndarray:
     return apply_along_axes(array, matrices)
 
 
-def to_roi_grid(array: np.ndarray, spacing_mm: float, shape_1mm: tuple[int, int, int]) -> np.ndarray:
-    """Linear interpolation of a network-grid array back to 1 mm; float32, shape ``shape_1mm`` (z, y, x)."""
-    matrices = [
-        linear_matrix((np.arange(n) + 0.5) / spacing_mm - 0.5, m) for n, m in zip(shape_1mm, array.shape, strict=True)
-    ]
-    return apply_along_axes(array, matrices)
+def to_roi_grid(
+    array: np.ndarray, spacing_mm: float, shape_1mm: tuple[int, int, int], box: Box | None = None
+) -> np.ndarray:
+    """Linear interpolation of a network-grid array back to 1 mm; float32.
+
+    Parameters
+    ----------
+    array : shape (z, y, x)
+    shape_1mm : of the whole ROI
+    box : the part of it that is asked for; all by default, else the result has the box's shape
+    """
+    wanted = box or tuple(slice(0, n) for n in shape_1mm)
+    matrices, felt = [], []
+    for n, m, part in zip(shape_1mm, array.shape, wanted, strict=True):
+        matrix = _to_1mm(n, m, spacing_mm)[part]
+        columns = np.flatnonzero(matrix.any(axis=0))
+        felt.append(slice(columns[0], columns[-1] + 1) if columns.size else slice(0, 1))
+        matrices.append(matrix[:, felt[-1]])
+    return apply_along_axes(array[tuple(felt)], matrices)
+
+
+def felt_on_roi(box: Box, spacing_mm: float, shape: tuple[int, int, int], shape_1mm: tuple[int, int, int]) -> Box:
+    """The box of the 1 mm ROI whose voxels :func:`to_roi_grid` gives a share of any voxel in a network-grid box.
+
+    Parameters
+    ----------
+    box : of an array of ``shape``; empty on an axis: so is the result
+    """
+    felt = []
+    for n, m, part in zip(shape_1mm, shape, box, strict=True):
+        rows = np.flatnonzero(_to_1mm(n, m, spacing_mm)[:, part].any(axis=1))
+        felt.append(slice(int(rows[0]), int(rows[-1]) + 1) if rows.size else slice(0, 0))
+    return tuple(felt)
+
+
+def _to_1mm(n_1mm: int, n: int, spacing_mm: float) -> np.ndarray:
+    """Weights (n_1mm, n) of one axis' voxels."""
+    return linear_matrix((np.arange(n_1mm) + 0.5) / spacing_mm - 0.5, n)
 
 
 def roi_index_to_network(index_1mm, spacing_mm: float) -> np.ndarray:

@@ -20,7 +20,7 @@ from mmpl.io.images import read_label_map
 from mmpl.io.output import write_json_atomic
 from mmpl.metrics.segmentation import overlap
 from mmpl.preprocess.prepare import label_on_roi
-from mmpl.steps import draw, probabilities_at_1mm
+from mmpl.steps import MaskProbabilities, draw, probabilities_at_1mm
 from mmpl.training.cache import load_cached, load_roi
 from mmpl.training.layout import CohortCase
 from mmpl.training.search_threshold import lesion_peaks
@@ -58,7 +58,7 @@ def count_overlaps(task: OverlapTask) -> None:
     roi = load_roi(task.case)
     probabilities = unseen_probabilities(task.run, task.case.patient_id, roi)
     truth = label_on_roi(read_label_map(task.case.label_path), roi.geometry)
-    at_1mm = probabilities_at_1mm(roi, probabilities, task.run.config.network.spacing_mm)
+    at_1mm = probabilities_at_1mm(roi, probabilities, task.run.config.network.spacing_mm, min(CANDIDATES))
     peaks = lesion_peaks(probabilities, load_cached(task.cached).label)
     write_json_atomic(task.path, {CUT_AT: CANDIDATES, **overlaps_by_threshold(roi, at_1mm, truth), PEAKS: peaks})
 
@@ -69,14 +69,14 @@ def is_cut_at(path: Path, thresholds: Sequence[float]) -> bool:
 
 
 def overlaps_by_threshold(
-    roi: RoiCase, at_1mm: Sequence[np.ndarray], truth: np.ndarray
+    roi: RoiCase, at_1mm: MaskProbabilities, truth: np.ndarray
 ) -> dict[str, list[tuple[int, int]]]:
     """How what is drawn at each of ``CANDIDATES``, both classes at the same one, overlaps with the truth.
 
     Parameters
     ----------
     roi : RoiCase
-    at_1mm : probabilities of GTVp and GTVn, each of shape (z, y, x), on the ROI
+    at_1mm : whole from the lowest candidate on
     truth : label map, shape (z, y, x), on the ROI
 
     Returns

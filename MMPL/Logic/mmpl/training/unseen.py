@@ -36,7 +36,8 @@ def unseen_labels(run: StageRun, patient_id: str, roi: RoiCase, thresholds: tupl
     probabilities = kept_probabilities(kept_path(run, patient_id))
     if probabilities is None:
         probabilities = unseen_probabilities(run, patient_id, roi)
-    return draw(roi, probabilities_at_1mm(roi, probabilities, run.config.network.spacing_mm), thresholds)
+    at_1mm = probabilities_at_1mm(roi, probabilities, run.config.network.spacing_mm, min(thresholds))
+    return draw(roi, at_1mm, thresholds)
 
 
 def unseen_probabilities(run: StageRun, patient_id: str, roi: RoiCase) -> np.ndarray:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mmpl.boxes import bounding_box
 from mmpl.case import RoiCase
 from mmpl.geometry import Geometry, Volume
 from mmpl.lengths import padded_voxels, voxels_of
 from mmpl.preprocess.network_grid import (
     background_values,
+    felt_on_roi,
     network_input,
     pet_statistics,
     roi_index_to_network,
@@ -62,6 +64,36 @@ def test_up_sampling_is_exact_on_ramps():
     inner = (slice(1, -1),) * 3  # outermost voxels lie beyond the last centre and take its value
     np.testing.assert_allclose(up[inner], ramp[inner], atol=1e-4)
     assert up[0, 5, 5] == pytest.approx(up[1, 5, 5], abs=1e-5)
+
+
+@pytest.mark.parametrize("spacing", [1.0, 2.5, 4.0])
+@pytest.mark.parametrize(
+    "box",
+    [
+        (slice(0, 27), slice(0, 22), slice(0, 31)),
+        (slice(3, 9), slice(21, 22), slice(10, 31)),
+        (slice(0, 1), slice(7, 13), slice(0, 30)),
+        (slice(4, 4), slice(7, 13), slice(0, 0)),
+    ],
+)
+def test_a_part_is_that_part_of_the_whole(spacing, box):
+    shape = (27, 22, 31)
+    array = np.random.default_rng(1).random(tuple(voxels_of(n, spacing) for n in shape), dtype=np.float32)
+    part = to_roi_grid(array, spacing, shape, box)
+    assert part.dtype == np.float32
+    np.testing.assert_allclose(part, to_roi_grid(array, spacing, shape)[box], rtol=3e-7)
+
+
+@pytest.mark.parametrize("spacing", [1.0, 2.5, 4.0])
+def test_what_a_box_is_felt_by_is_what_changes_with_it(spacing):
+    shape_1mm, draw = (27, 22, 31), np.random.default_rng(2)
+    shape = tuple(voxels_of(n, spacing) for n in shape_1mm)
+    for _ in range(20):
+        ends = [sorted(draw.choice(n + 1, 2, replace=False)) for n in shape]
+        box, array = tuple(slice(*pair) for pair in ends), np.zeros(shape, np.float32)
+        array[box] = 1
+        assert felt_on_roi(box, spacing, shape, shape_1mm) == bounding_box(to_roi_grid(array, spacing, shape_1mm) > 0)
+    assert felt_on_roi((slice(0, 0),) * 3, spacing, shape, shape_1mm) == (slice(0, 0),) * 3
 
 
 def test_indices_are_mapped_by_voxel_centres():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mmpl.preprocess.network_grid import to_roi_grid
+from mmpl.steps import MaskProbabilities
 from mmpl.training import mask_thresholds
 from mmpl.training.cache import cache_case, load_cached
 from mmpl.training.cohort import CohortCase
@@ -41,13 +42,17 @@ def cube(value: float, *sides: slice) -> np.ndarray:
     return array
 
 
+def everywhere(primary: np.ndarray, node: np.ndarray) -> MaskProbabilities:
+    return MaskProbabilities((slice(None),) * 3, np.stack([primary, node]), min(CANDIDATES))
+
+
 def test_overlaps_are_of_what_is_drawn(empty_roi):
     core, rim = (slice(4, 8),) * 3, (slice(3, 9),) * 3
     primary = np.maximum(cube(0.5, *core), cube(0.3, *rim))
     node = np.maximum(cube(0.4, *(slice(14, 18),) * 3), cube(0.6, slice(0, 1), slice(0, 7), slice(0, 7)))  # 49 voxels
     node = np.maximum(node, cube(0.5, *core))  # GTVp's
     truth = (cube(1, *rim) + cube(2, *(slice(14, 18),) * 3)).astype(np.uint8)
-    counted = overlaps_by_threshold(empty_roi((20, 20, 20)), [primary, node], truth)
+    counted = overlaps_by_threshold(empty_roi((20, 20, 20)), everywhere(primary, node), truth)
     whole, inner, nothing = (216, 432), (64, 64 + 216), (0, 216)
     assert counted["GTVp"] == [whole] * 3 + [inner] * 4 + [nothing] * 4
     # the speck is too small; where GTVp is no longer drawn, GTVn would be, but it has gone as well
@@ -60,7 +65,7 @@ def test_thresholds_suit_the_1_mm_mask_not_the_network_grids(empty_roi):
     truth = (np.linalg.norm(zyx - 30.0, axis=0) < 10).astype(np.uint8)
     shares = truth.reshape(15, 4, 15, 4, 15, 4).mean(axis=(1, 3, 5))
     at_1mm = to_roi_grid(shares, 4.0, truth.shape)
-    counted = overlaps_by_threshold(empty_roi(truth.shape), [at_1mm, np.zeros_like(at_1mm)], truth)
+    counted = overlaps_by_threshold(empty_roi(truth.shape), everywhere(at_1mm, np.zeros_like(at_1mm)), truth)
     dice = {t: 2 * shared / total for t, (shared, total) in zip(CANDIDATES, counted["GTVp"], strict=True)}
     drawn = {t: int((at_1mm >= t).sum()) for t in CANDIDATES}
     assert all(total == drawn[t] + truth.sum() for t, (_, total) in zip(CANDIDATES, counted["GTVp"], strict=True))

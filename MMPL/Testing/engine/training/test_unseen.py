@@ -44,7 +44,9 @@ def test_masks_are_the_same_from_what_is_kept(tmp_path, empty_roi, seed):
     assert np.count_nonzero(kept) < probabilities.size
     for threshold in CANDIDATES:
         pair = (threshold, CANDIDATES[-1] + CANDIDATES[0] - threshold)
-        whole, from_kept = (draw(roi, probabilities_at_1mm(roi, p, SPACING_MM), pair) for p in (probabilities, kept))
+        whole, from_kept = (
+            draw(roi, probabilities_at_1mm(roi, p, SPACING_MM, min(pair)), pair) for p in (probabilities, kept)
+        )
         assert whole.any(), pair
         np.testing.assert_array_equal(from_kept, whole)
 
