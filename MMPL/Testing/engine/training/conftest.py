@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from filelock import FileLock
 
+from mmpl.bundle.reader import open_bundle
 from mmpl.case import RoiCase
 from mmpl.geometry import Geometry, Volume
 from mmpl.network.config import NetworkConfig
@@ -214,9 +218,18 @@ def cohort_folder(tmp_path_factory, tiny_patient, save_image):
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory, cohort_folder, run_config, small_statistics):
-    """The run folder, the bundle and what progress was told."""
-    out, told = tmp_path_factory.mktemp("run") / "run", []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_run, "StatisticsConfig", lambda: small_statistics)
-        bundle = train(cohort_folder, out, run_config, progress=lambda step, fraction: told.append((step, fraction)))
-    return out, bundle, told
+    """The run folder, the bundle and what progress was told. One test process trains it, each has a copy."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    run, told = shared / "finished run", shared / "told.json"
+    with FileLock(shared / "finished run.lock"):
+        if not told.is_file():
+            steps = []
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(training_run, "StatisticsConfig", lambda: small_statistics)
+                train(cohort_folder, run, run_config, progress=lambda step, fraction: steps.append((step, fraction)))
+            told.write_text(json.dumps(steps), encoding="utf-8")
+    out = tmp_path_factory.mktemp("run") / "run"
+    shutil.copytree(run, out)
+    return out, open_bundle(out / "bundle"), [tuple(step) for step in json.loads(told.read_text(encoding="utf-8"))]
