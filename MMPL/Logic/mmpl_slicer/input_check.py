@@ -150,9 +150,10 @@ def _look_swapped(ct_node, pet_node) -> bool:
 
 def _objection(ct_node, pet_node) -> str:
     """What speaks against using the two together, in one sentence; "" for nothing."""
-    patients = patient_of(ct_node), patient_of(pet_node)
-    if all(patients) and patients[0] != patients[1]:
-        return f"The CT is of patient {patients[0]!r}, the PET of {patients[1]!r}: choose images of one patient."
+    of_ct, of_pet = patient_of(ct_node), patient_of(pet_node)
+    if of_ct.is_another(of_pet):
+        names = (of_ct.id, of_pet.id) if of_ct.id and of_pet.id else (of_ct.name, of_pet.name)
+        return f"The CT is of patient {names[0]!r}, the PET of {names[1]!r}: choose images of one patient."
     if _lowest(ct_node) > AIR_HU:
         low = _lowest(ct_node)
         return f"The CT holds no air (its lowest value is {low:.4g}, expected about -1000 HU): choose the CT."

@@ -7,6 +7,7 @@ import unicodedata
 
 import slicer
 from mmpl.case import PET_UNKNOWN
+from mmpl.dicom_source import Patient
 from mmpl_slicer.dicom_files import INSTANCES
 from mmpl_slicer.subject_hierarchy import hierarchy_of
 from mmpl_slicer.volumes import PET_UNITS_ATTRIBUTE, pet_units_of_node
@@ -64,18 +65,23 @@ def modality_of(node) -> str:
     return known or node.GetAttribute("DICOM.Modality") or ""
 
 
-def patient_of(node) -> str:
-    """The patient that a node stands under in the data tree: DICOM's patient ID, else the item's name, or ""."""
+def patient_of(node) -> Patient:
+    """The patient that a node stands under in the data tree: DICOM's ID, and DICOM's name or else the item's."""
     hierarchy = hierarchy_of(node.GetScene())
     item = hierarchy.GetItemByDataNode(node)
-    if not item:
-        return ""
     constants = slicer.vtkMRMLSubjectHierarchyConstants
-    patient = hierarchy.GetItemAncestorAtLevel(item, constants.GetDICOMLevelPatient())
+    patient = hierarchy.GetItemAncestorAtLevel(item, constants.GetDICOMLevelPatient()) if item else 0
     if not patient:
-        return ""
+        return Patient()
     number = hierarchy.GetItemAttribute(patient, constants.GetDICOMPatientIDAttributeName())
-    return number or hierarchy.GetItemName(patient)
+    name = hierarchy.GetItemAttribute(patient, constants.GetDICOMPatientNameAttributeName())
+    return Patient(number or "", name or hierarchy.GetItemName(patient) or "")
+
+
+def patient_called(node) -> str:
+    """What a person would tell a node's patient by: the ID, else the name, else ""."""
+    patient = patient_of(node)
+    return patient.id or patient.name
 
 
 def case_name_of(ct_node) -> str:
@@ -85,13 +91,13 @@ def case_name_of(ct_node) -> str:
     """
     if _is_from_dicom(ct_node):
         return UNNAMED
-    return patient_of(ct_node) or ct_node.GetName() or UNNAMED
+    return patient_called(ct_node) or ct_node.GetName() or UNNAMED
 
 
 def anonymous_name(case_id: str, ct_node) -> str:
     """The case's name as DICOM may have it in place of a patient; another one where it is the patient's own."""
     name = re.sub(r"[^A-Za-z0-9 ._-]", "", unicodedata.normalize("NFKD", case_id)).strip(" ._-")[:64]
-    return UNNAMED if not name or (_is_from_dicom(ct_node) and case_id == patient_of(ct_node)) else name
+    return UNNAMED if not name or (_is_from_dicom(ct_node) and case_id == patient_called(ct_node)) else name
 
 
 def _is_from_dicom(node) -> bool:

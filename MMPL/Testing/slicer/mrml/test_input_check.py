@@ -117,6 +117,27 @@ def test_two_patients_are_objected_to(ct, pet, scene):
     assert check_inputs(ct, pet, typed={}).objection == ""
 
 
+@pytest.mark.parametrize(
+    ("of_ct", "of_pet", "objection"),
+    [
+        ({"ID": "7", "Name": "DOE^ANN"}, {"Name": "Doe^Ann^^"}, ""),
+        ({"ID": "7", "Name": "DOE^ANN"}, {"ID": "7", "Name": "ROE^ANN"}, ""),
+        ({"ID": "7", "Name": "DOE^ANN"}, {"ID": "8", "Name": "DOE^ANN"}, "The CT is of patient '7', the PET of '8'"),
+        ({"ID": "7", "Name": "DOE^ANN"}, {"Name": "ROE^BEA"}, "The CT is of patient 'DOE^ANN', the PET of 'ROE^BEA'"),
+        ({"ID": "one"}, {}, "The CT is of patient 'one', the PET of 'two'"),
+    ],
+)
+def test_an_id_is_never_compared_with_a_name(ct, pet, scene, of_ct, of_pet, objection):
+    """In the last case both have the data tree's names alone to go by."""
+    hierarchy = hierarchy_of(scene)
+    for node, item, header in ((ct, "one", of_ct), (pet, "two", of_pet)):
+        place_in_study(scene, (node,), item, f"study of {item}")
+        patient = hierarchy.GetItemParent(hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)))
+        for what, value in header.items():
+            hierarchy.SetItemAttribute(patient, f"DICOM.Patient{what}", value)
+    assert check_inputs(ct, pet, typed={}).objection.split(":")[0] == objection
+
+
 def test_a_pet_in_bqml_asks_for_what_the_header_lacks(ct, activity):
     report = check_inputs(ct, activity, typed={})
     assert report.usable

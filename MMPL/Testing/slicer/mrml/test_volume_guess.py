@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mmpl.dicom_source import Patient
 from mmpl_slicer.subject_hierarchy import place_in_study
 from mmpl_slicer.volume_guess import guess_inputs, patient_of
 from mmpl_slicer.volumes import node_from_volume, set_pet_units
@@ -62,7 +63,7 @@ def test_a_pair_of_one_study_comes_before_the_best_of_two_patients(scene, volume
     place_in_study(scene, (other,), "Ann", "one")
     place_in_study(scene, (pet, ct), "Bea", "two")
     assert guess_inputs(scene) == (ct, pet)
-    assert (patient_of(other), patient_of(ct)) == ("Ann", "Bea")
+    assert (patient_of(other), patient_of(ct)) == (Patient("", "Ann"), Patient("", "Bea"))
 
 
 def test_label_maps_and_empty_volumes_are_never_inputs(scene, label_map):
@@ -72,4 +73,4 @@ def test_label_maps_and_empty_volumes_are_never_inputs(scene, label_map):
 
 
 def test_a_volume_without_a_patient(scene, volume):
-    assert patient_of(volume("CT", "CT")) == ""
+    assert patient_of(volume("CT", "CT")) == Patient()
