@@ -11,11 +11,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmpl.batch_cases import find_cases
+from filelock import FileLock, Timeout
+
+from mmpl.batch_cases import MANIFEST, BatchCase, find_cases
 from mmpl.batch_job import DONE, FAILED, CaseEnd, CaseJob, Settings, finished, run_case
 from mmpl.batch_table import write_tables
 from mmpl.bundle.reader import Bundle, open_bundle
@@ -25,9 +28,10 @@ from mmpl.errors import OutputError
 from mmpl.io.output import check_writable, make_folder, write_json_atomic
 from mmpl.machine import GB, check_device, free_bytes
 from mmpl.progress import Progress, silent
+from mmpl.version import __version__
 
-MANIFEST = "batch.json"
 STEP = "cases"
+LOCK = ".batch.lock"
 FREE_SHARE = 0.8  # of the free memory, for all workers of this machine together
 
 
@@ -75,7 +79,8 @@ def run_batch(
     BundleError
         If the bundle is refused.
     OutputError
-        If ``out`` cannot be written or holds a batch of another bundle or plan.
+        If ``out`` cannot be written, holds a batch of another bundle, plan or version, or is that of the images, or
+        another batch writes there.
     """
     data, bundle, out = (Path(path).resolve() for path in (data, bundle, out))
     inference = inference or Inference()
@@ -84,9 +89,70 @@ def run_batch(
         check_device(inference.backend.device)
         inference = shared(inference, min(workers, len(cases)))
     opened = open_bundle(bundle)
+    for case in cases:
+        _check_apart(case, out)
     check_writable(out)
-    _claim(out, opened, inference.plan)
-    jobs = [CaseJob(case, out / case.case_id, Settings(bundle, opened.sha256, inference, site)) for case in cases]
+    make_folder(out)
+    with _alone_in(out):
+        return _run_claimed(
+            cases, opened, out, Settings(bundle, opened.sha256, inference, site), workers, scheduler, progress
+        )
+
+
+def _check_apart(case: BatchCase, out: Path) -> None:
+    """Refuse results among images: what they replace would be somebody's contours.
+
+    Raises
+    ------
+    OutputError
+        If the case's results would lie where its images do, or below a folder of DICOM files.
+    """
+    for image in (case.ct, case.pt):
+        if image is None:
+            continue
+        home = out / case.case_id
+        if home in (image, *image.parents) or (image.is_dir() and image in home.parents):
+            raise OutputError(
+                f"{home}: the results of {case.case_id} would lie among its images; choose another folder"
+            )
+
+
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Keep a second batch out of the folder; the lock ends with the process, however that ends.
+
+    Raises
+    ------
+    OutputError
+        If another batch writes there.
+    """
+    lock = FileLock(out / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OutputError(
+            f"{out}: another mmpl batch is writing there; wait for it, or choose another folder"
+        ) from None
+    except (OSError, NotImplementedError):  # a file system without locks
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _run_claimed(
+    cases: Sequence[BatchCase],
+    opened: Bundle,
+    out: Path,
+    settings: Settings,
+    workers: int,
+    scheduler: str | None,
+    progress: Progress,
+) -> BatchEnd:
+    _claim(out, opened, settings.inference.plan)
+    jobs = [CaseJob(case, out / case.case_id, settings) for case in cases]
     ends = {job.case.case_id: end for job in jobs if (end := finished(job)) is not None}
     before = len(ends)
     todo = [job for job in jobs if job.case.case_id not in ends]
@@ -121,15 +187,15 @@ def _run(todo: Sequence[CaseJob], workers: int, scheduler: str | None, progress:
 
 
 def _claim(out: Path, bundle: Bundle, plan: str) -> None:
-    """Write what the batch is of, or check that an earlier run was of the same.
+    """Write what the batch is of, or check that an earlier run was of the same, and by this version.
 
     Device, library and precision may change on the way: they change results by rounding only.
     """
     path = out / MANIFEST
     info = bundle.info
     now = {"bundle": {"name": info.name, "version": info.version, "sha256": bundle.sha256}, "plan": plan}
+    now["mmpl_version"] = __version__
     if not path.is_file():
-        make_folder(out)
         write_json_atomic(path, now)
         return
     try:
@@ -140,5 +206,8 @@ def _claim(out: Path, bundle: Bundle, plan: str) -> None:
         raise OutputError(f"{path} is not what a batch writes: choose another folder") from error
     if of["sha256"] != bundle.sha256:
         raise OutputError(f"{out} holds a batch of another bundle, {what}: choose another folder")
+    if (version := earlier.get("mmpl_version")) != __version__:
+        by = "an older MMPL" if version is None else f"MMPL {version}"
+        raise OutputError(f"{out} holds a batch by {by}, this is {__version__}: choose another folder")
     if with_plan != plan:
         raise OutputError(f"{out} holds a batch with --plan {with_plan}: give that, or choose another folder")

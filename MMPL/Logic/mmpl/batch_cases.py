@@ -10,17 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmpl.clinical.fields import HPV_STATUS
+from mmpl.clinical.fields import HPV_STATUS, PRIMARY_SITE
 from mmpl.errors import InputError
 from mmpl.io.ehr import read_ehr
 from mmpl.io.images import IMAGE_SUFFIXES, is_dicom_file
+from mmpl.io.names import can_be_spelt, is_left_by_file_manager, spelt
 from mmpl.training.layout import CLINICAL_COLUMNS, TASKS, task_folder
-from mmpl.training.scan.folders import find_files, patient_folders
+from mmpl.training.scan.folders import find_files, name_problems, patient_folders
 from mmpl.training.scan.problems import ERROR
 from mmpl.training.scan.tables import Row, read_tables
 from mmpl.training.scan.values import merged
 
 CT_WORDS, PET_WORDS = {"ct"}, {"pt", "pet"}
+MANIFEST = "batch.json"  # in the folder that holds a batch's results
+RECORDED = (*CLINICAL_COLUMNS, PRIMARY_SITE, HPV_STATUS)
 OTHER_WORDS = {"mask", "label", "labels", "seg", "segmentation", "contour", "contours", "planning", "dose", "rtdose"}
 RECORD = "ehr.json"
 NAMES = "one CT ('ct.nii.gz', 'NAME__CT.nii.gz', 'CT/' of DICOM, ...) and one PET ('pt' or 'pet' in place of 'ct')"
@@ -63,7 +66,8 @@ def find_cases(data: Path, *, besides: Path | None = None) -> list[BatchCase]:
     Parameters
     ----------
     data : holds 'Task 1', 'Task 2', 'Task 3', or one folder a case; tables, label maps and targets may be missing
-    besides : a folder that is no case: where results go, should that be inside ``data``
+    besides : a folder that is no case: where results go, should that be inside ``data``; nor is a folder with the
+        results of another batch
 
     Raises
     ------
@@ -76,8 +80,7 @@ def find_cases(data: Path, *, besides: Path | None = None) -> list[BatchCase]:
     if any(task_folder(data, task).is_dir() for task in TASKS):
         cases = _hecktor_cases(data)
     else:
-        folders = [p for p in sorted(data.iterdir()) if p.is_dir() and not p.name.startswith(".")]
-        cases = [_folder_case(p) for p in folders if besides is None or p.resolve() != Path(besides).resolve()]
+        cases = _folder_cases(data, None if besides is None else Path(besides).resolve())
     if not cases:
         raise InputError(f"{data}: no case found; give a cohort in HECKTOR 2025's layout, or a folder a case: {NAMES}")
     return cases
@@ -89,11 +92,12 @@ def _hecktor_cases(data: Path) -> list[BatchCase]:
     errors = [p for p in problems if p.severity == ERROR and p.code != "NO_TABLE"]
     if of_tables := [p for p in errors if not p.patient_id]:
         raise InputError(of_tables[0].sentence)
-    faults = {p.patient_id: p.sentence for p in reversed(errors)}
     rows: dict[str, list[Row]] = {}
     for row in tables.rows:
         rows.setdefault(row.patient_id, []).append(row)
     homes = patient_folders(data)
+    alike = [p for p in name_problems({*rows, *homes}, homes, data) if p.code == "ID_DIFFERS"]
+    faults = {p.patient_id: p.sentence for p in reversed([*errors, *alike])}
     names = sorted({*rows, *homes, *faults})
     return [_hecktor_case(n, rows.get(n, []), homes.get(n, []), faults.get(n, ""), data) for n in names]
 
@@ -106,8 +110,33 @@ def _hecktor_case(name: str, rows: Sequence[Row], homes: Sequence[Path], fault: 
     files, problems = find_files(name, homes, data)
     if files is None:
         return BatchCase(name, fault=problems[0].sentence)
-    record, _ = merged(rows) if rows else ({}, [])
-    return BatchCase(name, files.ct, files.pt, {c: record.get(c) for c in (*CLINICAL_COLUMNS, HPV_STATUS)})
+    record, conflicts = merged(rows) if rows else ({}, [])
+    if of_record := [p for p in conflicts if p.text.startswith(tuple(f"{column} is " for column in RECORDED))]:
+        return BatchCase(name, fault=f"{name}: {of_record[0].text} ({of_record[0].where}); correct one of them")
+    return BatchCase(name, files.ct, files.pt, {c: record.get(c) for c in RECORDED})
+
+
+def _folder_cases(data: Path, besides: Path | None) -> list[BatchCase]:
+    """A folder a case; where a folder cannot be looked into, that is its own fault."""
+    cases = []
+    for folder in sorted(data.iterdir()):
+        if folder.name.startswith(".") or folder.resolve() == besides or is_left_by_file_manager(Path(folder.name)):
+            continue
+        if not can_be_spelt(folder.name):
+            name = spelt(folder.name)
+            cases.append(BatchCase(name, fault=f"{name}: the name is not valid UTF-8; rename the folder"))
+            continue
+        try:
+            if not folder.is_dir() or (folder / MANIFEST).is_file():
+                continue
+            case = _folder_case(folder)
+        except OSError as error:
+            why = f"{error.filename or folder} cannot be read ({error.strerror})"
+            case = BatchCase(folder.name, fault=f"{folder.name}: {why}; make it readable, or move it away")
+        around_results = besides is not None and folder.resolve() in besides.parents
+        if not (around_results and case.fault):
+            cases.append(case)
+    return cases
 
 
 def _folder_case(folder: Path) -> BatchCase:

@@ -19,7 +19,8 @@ from mmpl.clinical.fields import PRIMARY_SITE, primary_site
 from mmpl.ensemble import Ensemble, Inference, load_ensemble
 from mmpl.errors import BundleError, InputError, MMPLError, OutputError
 from mmpl.io.case import read_case
-from mmpl.io.output import make_folder, write_json_atomic, write_text_atomic
+from mmpl.io.names import is_left_by_file_manager
+from mmpl.io.output import make_folder, partial_stem, write_json_atomic, write_text_atomic
 from mmpl.machine import check_device
 from mmpl.outputs import FEATURES, MASK, REPORT, RESULTS, SEGMENTATION, write_outputs
 from mmpl.pipeline import check_clinical, predict
@@ -28,6 +29,8 @@ from mmpl.training.scan.tables import squeezed
 RECORD = "batch_case.json"  # written last: a case that has it is finished
 TRACEBACK = "traceback.txt"
 DETACHED_HEADERS = (".nhdr", ".mhd")  # their voxels lie in another file of the same name
+WRITTEN = (MASK, SEGMENTATION, RESULTS, FEATURES, REPORT)
+READ_BY_TABLE = {"case_id", "bundle", "lesions", "hpv", "rfs", "warnings"}
 DONE, FAILED, FAULT = "done", "failed", "fault"
 
 
@@ -88,7 +91,6 @@ def run_case(job: CaseJob) -> CaseEnd:
         return earlier
     settings = job.settings
     ensemble = loaded_ensemble(settings.bundle, settings.bundle_sha256, settings.inference)
-    _clear(job.folder)
     try:
         return _run(job, ensemble)
     except (BundleError, OutputError):
@@ -103,6 +105,7 @@ def _run(job: CaseJob, ensemble: Ensemble) -> CaseEnd:
     started = time.perf_counter()
     inputs = inputs_of(job)
     clinical = _clinical(job)
+    _clear(job)  # not before: what cannot be read now may be there again tomorrow
     check_clinical(clinical)
     case = read_case(job.case.case_id, job.case.ct, job.case.pt, clinical)
     write_outputs(job.folder, case, predict(case, ensemble))
@@ -114,7 +117,7 @@ def _run(job: CaseJob, ensemble: Ensemble) -> CaseEnd:
 
 def finished(job: CaseJob) -> CaseEnd | None:
     """How the case ended in an earlier run, if it did: with this bundle and these inputs."""
-    if job.case.fault or not (job.folder / RESULTS).is_file():
+    if job.case.fault or read_results(job.folder) is None:
         return None
     try:
         record = json.loads((job.folder / RECORD).read_text(encoding="utf-8"))
@@ -122,6 +125,15 @@ def finished(job: CaseJob) -> CaseEnd | None:
         return CaseEnd(job.case.case_id, DONE, float(record["seconds"])) if same else None
     except (OSError, ValueError, KeyError, TypeError, MMPLError):
         return None  # it is run, and then says what is wrong
+
+
+def read_results(folder: Path) -> dict | None:
+    """The results of a case; None where there are none, or a damaged file."""
+    try:
+        results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return results if isinstance(results, dict) and results.keys() >= READ_BY_TABLE else None
 
 
 def inputs_of(job: CaseJob) -> dict:
@@ -154,7 +166,8 @@ def _digest(name: str) -> str:
 
 def _files(image: Path) -> list[Path]:
     if image.is_dir():
-        return [p for p in image.rglob("*") if p.is_file()]
+        found = (p for p in image.rglob("*") if not is_left_by_file_manager(p.relative_to(image)))
+        return [p for p in found if p.is_file()]
     if image.suffix.lower() in DETACHED_HEADERS:
         return [p for p in image.parent.iterdir() if p.is_file() and p.name.startswith(f"{image.stem}.")]
     return [image]
@@ -186,29 +199,48 @@ def loaded_ensemble(bundle: Path, sha256: str, inference: Inference) -> Ensemble
     return load_ensemble(opened, inference)
 
 
-def _clear(folder: Path) -> None:
-    """Remove what a killed run left half-written, and results of other inputs; a user's own files stay.
+def _clear(job: CaseJob) -> None:
+    """Remove what a killed run left half-written, and results of other inputs.
 
     Raises
     ------
+    InputError
+        If files of these names lie there that no batch of this bundle has written: they may be a user's contours.
     OutputError
         If that cannot be removed.
     """
+    folder = job.folder
     try:
-        _remove_ours(folder)
+        _remove_leftovers(folder)
+        there = [name for name in WRITTEN if (folder / name).exists()]
+        if there and not _is_ours(job):
+            names = ", ".join(there)
+            raise InputError(
+                f"{folder} holds {names}, which this batch did not write: move them, or choose another --out"
+            )
+        for name in (RECORD, TRACEBACK, *there):
+            (folder / name).unlink(missing_ok=True)
+        with suppress(OSError):  # it is not there, or holds files of the user's
+            folder.rmdir()
     except OSError as error:
         raise OutputError(f"output {folder} cannot be written ({error.strerror}): choose another folder") from error
 
 
-def _remove_ours(folder: Path) -> None:
-    leftover = re.compile(re.escape(f".{folder.name}.partial-") + r"[0-9a-f]{8}(-old)?")
+def _is_ours(job: CaseJob) -> bool:
+    """Whether a batch wrote a folder's results: it says so, or was killed just before."""
+    if (job.folder / RECORD).is_file():
+        return True
+    results = read_results(job.folder)
+    if results is None:
+        return False
+    return (results["case_id"], results["bundle"]["sha256"]) == (job.case.case_id, job.settings.bundle_sha256)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    leftover = re.compile(re.escape(f".{partial_stem(folder.name)}.partial-") + r"[0-9a-f]{8}(-old)?")
     homes = [home for home in (folder.parent, folder) if home.is_dir()]
     for path in [p for home in homes for p in home.iterdir() if leftover.fullmatch(p.name)]:
         shutil.rmtree(path, ignore_errors=True)
-    for name in (RECORD, MASK, SEGMENTATION, RESULTS, FEATURES, REPORT, TRACEBACK):
-        (folder / name).unlink(missing_ok=True)
-    with suppress(OSError):  # it is not there, or holds files of the user's
-        folder.rmdir()
 
 
 def _fault(job: CaseJob, error: Exception) -> CaseEnd:

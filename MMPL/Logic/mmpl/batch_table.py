@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmpl.batch_job import DONE, CaseEnd
+from mmpl.batch_job import DONE, CaseEnd, read_results
 from mmpl.case import CLASS_NAMES
+from mmpl.errors import OutputError
 from mmpl.io.output import write_text_atomic
 from mmpl.outputs import RESULTS
 
@@ -41,7 +41,7 @@ def write_tables(out: Path, ends: Sequence[CaseEnd]) -> None:
     Raises
     ------
     OutputError
-        If a table cannot be written.
+        If a table cannot be written, or results have been damaged meanwhile.
     """
     write_text_atomic(out / CASES, csv_text(COLUMNS, [_row(out / end.case_id, end) for end in ends]))
     failed = [end for end in ends if end.status != DONE]
@@ -49,7 +49,14 @@ def write_tables(out: Path, ends: Sequence[CaseEnd]) -> None:
         rows = [{"case_id": end.case_id, "status": end.status, "reason": end.reason} for end in failed]
         write_text_atomic(out / FAILED_CASES, csv_text(FAILED_COLUMNS, rows))
     else:
-        (out / FAILED_CASES).unlink(missing_ok=True)
+        _remove(out / FAILED_CASES)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be removed ({error.strerror}): close it, then run this again") from error
 
 
 def csv_text(columns: Sequence[str], rows: Sequence[dict]) -> str:
@@ -65,7 +72,9 @@ def _row(folder: Path, end: CaseEnd) -> dict:
     row = {"case_id": end.case_id, "status": end.status}
     if end.status != DONE:
         return row
-    results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    results = read_results(folder)
+    if results is None:
+        raise OutputError(f"{folder / RESULTS} can no longer be read: run this again, and its case is run anew")
     return {**row, **_figures(results["lesions"]), **_outcome(results), "seconds": end.seconds}
 
 

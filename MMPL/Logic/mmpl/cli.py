@@ -23,6 +23,7 @@ from mmpl.cli_images import (
     reading_of,
 )
 from mmpl.errors import MMPLError, TrainingError
+from mmpl.io.names import spelt
 from mmpl.results import RESEARCH_USE
 from mmpl.version import __version__
 
@@ -47,6 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return arguments.run(arguments)
     except MMPLError as error:
         print(f"mmpl {arguments.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+    except BrokenPipeError:  # whoever read the output, as "head" does, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return STOPPED
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        where = f"{spelt(error.filename)}: " if error.filename else ""
+        print(f"mmpl {arguments.command}: {where}{error.strerror or error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print(f"mmpl {arguments.command}: stopped; {arguments.when_stopped}", file=sys.stderr)

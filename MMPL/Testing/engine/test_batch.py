@@ -7,14 +7,16 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
-from mmpl import batch_job, cli
+from mmpl import batch_cases, batch_job, cli
 from mmpl.batch import shared
 from mmpl.batch_cases import find_cases
 from mmpl.batch_job import CaseJob, Settings, loaded_ensemble, run_case
@@ -22,11 +24,14 @@ from mmpl.batch_table import COLUMNS
 from mmpl.bundle.reader import open_bundle
 from mmpl.ensemble import Inference
 from mmpl.errors import BundleError, InputError, OutputError
+from mmpl.geometry import Geometry, Volume
 from mmpl.io.case import read_case
 from mmpl.phantom.dicom import Person, write_ct, write_pet
+from mmpl.version import __version__
 
 FILES = {"mask.nii.gz", "segmentation.seg.nrrd", "results.json", "features.csv", "report.html"}
 NAMES = ("TINY-1", "TINY-2")
+SMALL = Volume(np.ones((4, 5, 6), np.float32), Geometry((6, 5, 4), (4.0, 4.0, 5.0), (0.0, 0.0, 0.0)))
 
 
 @pytest.fixture(scope="session")
@@ -180,7 +185,7 @@ def test_what_a_killed_run_left_is_removed_and_the_case_is_run(home, batch, at_o
     (leftover / "mask.nii.gz").write_bytes(b"half")
     before = stamps(home / "out" / "TINY-1")
     assert batch(home).code == 0
-    assert {p.name for p in (home / "out").iterdir()} == {*NAMES, "batch.json", "cases.csv"}
+    assert {p.name for p in (home / "out").iterdir()} == {*NAMES, "batch.json", "cases.csv", ".batch.lock"}
     assert {p.name for p in (home / "out" / "TINY-2").iterdir()} == FILES | {"batch_case.json"}
     assert results_of(home / "out" / "TINY-2")["case_id"] == "TINY-2"
     assert stamps(home / "out" / "TINY-1") == before
@@ -227,6 +232,87 @@ def test_a_manifest_of_something_else_is_refused(home, batch):
     ran = batch(home)
     assert ran.code == 2
     assert "batch.json is not what a batch writes: choose another folder" in ran.errors[0]
+
+
+def test_a_batch_of_another_version_is_refused(home, batch, contents):
+    for earlier, by in (({"mmpl_version": "0.0.9"}, "MMPL 0.0.9"), ({}, "an older MMPL")):
+        manifest = json.loads((home / "out" / "batch.json").read_text())
+        del manifest["mmpl_version"]
+        (home / "out" / "batch.json").write_text(json.dumps(manifest | earlier))
+        before = contents(home)
+        ran = batch(home)
+        assert ran.code == 2
+        assert f"out holds a batch by {by}, this is {__version__}: choose another folder" in ran.errors[0]
+        assert contents(home) == before
+        (home / "out" / "batch.json").write_text(json.dumps(manifest | {"mmpl_version": __version__}))
+
+
+def test_two_batches_do_not_write_into_one_folder(home, batch, contents):
+    with FileLock(home / "out" / ".batch.lock"):
+        before = contents(home)
+        ran = batch(home)
+        assert ran.code == 2
+        assert ran.errors == [
+            f"mmpl batch: {home / 'out'}: another mmpl batch is writing there; wait for it, or choose another folder"
+        ]
+        assert contents(home) == before
+    assert batch(home).code == 0
+
+
+def test_damaged_results_are_made_again(home, batch, at_once, results_of):
+    path = home / "out" / "TINY-2" / "results.json"
+    path.write_bytes(path.read_bytes()[:1000])
+    assert batch(home).code == 0
+    assert results_of(home / "out" / "TINY-2")["case_id"] == "TINY-2"
+    assert [row["status"] for row in rows(home / "out" / "cases.csv")] == ["done", "done"]
+
+
+# --- nothing of a user's is lost --------------------------------------------------------------------------------------
+
+
+def test_results_do_not_lie_among_images(mmpl, make_cohort, tiny_bundle_path, contents, tmp_path):
+    """The case's own mask.nii.gz would be replaced."""
+    data = make_cohort(tmp_path / "data")
+    (data / "TINY-1" / "mask.nii.gz").write_bytes(b"drawn by hand")
+    before = contents(tmp_path)
+    ran = mmpl("batch", "--data", data, "--bundle", tiny_bundle_path, "--out", data)
+    assert ran.code == 2
+    assert "the results of TINY-1 would lie among its images; choose another folder" in ran.errors[0]
+    assert contents(tmp_path) == before
+
+
+def test_nor_below_a_folder_of_dicom(mmpl, tiny_bundle_path, contents, tmp_path):
+    write_ct(tmp_path / "data" / "A" / "0001", SMALL)
+    write_pet(tmp_path / "data" / "A" / "0002", SMALL)
+    before = contents(tmp_path)
+    ran = mmpl(
+        "batch", "--data", tmp_path / "data", "--bundle", tiny_bundle_path, "--out", tmp_path / "data" / "A" / "o"
+    )
+    assert ran.code == 2
+    assert "the results of A would lie among its images" in ran.errors[0]
+    assert contents(tmp_path) == before
+
+
+def test_files_that_no_batch_wrote_stay_and_are_told(home, batch, at_once):
+    folder = home / "out" / "TINY-1"
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "mask.nii.gz").write_bytes(b"drawn by hand")
+    assert batch(home).code == 3
+    (failed,) = rows(home / "out" / "failed.csv")
+    assert failed["reason"] == (
+        f"{folder} holds mask.nii.gz, which this batch did not write: move them, or choose another --out"
+    )
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == {"mask.nii.gz": b"drawn by hand"}
+    (folder / "mask.nii.gz").unlink()
+    assert batch(home).code == 0
+
+
+def test_results_stay_while_the_record_cannot_be_read(home, batch, contents):
+    before = contents(home / "out" / "TINY-1")
+    (home / "data" / "TINY-1" / "ehr.json").write_text("{")
+    assert batch(home).code == 3
+    assert contents(home / "out" / "TINY-1") == before
 
 
 # --- cases that cannot be run -----------------------------------------------------------------------------------------
@@ -376,6 +462,56 @@ def test_hidden_folders_and_the_output_are_no_cases(folder_of):
     assert [case.case_id for case in find_cases(data, besides=data / "out")] == ["P1"]
 
 
+def test_results_deeper_in_the_data_are_no_cases_either(folder_of):
+    data = folder_of("P1/ct.nii.gz", "P1/pt.nii.gz", "earlier/batch.json", "earlier/P1/results.json", "results/now/P1/")
+    assert [case.case_id for case in find_cases(data, besides=data / "results" / "now")] == ["P1"]
+    assert [case.case_id for case in find_cases(data, besides=data / "P1" / "results")] == ["P1", "results"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+def test_a_name_that_is_no_text_is_the_cases_fault(folder_of, mmpl, tiny_files, tiny_bundle_path, tmp_path):
+    folder_of("P1/ct.nii.gz", "P1/pt.nii.gz")
+    os.mkdir(os.fsencode(tmp_path / "data") + b"/M\xfcller")
+    cases = find_cases(tmp_path / "data")
+    assert [(case.case_id, case.fault) for case in cases] == [
+        ("M\\udcfcller", "M\\udcfcller: the name is not valid UTF-8; rename the folder"),
+        ("P1", ""),
+    ]
+    ct = os.fsdecode(os.fsencode(tmp_path) + b"/M\xfcller.nii.gz")
+    shutil.copy(tiny_files["ct"], ct)
+    common = ["--pt", tiny_files["pt"], "--bundle", tiny_bundle_path, "--out"]
+    for arguments in (["--ct", ct, *common, tmp_path / "out"], ["--ct", tiny_files["ct"], *common, ct + ".out"]):
+        ran = mmpl("predict", *arguments)
+        assert (ran.code, len(ran.errors)) == (2, 1)
+        assert "the name is not valid UTF-8; rename the file or folder" in ran.errors[0]
+
+
+def test_a_folder_that_cannot_be_looked_into_is_the_cases_fault(folder_of, monkeypatch):
+    data, look = folder_of("P1/ct.nii.gz", "P1/pt.nii.gz", "System Volume Information/"), batch_cases._folder_case
+
+    def locked(folder):
+        if folder.name != "P1":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return look(folder)
+
+    monkeypatch.setattr(batch_cases, "_folder_case", locked)
+    first, second = find_cases(data)
+    assert (first.case_id, first.fault) == ("P1", "")
+    assert second.fault == (
+        f"System Volume Information: {data / 'System Volume Information'} cannot be read (Permission denied); "
+        "make it readable, or move it away"
+    )
+
+
+@pytest.mark.parametrize("name", ["B" * 240, "\u674e" * 80])
+def test_a_long_name_is_a_name(name, make_cohort, mmpl, tiny_bundle_path, at_once, tmp_path):
+    data = make_cohort(tmp_path / "data", ["A"])
+    (data / "A").rename(data / name)
+    ran = mmpl("batch", "--data", data, "--bundle", tiny_bundle_path, "--out", tmp_path / "out")
+    assert ran.code == 0, ran.errors
+    assert {p.name for p in (tmp_path / "out" / name).iterdir()} == FILES | {"batch_case.json"}
+
+
 def test_a_folder_without_cases_is_refused(folder_of, tmp_path):
     with pytest.raises(InputError, match="no case found; give a cohort in HECKTOR 2025's layout, or a folder a case"):
         find_cases(folder_of("ct.nii.gz", "pt.nii.gz"))
@@ -404,6 +540,45 @@ def test_what_is_wrong_with_one_patient_stays_with_them(folder_of):
     assert faults["D"] == "D: is in the tables but has no folder in any task folder; add the images"
 
 
+def test_a_primary_site_of_the_table_is_the_patients(folder_of, tmp_path):
+    data = folder_of(*HECKTOR)
+    (data / TABLE).write_text("PatientID,Age,Primary Site\nA,61,Larynx\nB,50,\n")
+    settings = Settings(Path("bundle"), "", Inference(), site="oropharynx")
+    found = [batch_job._clinical(CaseJob(case, tmp_path, settings)) for case in find_cases(data)]
+    assert [clinical["Primary Site"] for clinical in found] == ["Larynx", "oropharynx"]
+
+
+def test_a_row_and_a_folder_that_differ_in_case_are_both_told(folder_of):
+    data = folder_of(*HECKTOR)
+    (data / TABLE).write_text("PatientID,Age\na,61\nB,50\n")
+    faults = {case.case_id: case.fault for case in find_cases(data)}
+    assert "the name differs from 'a' in case or spaces only" in faults["A"]
+    assert "the name differs from 'A' in case or spaces only" in faults["a"]
+    assert faults["B"] == ""
+
+
+def test_tables_that_disagree_on_a_record_are_told(folder_of):
+    data = folder_of(*HECKTOR, "Task 3/")
+    (data / TABLE).write_text("PatientID,Age,CenterID\nA,61,1\nB,50,1\n")
+    (data / TABLE.replace("1", "3")).write_text("PatientID,Age,CenterID\nA,63,1\nB,50,2\n")
+    faults = {case.case_id: case.fault for case in find_cases(data)}
+    assert faults["A"].startswith("A: Age is '63' here, and '61' in Task 1/HECKTOR_2025_Training_Task_1.csv")
+    assert faults["A"].endswith("; correct one of them")
+    assert faults["B"] == ""  # the centre is not of the record
+
+
+def test_what_a_file_manager_leaves_changes_no_case(folder_of, tmp_path):
+    data = folder_of("A/CT/1.dcm", "A/PET/1.dcm")
+    (case,) = find_cases(data)
+    job = CaseJob(case, tmp_path / "out" / "A", Settings(Path("bundle"), "", Inference()))
+    before = batch_job.inputs_of(job)
+    folder_of("A/CT/.DS_Store", "A/PET/Thumbs.db", "A/PET/__MACOSX/._1.dcm", "desktop.ini/")
+    assert batch_job.inputs_of(job) == before
+    assert [case.case_id for case in find_cases(data)] == ["A"]
+    folder_of("A/CT/2.dcm")
+    assert batch_job.inputs_of(job) != before
+
+
 def test_a_table_that_cannot_be_read_is_refused(folder_of):
     data = folder_of(*HECKTOR)
     (data / TABLE).write_text("PatientID;Age\nA;61\n")
@@ -419,7 +594,7 @@ def test_an_image_that_vanishes_is_the_cases_fault(folder_of, tmp_path, tiny_bun
     assert end.status == "failed"
     assert "ct.nii.gz cannot be read" in end.reason
     with pytest.raises(OutputError, match="cannot be written"):
-        batch_job._clear(case.pt / "P1")
+        batch_job._clear(CaseJob(case, case.pt / "P1", Settings(tiny_bundle_path, sha256, Inference())))
 
 
 def test_a_folder_of_dicom_is_a_case_whatever_its_files_are_called(small_ct, small_suv, tmp_path):

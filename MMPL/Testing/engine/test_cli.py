@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from mmpl.cli import STOPPED
 from mmpl.geometry import Geometry, Volume
 from mmpl.report.validate import validate_results
 from mmpl.resample import resample
@@ -322,3 +323,37 @@ def test_a_name_that_the_terminal_cannot_spell_ends_no_run(tiny_files, tiny_bund
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(b"M\\xfcller: GTVp")
     assert json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))["case_id"] == "Müller"
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("series", ["--data", "{}"]),
+        ("suv", ["--pt", "{}", "--out", "{}.nii.gz"]),
+        ("structures", ["--rtstruct", "{}", "--image", "{}"]),
+        ("scan", ["--data", "{}"]),
+        ("phantom", ["--out", "{}", "--cases", "1", "--seed", "1"]),
+    ],
+)
+def test_a_path_that_the_system_refuses_is_one_sentence(mmpl, command, arguments, tmp_path):
+    path = tmp_path / ("B" * 300)
+    ran = mmpl(command, *(argument.format(path) for argument in arguments))
+    assert (ran.code, len(ran.errors), ran.out) == (2, 1, "")
+    assert ran.errors[0].startswith(f"mmpl {command}: ")
+    assert str(path) in ran.errors[0]
+
+
+def test_whoever_reads_the_output_may_stop():
+    """As in "mmpl series --data DIR | head -1": the pipe is closed before all is written."""
+    code = """
+from mmpl import cli, cli_images
+cli_images._series = lambda arguments: print("x" * 300_000)
+raise SystemExit(cli.main(["series", "--data", "."]))
+"""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, **pipes) as process:
+        assert process.stdout.read(10) == b"x" * 10
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == STOPPED

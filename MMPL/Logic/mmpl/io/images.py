@@ -15,6 +15,7 @@ from mmpl.case import CLASS_NAMES, GTVN, GTVP
 from mmpl.errors import GeometryError, InputError
 from mmpl.geometry import Volume, geometry_of_image
 from mmpl.io.integrity import check_stored_data
+from mmpl.io.names import check_spelling
 from mmpl.io.native_stderr import captured_native_stderr
 from mmpl.notices import VOXELS_NOT_FINITE, Notice
 from mmpl.segments import SEGMENTS
@@ -194,6 +195,7 @@ def _read_image(path: Path, what: str, *, several_values_allowed: bool = False) 
 
 def _read_checked(path: Path, what: str) -> sitk.Image:
     """Read while another thread checks that the file is whole: zlib lets go of the interpreter lock."""
+    check_spelling(path)
     if path.stat().st_size == 0:
         raise InputError(f"{what} {path} is empty (0 bytes): copy or export it again")
     with ThreadPoolExecutor(1) as pool, captured_native_stderr(f"reading {path}"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import secrets
@@ -11,8 +12,10 @@ from pathlib import Path
 from types import TracebackType
 
 from mmpl.errors import OutputError
+from mmpl.io.names import check_spelling
 from mmpl.results import json_ready
 
+LONGEST_STEM = 200  # bytes; file systems allow 255 a name
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -37,13 +40,14 @@ class OutputFolder:
         self._partial: Path | None = None
 
     def __enter__(self) -> Path:
-        if self.path.exists() and not self.path.is_dir():
-            raise OutputError(f"output {self.path} is a file: give a folder")
+        check_spelling(self.path)
         try:
+            if self.path.exists() and not self.path.is_dir():
+                raise OutputError(f"output {self.path} is a file: give a folder")
             self._existed = self.path.is_dir()
             home = self.path if self._existed else self.path.parent
             self._make_parents(home)
-            partial = home / f".{self.path.name}.partial-{secrets.token_hex(4)}"
+            partial = home / f".{partial_stem(self.path.name)}.partial-{secrets.token_hex(4)}"
             partial.mkdir()
         except OSError as error:
             self._discard()
@@ -76,7 +80,7 @@ class OutputFolder:
             self._made_parents.append(folder)
 
     def _commit(self) -> None:
-        if self._existed:
+        if self._existed or self.path.is_dir():  # it may have come meanwhile
             _move_files(self._partial, self.path)
             shutil.rmtree(self._partial)
         else:
@@ -93,6 +97,12 @@ class OutputFolder:
         if error.errno in _DISK_ERRORS:
             return True
         return error.filename is not None and self._partial in Path(os.fsdecode(error.filename)).parents
+
+
+def partial_stem(name: str) -> str:
+    """What tells the hidden, half-written copy of a file or folder: its name, or a checksum where that is long."""
+    data = os.fsencode(name)
+    return name if len(data) <= LONGEST_STEM else hashlib.sha256(data).hexdigest()[:16]
 
 
 def write_text_atomic(path: str | Path, text: str) -> None:
@@ -157,7 +167,7 @@ def write_bytes_atomic(path: str | Path, data: bytes) -> None:
         If it cannot be written.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
+    partial = path.with_name(f".{partial_stem(path.name)}.partial-{secrets.token_hex(4)}")
     try:
         partial.write_bytes(data)
         os.replace(partial, path)

@@ -83,6 +83,21 @@ def test_older_results_are_replaced_and_other_files_kept(tmp_path):
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 
 
+def test_a_folder_that_has_come_meanwhile_is_written_into(tmp_path):
+    with OutputFolder(tmp_path / "out") as folder:
+        (folder / "mask.txt").write_text("mine")
+        write_into(tmp_path / "out", {"mask.txt": "another's", "theirs.txt": "2"})
+    assert tree(tmp_path) == {"out/mask.txt": "mine", "out/theirs.txt": "2"}
+
+
+@pytest.mark.parametrize("name", ["B" * 255, "\u674e" * 85])
+def test_the_longest_name_is_a_name(tmp_path, name):
+    write_into(tmp_path / name, {"a.txt": "1"})
+    write_into(tmp_path / name, {"a.txt": "2"})
+    write_text_atomic(tmp_path / name / name, "3")
+    assert tree(tmp_path) == {f"{name}/a.txt": "2", f"{name}/{name}": "3"}
+
+
 @pytest.mark.parametrize("error", [InputError("bad"), KeyboardInterrupt(), ValueError("ours")])
 def test_failed_run_into_a_new_folder_leaves_nothing(tmp_path, error):
     with pytest.raises(type(error)):

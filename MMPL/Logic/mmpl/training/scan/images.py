@@ -14,6 +14,7 @@ from mmpl.errors import GeometryError, InputError
 from mmpl.geometry import Geometry, Volume
 from mmpl.io.case import read_case
 from mmpl.io.images import read_label_map
+from mmpl.io.names import check_spelling
 from mmpl.io.native_stderr import captured_native_stderr
 from mmpl.io.pet_units import why_not_suv
 from mmpl.notices import PET_NOT_SUV
@@ -121,6 +122,7 @@ def header_geometry(path: Path) -> Geometry:
     InputError
         If there is no header, or it is not that of a volume.
     """
+    check_spelling(path)
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes): copy or export it again")
     reader = sitk.ImageFileReader()
