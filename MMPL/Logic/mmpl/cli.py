@@ -398,15 +398,18 @@ def case_id_of(ct: Path) -> str:
 def summary_of(results) -> str:
     """A few lines for the terminal."""
     lines = [f"{results.case_id}: " + ", ".join(_volume(n, c) for n, c in results.lesions.items())]
+    from mmpl.report.text import NBSP, percent
+
     hpv, rfs = results.hpv, results.rfs
     if hpv.probability is None:
         lines.append(f"HPV probability: not given ({hpv.reason})")
     else:
-        lines.append(f"HPV probability: {hpv.probability:.2f} ({hpv.status} at threshold {hpv.threshold:.2f})")
+        lines.append(f"HPV probability: {hpv.probability:.3f} ({hpv.status} at threshold {hpv.threshold:.3f})")
     if rfs.risk is None:
         lines.append(f"RFS: not given ({rfs.reason})")
     else:
-        at = ", ".join(f"{k} {100 * v:.0f} %" for k, v in rfs.survival_at.items() if v is not None)
+        at = ", ".join(f"{k} {percent(v).replace(NBSP, ' ')}" for k, v in rfs.survival_at.items() if v is not None)
+        at = at or "no estimate at any year"
         lines.append(f"RFS: {at}; {rfs.risk_group} risk; from {rfs.time_zero}")
     return "\n".join([*lines, RESEARCH_USE])
 

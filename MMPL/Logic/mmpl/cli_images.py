@@ -29,9 +29,12 @@ def add_reading_arguments(p: argparse.ArgumentParser) -> None:
 
 def _levels(text: str) -> tuple[float, ...]:
     """Doses in Gy, parted by commas."""
-    levels = tuple(float(part) for part in text.split(","))
-    if not all(0 < level <= 200 for level in levels):
-        raise ValueError
+    try:
+        levels = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        levels = ()
+    if not levels or not all(0 < level <= 200 for level in levels):
+        raise argparse.ArgumentTypeError(f"{text!r}: give doses above 0 and up to 200 Gy, as 50,60,66,70")
     return levels
 
 

@@ -8,13 +8,14 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from mmpl.cli import STOPPED
+from mmpl.cli import STOPPED, summary_of
 from mmpl.geometry import Geometry, Volume
 from mmpl.report.validate import validate_results
 from mmpl.resample import resample
@@ -126,10 +127,18 @@ def test_assessing_what_was_saved_gives_what_was_saved(saved, predicted, on_tiny
 def test_the_terminal_gets_a_summary_and_one_line_a_warning(on_tiny, results_of, tmp_path):
     ran = on_tiny("assess")
     results = results_of(tmp_path / "out")
-    assert f"HPV probability: {results['hpv']['probability']:.2f}" in ran.out
+    assert f"HPV probability: {results['hpv']['probability']:.3f}" in ran.out
     assert "research use only" in ran.out
     assert ran.errors == [f"warning {w['code']}: {w['text']}" for w in results["warnings"]]
     assert {"PHANTOM_BUNDLE", "SITE_UNKNOWN", "CLINICAL_MISSING"} == codes(results)
+
+
+def test_the_summary_is_never_certain_and_never_blank(tiny_outcome):
+    results = tiny_outcome.results
+    near = replace(results, rfs=replace(results.rfs, survival_at={"1y": 0.998, "2y": 0.004, "5y": None}))
+    assert "RFS: 1y > 99 %, 2y < 1 %; " in summary_of(near)
+    none = replace(results, rfs=replace(results.rfs, survival_at=dict.fromkeys(("1y", "2y"))))
+    assert "RFS: no estimate at any year; " in summary_of(none)
 
 
 def test_strict_ends_with_3_when_there_are_warnings(on_tiny, tmp_path):

@@ -198,8 +198,10 @@ def test_a_planned_dose_is_reported_and_changes_nothing_else(study, out, on_tiny
 
 
 def test_levels_that_are_no_doses_are_refused(on_tiny):
-    ran = on_tiny("predict", **{"dose-levels": "60;70"})
-    assert (ran.code, len(ran.errors)) == (2, 1)
+    for text in ("60;70", "60,-1", ""):
+        ran = on_tiny("predict", **{"dose-levels": text})
+        assert (ran.code, len(ran.errors)) == (2, 1)
+        assert f"{text!r}: give doses above 0 and up to 200 Gy, as 50,60,66,70" in ran.errors[0]
 
 
 def test_two_cts_that_may_be_meant_are_offered_by_name(study, tiny_patient, on_tiny, tmp_path):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from mmpl.bundle.safety import SIZE_LIMIT_BYTES, UNREADABLE_ZIP, check_compression, check_path
 from mmpl.errors import BundleError
+from mmpl.io.names import is_left_by_file_manager
 
 BUNDLE_JSON = "bundle.json"
 DEMO_BUNDLE = "mmpl-demo"
@@ -109,6 +110,8 @@ class FolderStore:
             for name in folders + files:
                 place = Path(root) / name
                 rel = place.relative_to(self._folder).as_posix()
+                if is_left_by_file_manager(PurePosixPath(rel)):
+                    continue  # never read
                 if place.is_symlink():
                     raise BundleError(
                         f"bundle {self._folder} holds the link {rel!r}, a path that leaves it: do not use this bundle"
@@ -131,6 +134,7 @@ class ZipStore:
         try:
             with zipfile.ZipFile(path) as archive:
                 entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            entries = [entry for entry in entries if not is_left_by_file_manager(PurePosixPath(entry.filename))]
         except zipfile.BadZipFile as error:
             raise BundleError(f"bundle {path} is neither a folder nor a zip file: give a bundle") from error
         _check_total(sum(entry.file_size for entry in entries), path)

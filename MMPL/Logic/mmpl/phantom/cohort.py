@@ -77,8 +77,10 @@ def write_cohort(out: Path, cases: int, seed: int, *, progress: Progress = silen
     order = CohortOrder(cases, seed, workers)
     factors = [draw_factors(seed, index) for index in range(cases)]
     finish = partial(_write_tables, factors)
-    write_whole(out, order, DETAILS, partial(_write_patient, seed), finish, progress)
-    return tuple(f.patient_id for f in factors)
+    patients = tuple(f.patient_id for f in factors)
+    homes = [f"Task 1/{patient}" for patient in patients]
+    write_whole(out, order, DETAILS, homes, partial(_write_patient, seed), finish, progress)
+    return patients
 
 
 def _write_patient(seed: int, index: int, cohort: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +16,14 @@ import SimpleITK as sitk
 
 from mmpl.errors import InputError, OutputError
 from mmpl.geometry import Volume, image_from_volume
+from mmpl.io.names import is_left_by_file_manager
 from mmpl.progress import Progress
 from mmpl.version import __version__
 
 MANIFEST = "phantom.json"
 FORMAT = "mmpl-phantom-cohort"
 RENDERING = 3  # raised whenever the same seed gives other voxels or other records
+OURS = re.compile(r"phantom\.(json|tmp)|Task [123]|PHA-\d+")  # at the top of a cohort's folder, in either layout
 STATEMENT = "Synthetic patients drawn by a program. No person was scanned; not for training clinical models."
 
 
@@ -50,6 +53,7 @@ def write_whole(
     out: Path,
     order: CohortOrder,
     details: dict,
+    patients: Sequence[str],
     write_patient: Callable[[int, Path], None],
     finish: Callable[[Path], None],
     progress: Progress,
@@ -57,13 +61,14 @@ def write_whole(
     """Write a cohort into ``<out>.partial`` and give it its name when it is complete.
 
     A run that was stopped is taken up there, patient by patient. A finished phantom cohort at ``out`` is replaced,
-    unless it is the one asked for: then nothing is done.
+    unless it is the one asked for and whole: then nothing is done.
 
     Parameters
     ----------
     out : folder to write
     order : how many patients, of which seed
     details : what the manifest says of the layout; two cohorts are the same where this, seed and number are
+    patients : their folders within the cohort's
     write_patient : ``(index, folder)``, writes one patient unless that is done; picklable for several workers
     finish : ``(folder)``, writes what belongs to the cohort as a whole
     progress : told "phantom" and the fraction of patients written
@@ -71,11 +76,12 @@ def write_whole(
     Raises
     ------
     OutputError
-        If ``out`` is a file or holds something else than a phantom cohort, or cannot be written.
+        If ``out`` is a file or holds something beside a phantom cohort, or cannot be written.
     """
     out = Path(out).resolve()
     manifest = _manifest(order, details)
-    if _may_replace(out) and _read_manifest(out) == manifest:
+    is_there = _may_replace(out) and _read_manifest(out) == manifest
+    if is_there and all((out / patient).is_dir() for patient in patients):
         progress("phantom", 1.0)
         return
     try:
@@ -138,6 +144,14 @@ def _may_replace(out: Path) -> bool:
         raise OutputError(f"{out}: a file of this name exists; give a folder for the phantom cohort")
     if any(out.iterdir()) and _read_manifest(out) is None:
         raise OutputError(f"{out}: this folder is not empty and is no phantom cohort; give another folder")
+    others = sorted(
+        p.name for p in out.iterdir() if not (OURS.fullmatch(p.name) or is_left_by_file_manager(Path(p.name)))
+    )
+    if others:
+        raise OutputError(
+            f"{out}: {others[0]} lies beside the phantom cohort, which would be replaced as a whole; move it, or give "
+            "another folder"
+        )
     return True
 
 

@@ -155,6 +155,7 @@ def _key(segment, dash: str, corrected: bool) -> str:
 
 def _lesion(picture: LesionPicture, lesions: dict) -> str:
     planes = "".join(_plane(plane, picture.title) for plane in picture.pictures)
+    planes = planes or '<p class="note">It lies outside the region of interest: no picture.</p>'
     figures = next((c for c in lesions[picture.class_name]["components"] if c["id"] == picture.component_id), None)
     beside = f'<span class="figures">{short_figures(figures)}</span>' if figures else ""
     head = f"<h3>{escape(picture.title)}{beside}</h3>"

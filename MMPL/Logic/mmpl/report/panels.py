@@ -126,7 +126,11 @@ def _year_row(rfs: dict, was: dict | None, key: str, label: str) -> str:
 
 def _band(members: list[float] | None) -> str:
     """The members' minimum to maximum; a dash where there is none."""
-    return MISSING if members is None else f"{100 * members[0]:.0f}–{percent(members[1])}"
+    if members is None:
+        return MISSING
+    low, high = (percent(member) for member in members)
+    plain = all(text[0].isdigit() for text in (low, high))  # else one of them is "< 1 %" or "> 99 %"
+    return f"{low.removesuffix(f'{NBSP}%')}–{high}" if plain else low if low == high else f"{low} to {high}"
 
 
 def _hpv_ends(hpv: dict) -> tuple[tuple[str, str], ...]:

@@ -7,12 +7,14 @@ in sagittal pictures anterior is on the left.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
+from scipy.optimize import linear_sum_assignment
 
 from mmpl.errors import GeometryError
 from mmpl.geometry import Geometry
@@ -86,7 +88,7 @@ class LesionPicture:
     ----------
     class_name : "GTVp" or "GTVn"
     component_id : its id in the results, or None for a lesion of the model that a correction took out
-    pictures : axial, coronal, sagittal
+    pictures : axial, coronal, sagittal; none where nothing of it lies on the scene's grid
     pet_top_suv : SUV that is drawn fully hot, or None where the PET is not in SUV
     """
 
@@ -152,7 +154,7 @@ def lesion_pictures(scene: Scene, lesions: dict) -> list[LesionPicture]:
     Parameters
     ----------
     scene : Scene
-    lesions : the "lesions" of ``Results.as_dict()``: components with id and centroid_lps_mm
+    lesions : the "lesions" of ``Results.as_dict()``: components with id, centroid_lps_mm and volume_ml
 
     Returns
     -------
@@ -160,9 +162,13 @@ def lesion_pictures(scene: Scene, lesions: dict) -> list[LesionPicture]:
     """
     pictures = []
     for label, segment in SEGMENTS.items():
-        parts = _parts(scene.labels == label)[0]
-        for component in lesions[segment.name]["components"]:
-            centre = centre_voxel(parts > 0, scene.geometry, component["centroid_lps_mm"])
+        parts, count = _parts(scene.labels == label)
+        components = lesions[segment.name]["components"]
+        for component, part in zip(components, _part_of_each(components, parts, count, scene.geometry), strict=True):
+            if part is None:
+                pictures.append(LesionPicture(segment.name, component["id"], (), scene.pet_top_suv))
+                continue
+            centre = centre_voxel(parts == part, scene.geometry, component["centroid_lps_mm"])
             pictures.append(_lesion_picture(scene, segment.name, component["id"], parts, centre))
         for removed in removed_lesions(scene, label):
             middle = np.argwhere(removed).mean(axis=0)[::-1]
@@ -174,6 +180,33 @@ def lesion_pictures(scene: Scene, lesions: dict) -> list[LesionPicture]:
 def _parts(mask: np.ndarray) -> tuple[np.ndarray, int]:
     """26-connected components, numbered from 1, and their count."""
     return ndimage.label(mask, structure=CONNECTED_26)
+
+
+def _part_of_each(components: Sequence[dict], parts: np.ndarray, count: int, geometry: Geometry) -> list[int | None]:
+    """Which part of the grid each component of the results is: as near and as large as can be, each part once.
+
+    The results' components are of the CT's own grid, and one of them may lie outside this one: that has no part.
+    """
+    if not components or not count:
+        return [None] * len(components)
+    numbers = np.arange(1, count + 1)
+    middles = np.array([geometry.physical(zyx[::-1]) for zyx in ndimage.center_of_mass(parts > 0, parts, numbers)])
+    boxes = [[edge.stop - edge.start for edge in box] for box in ndimage.find_objects(parts)]
+    radii = _radius_mm(np.bincount(parts.ravel(), minlength=count + 1)[1:].astype(float))  # voxels of 1 mm
+    wanted = np.array([component["centroid_lps_mm"] for component in components], dtype=float)
+    own_radii = _radius_mm(1000.0 * np.array([component["volume_ml"] for component in components]))
+    apart = np.linalg.norm(wanted[:, None] - middles[None], axis=2)
+    rows, columns = linear_sum_assignment(apart + abs(own_radii[:, None] - radii[None]))
+    found: list[int | None] = [None] * len(components)
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        if apart[row, column] <= np.linalg.norm(boxes[column]) / 2 + own_radii[row]:
+            found[row] = column + 1
+    return found
+
+
+def _radius_mm(volume_mm3: np.ndarray) -> np.ndarray:
+    """Of a ball of that volume."""
+    return np.cbrt(3 * volume_mm3 / (4 * np.pi))
 
 
 def centre_voxel(mask: np.ndarray, geometry: Geometry, centroid_lps_mm) -> tuple[int, int, int]:

@@ -168,6 +168,21 @@ def test_schema_is_kept(a_bundle_folder, rewrite, edit, says):
 # -- unsafe --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("as_zip", [False, True])
+def test_what_file_managers_leave_is_passed_over(a_bundle_folder, as_zip, tmp_path):
+    sha256 = open_bundle(a_bundle_folder).sha256
+    for name in (".DS_Store", "m0/Thumbs.db", "m0/desktop.ini", "._bundle.json"):
+        (a_bundle_folder / name).write_bytes(b"\0\0\0\1Bud1")
+    where = a_bundle_folder
+    if as_zip:
+        where = tmp_path / "bundle.zip"
+        with zipfile.ZipFile(where, "w") as archive:
+            for file in (p for p in sorted(a_bundle_folder.rglob("*")) if p.is_file()):
+                archive.write(file, f"model/{file.relative_to(a_bundle_folder).as_posix()}")
+            archive.writestr("__MACOSX/model/._bundle.json", b"\0\5\x16\7")
+    assert open_bundle(where).sha256 == sha256
+
+
 @pytest.mark.parametrize("suffix", ["pkl", "pickle", "pt", "pth", "joblib", "bin", "npy", "py", "so", "dll", "zip"])
 def test_kind_of_file_that_may_run_code(a_bundle_folder, plant, suffix):
     plant(f"m0/model.{suffix}", pickle.dumps(Bomb()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -113,6 +114,26 @@ def test_another_cohort_replaces_a_phantom_cohort(tmp_path):
     write_cohort(out, 1, SEED)
     write_cohort(out, 1, SEED + 1, workers=2)
     assert json.loads((out / "phantom.json").read_text(encoding="utf-8"))["seed"] == SEED + 1
+
+
+def test_what_lies_beside_a_cohort_is_not_replaced_with_it(tmp_path):
+    out = tmp_path / "phantom"
+    write_cohort(out, 1, SEED)
+    (out / ".DS_Store").touch()
+    (out / "results").mkdir()
+    (out / "results" / "cases.csv").write_text("mine")
+    with pytest.raises(OutputError, match="results lies beside the phantom cohort, which would be replaced"):
+        write_cohort(out, 2, SEED)
+    assert (out / "results" / "cases.csv").read_text() == "mine"
+    assert (out / "Task 1" / "PHA-0000").is_dir()
+
+
+def test_a_cohort_that_lacks_a_patient_is_written_again(tmp_path):
+    out = tmp_path / "phantom"
+    write_cohort(out, 1, SEED)
+    shutil.rmtree(out / "Task 1" / "PHA-0000")
+    assert write_cohort(out, 1, SEED) == ("PHA-0000",)
+    assert len(list((out / "Task 1" / "PHA-0000").iterdir())) == 3
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "phantom.json"])

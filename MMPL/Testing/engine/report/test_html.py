@@ -140,6 +140,21 @@ def test_the_members_range_beside_a_year_is_that_of_its_day(corrected):
     assert "2 years 70 % 61–78 %" in Page(_report(corrected)).text
 
 
+@pytest.mark.parametrize(
+    ("members", "text"),
+    [
+        ([0.997, 0.999], "> 99 %"),
+        ([0.9, 0.999], "90 % to > 99 %"),
+        ([0.001, 0.004], "< 1 %"),
+        ([0.002, 1], "< 1 % to 100 %"),
+    ],
+)
+def test_the_members_range_never_rounds_to_certainty(corrected, members, text):
+    corrected["rfs"]["survival_at"]["2y"], corrected["rfs"]["members_at"]["2y"] = members[0], members
+    row = Page(_report(corrected)).text.split("2 years ")[-1]
+    assert row.split("3 years")[0].strip().endswith(text)
+
+
 def test_six_nodes_and_a_curve_that_ends_early(corrected):
     node = corrected["lesions"]["GTVn"]["components"][0]
     corrected["lesions"]["GTVn"]["components"] = [node | {"id": k} for k in range(1, 7)]

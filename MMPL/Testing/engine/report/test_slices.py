@@ -116,6 +116,54 @@ def test_pictures_of_a_corrected_case(scene, corrected):
     assert pictures[3].pictures[0].position_mm == -44.0
 
 
+def positions(pictures) -> list[tuple[float, ...]]:
+    """(sagittal, coronal, axial): where the planes cut, in mm (x, y, z)."""
+    return [tuple(plane.position_mm for plane in reversed(picture.pictures)) for picture in pictures]
+
+
+def nodes(*components: tuple[tuple[float, float, float], float]) -> dict:
+    rows = [{"id": n, "centroid_lps_mm": at, "volume_ml": ml} for n, (at, ml) in enumerate(components, start=1)]
+    return {"GTVp": {"components": []}, "GTVn": {"components": rows}}
+
+
+def test_a_lesion_beyond_the_grid_has_no_picture_of_another():
+    labels = np.zeros((40, 40, 40), np.uint8)
+    labels[5:15, 5:15, 5:15] = 2
+    flat = np.zeros(labels.shape, np.float32)
+    scene = Scene(flat, flat, labels, Geometry((40, 40, 40), (1, 1, 1), (0, 0, 0)))
+    beyond, inside = ((20.0, 20.0, 80.0), 4.0), ((9.5, 9.5, 9.5), 1.0)
+    pictures = lesion_pictures(scene, nodes(beyond, inside))
+    assert [(p.title, len(p.pictures)) for p in pictures] == [("GTVn 1", 0), ("GTVn 2", 3)]
+    assert np.allclose(positions(pictures[1:]), 9.5, atol=0.51)
+    (alone,) = lesion_pictures(scene, nodes(beyond))
+    assert alone.pictures == ()
+    empty = Scene(flat, flat, np.zeros_like(labels), scene.geometry)
+    assert [p.pictures for p in lesion_pictures(empty, nodes(inside))] == [()]
+
+
+def test_a_lesion_within_a_ring_and_the_ring_are_two_pictures():
+    z, y, x = np.indices((30, 60, 60))
+    radius = np.hypot(y - 30, x - 30)
+    labels = np.where(((radius > 20) & (radius < 25) & (abs(z - 15) < 4)) | (radius + abs(z - 15) < 6), 2, 0)
+    flat = np.zeros(labels.shape, np.float32)
+    scene = Scene(flat, flat, labels.astype(np.uint8), Geometry((60, 60, 30), (1, 1, 1), (0, 0, 0)))
+    ring, core = ((30.0, 30.0, 15.0), 4.9), ((30.0, 30.0, 15.0), 0.2)
+    of_ring, of_core = positions(lesion_pictures(scene, nodes(ring, core)))
+    assert of_core == (30, 30, 15)
+    assert 20 < np.hypot(of_ring[0] - 30, of_ring[1] - 30) < 25
+
+
+def test_a_lesion_that_the_grid_cuts_keeps_its_picture():
+    """Two of a size: the first reaches beyond the grid, so that only its end is seen."""
+    labels = np.zeros((40, 40, 60), np.uint8)
+    labels[30:, 5:15, 5:15] = labels[5:25, 5:15, 40:50] = 2
+    flat = np.zeros(labels.shape, np.float32)
+    scene = Scene(flat, flat, labels, Geometry((60, 40, 40), (1, 1, 1), (0, 0, 0)))
+    cut, whole = positions(lesion_pictures(scene, nodes(((9.5, 9.5, 39.5), 2.0), ((44.5, 9.5, 14.5), 2.0))))
+    assert cut[0] < 15
+    assert whole[0] > 40
+
+
 def test_pictures_are_the_same_each_time(scene, corrected):
     one = {"GTVp": corrected["lesions"]["GTVp"], "GTVn": {"components": []}}
     alone = dataclasses.replace(scene, model_labels=None)
@@ -134,7 +182,7 @@ def test_a_large_lesion_gets_a_wider_picture():
     flat = np.zeros(labels.shape, dtype=np.float32)
     scene = Scene(flat, flat, labels, Geometry((150, 150, 5), (1, 1, 1), (0, 0, 0)))
     lesions = {
-        "GTVp": {"components": [{"id": 1, "centroid_lps_mm": [74.5, 75, 2]}]},
+        "GTVp": {"components": [{"id": 1, "centroid_lps_mm": [74.5, 75, 2], "volume_ml": 6.5}]},
         "GTVn": {"components": []},
     }
     (picture,) = lesion_pictures(scene, lesions)

@@ -75,8 +75,11 @@ def write_cohort_dicom(
         "pet_variant": repr(variant),
         "storage": repr(storage),
     }
-    write_whole(out, order, details, partial(_write_patient, seed, variant, storage), lambda _: None, progress)
-    return tuple(draw_factors(seed, index).patient_id for index in range(cases))
+    patients = tuple(draw_factors(seed, index).patient_id for index in range(cases))
+    write_whole(
+        out, order, details, patients, partial(_write_patient, seed, variant, storage), lambda _: None, progress
+    )
+    return patients
 
 
 def body_of(patient: PhantomPatient, seed: int, index: int) -> Body:
