@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mmpl.notices import Notice
+from mmpl.version import __version__
 
 SCHEMA_VERSION = "1.0"
 RESEARCH_USE = "For research use only. Not a medical device; not for diagnosis or treatment decisions."
@@ -145,6 +146,7 @@ class Results:
         }
         raw = {
             "schema_version": SCHEMA_VERSION,
+            "mmpl_version": __version__,
             "notice": RESEARCH_USE,
             "case_id": self.case_id,
             "bundle": self.bundle,

@@ -19,6 +19,7 @@ from mmpl.cli import STOPPED, summary_of
 from mmpl.geometry import Geometry, Volume
 from mmpl.report.validate import validate_results
 from mmpl.resample import resample
+from mmpl.version import __version__
 
 PROGRESS = re.compile(r"[^:]+: (\d+ %.*|\d+\.\d s)")  # of a step that takes long, on a busy machine
 FILES = {"mask.nii.gz", "segmentation.seg.nrrd", "results.json", "features.csv", "report.html"}
@@ -49,6 +50,7 @@ def test_results_hold_all_that_the_contract_names(predicted, results_of, tiny_bu
     results = results_of(predicted)
     validate_results(results)
     assert results["schema_version"] == "1.0"
+    assert results["mmpl_version"] == __version__
     assert results["case_id"] == "TINY-1"
     assert {"name", "version", "sha256"} <= set(results["bundle"])
     assert (
