@@ -12,9 +12,9 @@ from pathlib import Path
 
 from mmpl.clinical.fields import HPV_STATUS, PRIMARY_SITE
 from mmpl.errors import InputError
+from mmpl.file_names import can_be_spelt, is_left_by_file_manager, spelt
 from mmpl.io.ehr import read_ehr
 from mmpl.io.images import IMAGE_SUFFIXES, is_dicom_file
-from mmpl.io.names import can_be_spelt, is_left_by_file_manager, spelt
 from mmpl.training.layout import CLINICAL_COLUMNS, TASKS, task_folder
 from mmpl.training.scan.folders import find_files, name_problems, patient_folders
 from mmpl.training.scan.problems import ERROR

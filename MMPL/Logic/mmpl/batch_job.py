@@ -18,8 +18,8 @@ from mmpl.bundle.reader import canonical_json, open_bundle
 from mmpl.clinical.fields import PRIMARY_SITE, primary_site
 from mmpl.ensemble import Ensemble, Inference, load_ensemble
 from mmpl.errors import BundleError, InputError, MMPLError, OutputError
+from mmpl.file_names import is_left_by_file_manager
 from mmpl.io.case import read_case
-from mmpl.io.names import is_left_by_file_manager
 from mmpl.io.output import make_folder, partial_stem, write_json_atomic, write_text_atomic
 from mmpl.machine import check_device
 from mmpl.outputs import FEATURES, MASK, REPORT, RESULTS, SEGMENTATION, write_outputs

@@ -23,7 +23,7 @@ from mmpl.cli_images import (
     reading_of,
 )
 from mmpl.errors import MMPLError, TrainingError
-from mmpl.io.names import spelt
+from mmpl.file_names import spelt
 from mmpl.results import RESEARCH_USE
 from mmpl.version import __version__
 

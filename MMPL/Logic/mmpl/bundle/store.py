@@ -10,7 +10,7 @@ from typing import Protocol
 
 from mmpl.bundle.safety import SIZE_LIMIT_BYTES, UNREADABLE_ZIP, check_compression, check_path
 from mmpl.errors import BundleError
-from mmpl.io.names import is_left_by_file_manager
+from mmpl.file_names import is_left_by_file_manager
 
 BUNDLE_JSON = "bundle.json"
 DEMO_BUNDLE = "mmpl-demo"

@@ -13,9 +13,9 @@ import SimpleITK as sitk
 
 from mmpl.case import CLASS_NAMES, GTVN, GTVP
 from mmpl.errors import GeometryError, InputError
+from mmpl.file_names import check_spelling
 from mmpl.geometry import Volume, geometry_of_image
 from mmpl.io.integrity import check_stored_data
-from mmpl.io.names import check_spelling
 from mmpl.io.native_stderr import captured_native_stderr
 from mmpl.notices import VOXELS_NOT_FINITE, Notice
 from mmpl.segments import SEGMENTS

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mmpl.errors import OutputError
-from mmpl.io.names import check_spelling
+from mmpl.file_names import check_spelling
 from mmpl.results import json_ready
 
 LONGEST_STEM = 200  # bytes; file systems allow 255 a name

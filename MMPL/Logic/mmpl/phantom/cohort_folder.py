@@ -15,8 +15,8 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from mmpl.errors import InputError, OutputError
+from mmpl.file_names import is_left_by_file_manager
 from mmpl.geometry import Volume, image_from_volume
-from mmpl.io.names import is_left_by_file_manager
 from mmpl.progress import Progress
 from mmpl.version import __version__
 

@@ -11,10 +11,10 @@ import SimpleITK as sitk
 
 from mmpl.case import PET_SUV, Case
 from mmpl.errors import GeometryError, InputError
+from mmpl.file_names import check_spelling
 from mmpl.geometry import Geometry, Volume
 from mmpl.io.case import read_case
 from mmpl.io.images import read_label_map
-from mmpl.io.names import check_spelling
 from mmpl.io.native_stderr import captured_native_stderr
 from mmpl.io.pet_units import why_not_suv
 from mmpl.notices import PET_NOT_SUV
