@@ -15,7 +15,7 @@ import numpy as np
 
 from mmpl.errors import InputError
 from mmpl.evaluation.findings import Figure
-from mmpl.metrics.survival import censoring_weights
+from mmpl.metrics.survival import censoring_weights, event_weights
 
 LIBRARIES = ("torchsurv", "lifelines")
 YEAR_DAYS = 365.25
@@ -78,8 +78,7 @@ def auc_at(cohort: Cohort, at_days: np.ndarray) -> np.ndarray:
     usable = np.array([_has_both(cohort, day) for day in at_days], bool)
     if usable.any():
         days = np.asarray(at_days, dtype=float)[usable]
-        weights = [censoring_weights(cohort.time_days, cohort.event, t) for t in (cohort.time_days, days)]
-        of_patients, of_days = (torch.from_numpy(w) for w in weights)
+        of_patients, of_days = (torch.from_numpy(w) for w in _weights(cohort, days))
         risk, event, time = (torch.from_numpy(a) for a in (cohort.risk, cohort.event, cohort.time_days))
         found[usable] = Auc()(
             risk,
@@ -114,8 +113,7 @@ def brier_at(cohort: Cohort, survival: np.ndarray, at_days: np.ndarray) -> np.nd
     usable = np.asarray(at_days, dtype=float) < cohort.time_days.max()
     if usable.any() and cohort.event.any() and cohort.risk.size > 1:
         days = np.asarray(at_days, dtype=float)[usable]
-        weights = [censoring_weights(cohort.time_days, cohort.event, t) for t in (cohort.time_days, days)]
-        of_patients, of_days = (torch.from_numpy(w) for w in weights)
+        of_patients, of_days = (torch.from_numpy(w) for w in _weights(cohort, days))
         event, time = torch.from_numpy(cohort.event), torch.from_numpy(cohort.time_days)
         estimate = torch.from_numpy(np.ascontiguousarray(survival[:, usable], dtype=float))
         score = BrierScore()
@@ -170,6 +168,16 @@ def log_rank(cohort: Cohort, groups: Sequence[str]) -> Figure:
     if not cohort.event.any():
         return Figure.not_given("no patient relapsed")
     return Figure(float(multivariate_logrank_test(cohort.time_days, list(groups), cohort.event).p_value))
+
+
+def _weights(cohort: Cohort, at_days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each patient should they have relapsed, and of who is free of it on each day.
+
+    torchsurv multiplies by what it is given; its own ``get_ipcw`` would count who is censored on the very day of a
+    relapse as hidden before it.
+    """
+    follow_up = cohort.time_days, cohort.event
+    return event_weights(*follow_up), censoring_weights(*follow_up, at_days)
 
 
 def _fitted(time_days: np.ndarray, event: np.ndarray):

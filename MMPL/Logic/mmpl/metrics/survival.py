@@ -72,10 +72,10 @@ def c_index(time_days, event, risk) -> float:
 
 
 def censoring_weights(time_days, event, at_days) -> np.ndarray:
-    """Inverse probability of censoring weights 1 / G(t), G the Kaplan-Meier estimate of P(censored after t).
+    """Weights 1 / G(t) of who is still free and followed after given days; G(t) is P(censored after t).
 
-    At equal times an event comes before a censoring. Where G is 0 the weight is 0: nothing that is seen there
-    can stand for what is not.
+    G is the Kaplan-Meier estimate of censoring; at equal times an event comes before a censoring. Where G is 0 the
+    weight is 0: nothing that is seen there can stand for what is not.
 
     Parameters
     ----------
@@ -95,14 +95,50 @@ def censoring_weights(time_days, event, at_days) -> np.ndarray:
     ----------
     Robins and Finkelstein, Biometrics 2000;56:779-788.
     """
+    times, uncensored = _censoring(time_days, event)
+    return _inverse(uncensored[np.searchsorted(times, np.asarray(at_days, dtype=float), side="right")])
+
+
+def event_weights(time_days, event) -> np.ndarray:
+    """Weights 1 / G(T-) of patients whose event on their own day T is seen; G(T-) is P(not censored before T).
+
+    An event comes before a censoring of the same day, so what is censored that day hides none of that day's events.
+    With these weights, and ``censoring_weights`` for who is free, a cohort's patients count as many as they are, and
+    the Kaplan-Meier estimate S given to everybody has the Brier score S (1 - S).
+
+    Parameters
+    ----------
+    time_days, event : as in ``concordance``
+
+    Returns
+    -------
+    float64 array, shape (n,); that of a censored patient means nothing
+
+    Raises
+    ------
+    InputError
+        As in ``concordance``.
+
+    References
+    ----------
+    Gerds and Schumacher, Biom J 2006;48:1029-1040 (who relapsed weighs 1 / G(T-), who is free 1 / G(t)).
+    """
+    times, uncensored = _censoring(time_days, event)
+    return _inverse(uncensored[np.searchsorted(times, np.asarray(time_days, dtype=float), side="left")])
+
+
+def _censoring(time_days, event) -> tuple[np.ndarray, np.ndarray]:
+    """The k different times, and P(censored after them), shape (k + 1,) with 1 before the first."""
     time_days, event, _ = _checked(time_days, event, np.zeros(np.shape(time_days)))
     times, of = np.unique(time_days, return_inverse=True)
     events, leaving = (np.bincount(of, weights=w, minlength=times.size) for w in (event, np.ones(event.size)))
     censored = leaving - events
     at_risk = time_days.size - np.cumsum(leaving) + censored  # after the events of that day
     share = np.divide(censored, at_risk, out=np.zeros_like(at_risk), where=at_risk > 0)
-    uncensored = np.concatenate(([1.0], np.cumprod(1.0 - share)))
-    g = uncensored[np.searchsorted(times, np.asarray(at_days, dtype=float), side="right")]
+    return times, np.concatenate(([1.0], np.cumprod(1.0 - share)))
+
+
+def _inverse(g: np.ndarray) -> np.ndarray:
     return np.divide(1.0, g, out=np.zeros_like(g), where=g > 0)
 
 

@@ -61,12 +61,29 @@ def test_undefined_days_are_nan():
 
 
 def test_tied_times_of_relapse_and_censoring():
-    # Day 2: a relapse and a censoring, of three at risk. After the relapse one of two leaves: G = 1/2, so on day 3
-    # the relapse and the one who is free count 2 each: (2 s1^2 + 2 (1 - s3)^2) / 3.
+    # Day 2: a relapse and a censoring, of three at risk. The relapse comes first and counts 1. Then one of two leaves:
+    # G = 1/2, so on day 3 who is free counts 2, and all together 3 as they are: (s1^2 + 2 (1 - s3)^2) / 3.
     tied = cohort([2, 2, 5], [1, 0, 0], [2, 3, 1])
     survival = np.array([[0.3], [0.5], [0.9]])
-    assert brier_at(tied, survival, np.array([3.0])) == pytest.approx([(2 * 0.09 + 2 * 0.01) / 3])
+    assert brier_at(tied, survival, np.array([3.0])) == pytest.approx([(0.09 + 2 * 0.01) / 3])
     assert auc_at(tied, np.array([3.0])).tolist() == [1.0]
+
+
+def test_a_tied_censoring_does_not_raise_the_weight_of_a_relapse_in_the_auc():
+    # Relapses on day 1 (risk 1) and day 2 (risk 3), one censoring on day 2; free on day 3 is risk 2. The relapses
+    # count 1 each, so half of them lie above who is free.
+    tied = cohort([1, 2, 2, 5], [1, 1, 0, 0], [1, 3, 0, 2])
+    assert auc_at(tied, np.array([3.0])) == pytest.approx([0.5])
+
+
+def test_kaplan_meier_for_everybody_scores_its_own_variance():
+    four = cohort([100, 100, 200, 300], [1, 0, 0, 0], [0] * 4)  # 3/4 are free on day 150
+    assert brier_at(four, np.full((4, 1), 0.75), np.array([150.0])) == pytest.approx([0.75 * 0.25])
+    rng = np.random.default_rng(4)
+    many = cohort(rng.integers(1, 20, 150), rng.random(150) < 0.4, np.zeros(150))  # many ties
+    days = np.array([3.5, 9.0, 14.0])
+    shares = np.array([kaplan_meier_at(many.time_days, many.event, day).value for day in days])
+    assert brier_at(many, np.tile(shares, (150, 1)), days) == pytest.approx(shares * (1 - shares))
 
 
 def test_the_integrated_score_is_the_mean_over_days():
@@ -78,7 +95,8 @@ def test_auc_and_brier_agree_with_scikit_survival(seed):
     sksurv = pytest.importorskip("sksurv.metrics")
     rng = np.random.default_rng(seed)
     n = 120
-    many = cohort(rng.integers(1, 900, n), rng.random(n) < 0.4, np.round(rng.normal(size=n), 1))
+    # no day twice: scikit-survival hides a relapse by the censorings of its own day
+    many = cohort(rng.permutation(900)[:n] + 1, rng.random(n) < 0.4, np.round(rng.normal(size=n), 1))
     truth = np.array(list(zip(many.event, many.time_days, strict=True)), dtype=[("event", bool), ("time", float)])
     days = np.array([90.5, 200.5, 400.5, 600.5])
     survival = np.exp(-days / 1000 * np.exp(many.risk[:, None]))

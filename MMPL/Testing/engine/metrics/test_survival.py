@@ -9,7 +9,7 @@ from lifelines.utils import concordance_index
 from torchsurv.stats.ipcw import get_ipcw
 
 from mmpl.errors import InputError
-from mmpl.metrics.survival import Concordance, c_index, censoring_weights, concordance
+from mmpl.metrics.survival import Concordance, c_index, censoring_weights, concordance, event_weights
 
 
 def test_hand_worked_cohort():
@@ -66,8 +66,32 @@ def test_censoring_weights_of_a_hand_worked_cohort():
     assert found == pytest.approx([1, 1, 1, 4 / 3, 4 / 3, 8 / 3, 0, 0])
 
 
+def test_event_weights_of_a_hand_worked_cohort():
+    # The same cohort and G; on its own day a relapse comes before the censorings: those of day 3 do not count yet.
+    time_days, event = [1, 2, 3, 3, 4], [1, 0, 1, 0, 0]
+    assert event_weights(time_days, event) == pytest.approx([1, 1, 4 / 3, 4 / 3, 8 / 3])
+
+
+def test_weights_of_relapses_and_of_who_is_free_add_up_to_the_patients():
+    rng = np.random.default_rng(5)
+    time_days, event = rng.integers(1, 12, 90), rng.random(90) < 0.5
+    for day in (3, 7.5, 10):
+        relapsed = event_weights(time_days, event)[event & (time_days <= day)].sum()
+        free = np.count_nonzero(time_days > day) * censoring_weights(time_days, event, [day])[0]
+        assert relapsed + free == pytest.approx(90)
+
+
 def test_without_censoring_everybody_weighs_one():
     assert censoring_weights([1, 2, 2], [1, 1, 1], [0.5, 2, 3]).tolist() == [1, 1, 1]
+    assert event_weights([1, 2, 2], [1, 1, 1]).tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_event_weights_agree_with_torchsurv_where_no_times_are_tied(seed):
+    rng = np.random.default_rng(seed)
+    time_days, event = rng.permutation(200)[:80] + 1.0, rng.random(80) < 0.5
+    expected = get_ipcw(torch.from_numpy(event), torch.from_numpy(time_days)).numpy()
+    assert event_weights(time_days, event)[event] == pytest.approx(expected[event], rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(4))
