@@ -32,12 +32,13 @@ def of_contours(measure: Callable[[list[CaseScore]], float]) -> Score:
 
 
 def _case_score(row) -> CaseScore:
-    """From Dice and volumes: ml stand for voxels, of which all phantoms have the same size."""
+    """From Dice and volumes: mL stand for voxels, as if each were 1 mL."""
     gtvp, gtvn = (
         _overlap(getattr(row, f"{name}_dice"), getattr(row, f"{name}_predicted_ml"), getattr(row, f"{name}_truth_ml"))
         for name in ("gtvp", "gtvn")
     )
-    return CaseScore(row.Index, gtvp, gtvn, Detection(row.nodes_found, row.nodes_invented, row.nodes_missed))
+    found = Detection(row.nodes_found, row.nodes_invented, row.nodes_missed)
+    return CaseScore(row.Index, gtvp, gtvn, found, voxel_ml=1.0)
 
 
 def _overlap(dice: float, predicted_ml: float, truth_ml: float) -> Overlap:

@@ -49,7 +49,8 @@ def limits(index: int) -> list[tuple[CaseScore, CaseScore]]:
         shares = np.stack([to_network_grid((truth == v).astype(np.float32), spacing_mm) for v in (GTVP, GTVN)])
         answers = (shares, (shares >= 0.5).astype(np.float32))
         drawn = (draw(roi, probabilities_at_1mm(roi, answer, spacing_mm, 0.5), (0.5, 0.5)) for answer in answers)
-        scores.append(tuple(score_case(patient.patient_id, labels, truth) for labels in drawn))
+        ml = roi.geometry.voxel_volume_ml
+        scores.append(tuple(score_case(patient.patient_id, labels, truth, voxel_ml=ml) for labels in drawn))
     return scores
 
 

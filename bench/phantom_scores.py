@@ -53,7 +53,7 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         progress = ConsoleProgress()
         tasks = [(i, str(bundle.path), folder / f"{i:04d}.json") for i in range(arguments.cases)]
-        todo = [t for t in tasks if not t[2].is_file()]
+        todo = [t for t in tasks if not _is_scored(t[2])]
         each(_score, todo, workers=arguments.workers, progress=progress, step="held-out phantoms")
         rows = [json.loads(path.read_text(encoding="utf-8")) for _, _, path in tasks]
         table = summarise(rows)
@@ -82,12 +82,19 @@ def _ensemble(path: str):
     return load_ensemble(open_bundle(path))
 
 
+def _is_scored(path: Path) -> bool:
+    """Whether a patient's file is there and says how large a voxel is; older ones do not, and phantoms differ in it."""
+    return path.is_file() and "voxel_ml" in json.loads(path.read_text(encoding="utf-8"))["score"]
+
+
 def _score(task: tuple[int, str, Path]) -> None:
     index, bundle, path = task
     patient = generate_patient(HELD_OUT_SEED, index)
     case = dataclasses.replace(patient.as_case(), clinical={**patient.clinical, "Primary Site": "oropharynx"})
     outcome = predict(case, _ensemble(bundle))
-    score = score_case(patient.patient_id, outcome.label_map.array, patient.label_map.array)
+    truth = patient.label_map
+    voxel_ml = truth.geometry.voxel_volume_ml
+    score = score_case(patient.patient_id, outcome.label_map.array, truth.array, voxel_ml=voxel_ml)
     write_json_atomic(
         path,
         {

@@ -57,10 +57,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Scored:
-    """One patient's counts, and what they were counted on."""
+    """One patient's counts, and how the prediction came to be."""
 
     score: CaseScore
-    voxel_ml: float
     resampled: bool
     missing: bool
 
@@ -120,8 +119,8 @@ def _centers(given: Path | None, truth: Path) -> Mapping[str, str | None] | None
 
 def _score(patient_id: str, prediction: Path | None, truth: Path, options: Options) -> Scored:
     pair = read_pair(patient_id, prediction, truth, resample_prediction=options.resample)
-    score = score_case(patient_id, pair.prediction, pair.truth, options.rule)
-    return Scored(score, pair.voxel_ml, pair.resampled, prediction is None)
+    score = score_case(patient_id, pair.prediction, pair.truth, voxel_ml=pair.voxel_ml, rule=options.rule)
+    return Scored(score, pair.resampled, prediction is None)
 
 
 def _evaluation(
@@ -164,7 +163,7 @@ def _evaluation(
         notes=(
             f"A node is found when its intersection over union with a predicted one is above {rule.iou_threshold:g} "
             f"({rule.matching} matching, {rule.connectivity}-connected nodes).",
-            "GTVp: mean over the patients that have one. GTVn: voxels and nodes are summed over all patients first.",
+            "GTVp: mean over the patients that have one. GTVn: mL and nodes are summed over all patients first.",
         ),
     )
 
@@ -188,7 +187,7 @@ def _center_row(scores: list[CaseScore], rows: np.ndarray, bootstrap: Bootstrap)
 
 
 def _patient(scored: Scored, centers: Mapping[str, str | None] | None) -> dict[str, object]:
-    score, ml = scored.score, scored.voxel_ml
+    score, ml = scored.score, scored.score.voxel_ml
     return {
         "PatientID": score.patient_id,
         "CenterID": (centers or {}).get(score.patient_id),

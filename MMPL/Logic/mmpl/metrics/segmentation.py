@@ -83,22 +83,35 @@ class Detection:
 
 @dataclass(frozen=True)
 class CaseScore:
-    """All that the cohort's measures need of one patient."""
+    """All that the cohort's measures need of one patient.
+
+    Attributes
+    ----------
+    gtvp, gtvn : voxel counts
+    gtvn_detection : lesion counts
+    voxel_ml : volume of a voxel, the same for prediction and truth
+    """
 
     patient_id: str
     gtvp: Overlap
     gtvn: Overlap
     gtvn_detection: Detection
+    voxel_ml: float
 
     @classmethod
     def from_dict(cls, data: Mapping) -> CaseScore:
         """Rebuild from ``dataclasses.asdict``, which is what is stored."""
         overlaps = Overlap(**data["gtvp"]), Overlap(**data["gtvn"])
-        return cls(data["patient_id"], *overlaps, Detection(**data["gtvn_detection"]))
+        return cls(data["patient_id"], *overlaps, Detection(**data["gtvn_detection"]), data["voxel_ml"])
 
 
 def score_case(
-    patient_id: str, prediction: np.ndarray, truth: np.ndarray, rule: DetectionRule | None = None
+    patient_id: str,
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    *,
+    voxel_ml: float,
+    rule: DetectionRule | None = None,
 ) -> CaseScore:
     """Count one patient's overlaps and found nodes.
 
@@ -106,6 +119,7 @@ def score_case(
     ----------
     patient_id : str
     prediction, truth : integer label maps, shape (z, y, x), same grid: 0, 1 GTVp, 2 GTVn
+    voxel_ml : volume of a voxel of that grid
     rule : DetectionRule; the default one when None
 
     Raises
@@ -130,6 +144,7 @@ def score_case(
         overlap(prediction == GTVP, truth == GTVP),
         overlap(*nodes),
         detect(*nodes, rule or DetectionRule()),
+        voxel_ml,
     )
 
 
@@ -170,9 +185,12 @@ def gtvp_mean_dice(scores: Iterable[CaseScore]) -> float:
 
 
 def gtvn_dice_agg(scores: Iterable[CaseScore]) -> float:
-    """2 sum(shared) / sum(predicted + truth) over the cohort, in voxels; NaN when all are empty."""
-    overlaps = [s.gtvn for s in scores]
-    return _ratio(2 * sum(o.shared for o in overlaps), sum(o.predicted + o.truth for o in overlaps))
+    """2 sum(shared) / sum(predicted + truth) over the cohort, in mL; NaN when all are empty.
+
+    Volumes, not voxels: a patient on a grid of small voxels does not count for more.
+    """
+    parts = [(2 * s.gtvn.shared * s.voxel_ml, (s.gtvn.predicted + s.gtvn.truth) * s.voxel_ml) for s in scores]
+    return _ratio(sum(shared for shared, _ in parts), sum(both for _, both in parts))
 
 
 def gtvn_f1_agg(scores: Iterable[CaseScore]) -> float:
@@ -203,5 +221,5 @@ def summarise(scores: Sequence[CaseScore]) -> dict[str, float | int]:
     }
 
 
-def _ratio(numerator: int, denominator: int) -> float:
+def _ratio(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator else float("nan")

@@ -47,6 +47,20 @@ def test_hand_worked_cohort(both, scored):
     assert counts["of these with a predicted GTVp"] == 1
 
 
+def test_nodes_count_by_their_volume_whatever_the_grid(label_maps, table, scored):
+    # the same box of nodes in space twice; on voxels of half the length it is twice as many
+    fine = Geometry((32, 12, 10), (1.0, 2.0, 3.0), (-15.5, -11.0, -13.0))
+    truth = label_maps("truth", {"A.nii.gz": [(N, 0, 8, 6)]})
+    pred = label_maps("pred", {"A.nii.gz": [(N, 4, 12, 6)]})  # Dice 0.5
+    label_maps("truth", {"B.nii.gz": [(N, 0, 16, 6)]}, fine)
+    label_maps("pred", {"B.nii.gz": [(N, 0, 16, 6)]}, fine)  # Dice 1
+    centers = table("centers.csv", "PatientID,CenterID", ("A", 1), ("B", 1))
+    found = scored("segmentation", pred, truth, "--centers", centers)
+    assert values(found)["gtvn_dice_agg"] == pytest.approx(0.75)
+    assert found["tables"]["by_center"][0]["gtvn_dice_agg"]["value"] == pytest.approx(0.75)
+    assert [row["gtvn_truth_ml"] for row in found["patients"]] == pytest.approx([8 * 4 * 12 / 1000] * 2)
+
+
 def test_the_matching_rule_is_an_option(both, scored):
     found = scored("segmentation", *both, "--matching", "any")
     assert values(found)["gtvn_f1_agg"] == pytest.approx(2 * 3 / (2 * 3 + 1))  # the bridge finds both

@@ -23,7 +23,8 @@ def test_mean_of_a_normal_sample_has_the_textbook_interval():
 def test_two_patients_give_the_three_known_outcomes():
     # F1 of (both the found one, one of each, both the missed one) = 1, 2/3, 0 with chances 1/4, 1/2, 1/4.
     none = Overlap(0, 0, 0)
-    scores = [CaseScore("a", none, none, Detection(1, 0, 0)), CaseScore("b", none, none, Detection(0, 0, 1))]
+    found, missed = Detection(1, 0, 0), Detection(0, 0, 1)
+    scores = [CaseScore("a", none, none, found, 0.001), CaseScore("b", none, none, missed, 0.001)]
     seen = []
 
     def statistic(rows):

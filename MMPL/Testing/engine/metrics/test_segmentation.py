@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -33,8 +35,8 @@ def line(*ranges):
     return mask
 
 
-def case(patient_id="a", p=(0, 0, 1), n=(0, 0, 0), found=(0, 0, 0)):
-    return CaseScore(patient_id, Overlap(*p), Overlap(*n), Detection(*found))
+def case(patient_id="a", p=(0, 0, 1), n=(0, 0, 0), found=(0, 0, 0), voxel_ml=0.001):
+    return CaseScore(patient_id, Overlap(*p), Overlap(*n), Detection(*found), voxel_ml)
 
 
 def test_overlap_of_shifted_bars():
@@ -58,6 +60,17 @@ def test_gtvn_dice_pools_voxels_before_dividing():
     # 2 (9 + 0 + 0) / (10 + 10 + 0 + 4 + 6 + 0); the mean of each patient's Dice would be 0.3
     scores = [case(n=(9, 10, 10)), case(n=(0, 0, 4)), case(n=(0, 6, 0))]
     assert gtvn_dice_agg(scores) == pytest.approx(18 / 30)
+
+
+def test_gtvn_dice_pools_volumes_not_voxels():
+    # 20 mL of nodes each: 10000 voxels of 2 mm3 at Dice 0.9, 2500 of 8 mm3 at Dice 0.5. Summed as voxels: 0.82
+    scores = [case(n=(9000, 10000, 10000), voxel_ml=0.002), case(n=(1250, 2500, 2500), voxel_ml=0.008)]
+    assert gtvn_dice_agg(scores) == pytest.approx(0.7)
+
+
+def test_what_is_stored_is_read_again():
+    score = case("CHUP-001", (1, 2, 3), (4, 5, 6), (1, 0, 2), 0.0036)
+    assert CaseScore.from_dict(json.loads(json.dumps(asdict(score)))) == score
 
 
 def test_f1_pools_lesions_before_dividing():
@@ -127,8 +140,8 @@ def test_case_is_scored_by_class():
     prediction, truth = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
     prediction[line((0, 4))], truth[line((0, 8))] = 1, 1
     prediction[line((10, 14), (20, 24))], truth[line((10, 14))] = 2, 2
-    score = score_case("CHUP-001", prediction, truth)
-    assert score.gtvp == Overlap(16, 16, 32)
+    score = score_case("CHUP-001", prediction, truth, voxel_ml=0.002)
+    assert (score.gtvp, score.voxel_ml) == (Overlap(16, 16, 32), 0.002)
     assert score.gtvn == Overlap(16, 32, 16)
     assert score.gtvn_detection == Detection(tp=1, fp=1, fn=0)
     summary = summarise([score])
@@ -141,9 +154,9 @@ def test_case_is_scored_by_class():
 def test_refuses_other_grids_labels_and_rules():
     good = np.zeros(SHAPE, np.uint8)
     with pytest.raises(GeometryError, match="CHUP-001"):
-        score_case("CHUP-001", good[1:], good)
+        score_case("CHUP-001", good[1:], good, voxel_ml=0.001)
     with pytest.raises(InputError, match=r"labels \[3\] in the truth"):
-        score_case("CHUP-001", good, np.full_like(good, 3))
+        score_case("CHUP-001", good, np.full_like(good, 3), voxel_ml=0.001)
     for wrong in ({"iou_threshold": 1.0}, {"matching": "greedy"}, {"connectivity": 8}):
         with pytest.raises(InputError):
             DetectionRule(**wrong)

@@ -30,6 +30,7 @@ from mmpl.training.unseen import unseen_labels
 
 DICE_ONLY, ODA = "Dice alone", "ODA loss"
 FOLDS = 2
+ROI_VOXEL_ML = 0.001  # 1 mm in all directions
 NAMES = {"gtvp_dice": "GTVp mean Dice", "gtvn_dice_agg": "GTVn aggregated Dice", "gtvn_f1_agg": "GTVn F1agg"}
 
 
@@ -120,9 +121,10 @@ def score_out_of_fold(task: ScoreTask) -> None:
     roi = load_roi(task.case)
     drawn = unseen_labels(task.run, task.case.patient_id, roi, task.thresholds)
     truth = label_on_roi(read_label_map(task.case.label_path), roi.geometry)
-    write_json_atomic(task.path, asdict(score_case(task.case.patient_id, drawn, truth)))
+    score = score_case(task.case.patient_id, drawn, truth, voxel_ml=roi.geometry.voxel_volume_ml)
+    write_json_atomic(task.path, asdict(score))
 
 
 def read_score(path: Path) -> CaseScore:
-    """What :func:`score_out_of_fold` wrote."""
-    return CaseScore.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    """What :func:`score_out_of_fold` wrote; runs begun before it wrote the volume of a voxel are of the same ROI."""
+    return CaseScore.from_dict({"voxel_ml": ROI_VOXEL_ML, **json.loads(path.read_text(encoding="utf-8"))})

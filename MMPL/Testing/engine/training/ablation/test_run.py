@@ -15,7 +15,7 @@ from mmpl.errors import TrainingError
 from mmpl.network.config import NetworkConfig
 from mmpl.training.ablation import run as ablation_run
 from mmpl.training.ablation.run import ablate
-from mmpl.training.ablation.segmentation import DICE_ONLY, ODA
+from mmpl.training.ablation.segmentation import DICE_ONLY, ODA, read_score
 from mmpl.training.config import StageConfig
 from mmpl.training.run import RunOptions
 
@@ -62,6 +62,15 @@ def test_figures_are_kept_and_phantoms_named(ablated):
     row = kept["tables"][TITLES[2]][0]
     assert row["what"] == "RFS C-index, patient split"
     assert row["verdict"] == found.tables[TITLES[2]][0].verdict
+
+
+def test_what_was_counted_is_kept_with_the_volume_of_a_voxel(ablated, tmp_path):
+    kept = sorted((ablated[0] / "ablation").glob("*/scores/*.json"))
+    assert len(kept) == 2 * 8
+    stored = json.loads(kept[0].read_text(encoding="utf-8"))
+    assert read_score(kept[0]).voxel_ml == stored.pop("voxel_ml") == pytest.approx(0.001)
+    (tmp_path / "older.json").write_text(json.dumps(stored), encoding="utf-8")  # a run begun before it was kept
+    assert read_score(tmp_path / "older.json") == read_score(kept[0])
 
 
 def test_the_text_names_both_ways_and_the_verdict(ablated):
