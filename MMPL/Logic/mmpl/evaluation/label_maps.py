@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mmpl.errors import GeometryError, InputError
+from mmpl.evaluation.batch_folder import done_cases
 from mmpl.geometry import IDENTITY, Geometry, Volume
 from mmpl.io.images import IMAGE_SUFFIXES, read_label_map
 from mmpl.resample import resample
@@ -39,7 +40,8 @@ def find_label_maps(folder: Path, *, what: str) -> dict[str, Path]:
     """Label map files by PatientID.
 
     Looks for ``PatientID.nii.gz`` (any format that is read), ``PatientID/mask.nii.gz`` as MMPL writes it, and
-    ``PatientID/PatientID.nii.gz`` as HECKTOR has it; in the folder, or in its ``Task 1`` if there is one.
+    ``PatientID/PatientID.nii.gz`` as HECKTOR has it; in the folder, or in its ``Task 1`` if there is one. Of a folder
+    that ``mmpl batch`` wrote, the cases that its table calls done.
 
     Raises
     ------
@@ -50,8 +52,11 @@ def find_label_maps(folder: Path, *, what: str) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError(f"{what} {folder} is no folder: give one that holds {LAYOUTS}")
     home = folder / "Task 1" if (folder / "Task 1").is_dir() else folder
+    done = done_cases(home)
     found: dict[str, Path] = {}
     for entry in sorted(home.iterdir()):
+        if done is not None and entry.name not in done:
+            continue
         for path in _label_maps_of(entry):
             patient_id = entry.name if entry.is_dir() else _stem(entry.name)
             if patient_id in found:

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from mmpl.errors import InputError, OutputError
+from mmpl.evaluation.batch_folder import done_cases
 from mmpl.evaluation.tables import DAYS_MOST, PatientTable, Row, read_table
 from mmpl.report.validate import validate_results
 
@@ -53,6 +54,8 @@ Prediction = TypeVar("Prediction", HpvPrediction, RfsPrediction)
 def read_hpv_predictions(path: Path) -> dict[str, HpvPrediction]:
     """HPV probabilities by patient, from a CSV (PatientID, hpv_probability) or folders with results.json.
 
+    Of a folder that ``mmpl batch`` wrote, the cases that its table calls done.
+
     Raises
     ------
     InputError
@@ -66,6 +69,8 @@ def read_hpv_predictions(path: Path) -> dict[str, HpvPrediction]:
 
 def read_rfs_predictions(path: Path) -> dict[str, RfsPrediction]:
     """Risks by patient, from a CSV (PatientID, risk; survival_DAY, risk_group) or folders with results.json.
+
+    Of a folder that ``mmpl batch`` wrote, the cases that its table calls done.
 
     Raises
     ------
@@ -116,7 +121,7 @@ def _rfs_of_results(results: dict) -> RfsPrediction:
 
 
 def _from_results(folder: Path, read: Callable[[dict], Prediction]) -> dict[str, Prediction]:
-    files = [p for p in (folder / RESULTS, *sorted(folder.glob(f"*/{RESULTS}"))) if p.is_file()]
+    files = _results_files(folder)
     if not files:
         raise InputError(f"predictions {folder}: no {RESULTS} in this folder or the folders in it")
     found: dict[str, Prediction] = {}
@@ -131,6 +136,14 @@ def _from_results(folder: Path, read: Callable[[dict], Prediction]) -> dict[str,
             )
         found[patient_id], places[patient_id] = read(results), path
     return found
+
+
+def _results_files(folder: Path) -> list[Path]:
+    """Of a batch the cases that are done; of another folder its own and those of the folders in it, hidden ones not."""
+    done = done_cases(folder)
+    names = sorted(p.name for p in folder.iterdir() if not p.name.startswith(".") and (done is None or p.name in done))
+    homes = [*([folder] if done is None else []), *(folder / name for name in names)]
+    return [path for home in homes if (path := home / RESULTS).is_file()]
 
 
 def _results(path: Path) -> dict:

@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from mmpl import batch, batch_job, batch_table
 from mmpl.errors import InputError
+from mmpl.evaluation import batch_folder
 from mmpl.evaluation.estimates import Bootstrap
 from mmpl.evaluation.hpv import evaluate_hpv
 
@@ -168,6 +170,46 @@ def test_results_that_cannot_be_scored(results_json, table, refused, tmp_path):
     assert "cannot be read as JSON" in refused("hpv", folder, truth)
     (tmp_path / "nothing").mkdir()
     assert "no results.json in this folder or the folders in it" in refused("hpv", tmp_path / "nothing", truth)
+
+
+def test_what_an_interrupted_run_left_in_a_hidden_folder_is_no_result(results_json, table, scored):
+    results_json("A", probability=0.9)
+    folder = results_json("B", probability=0.1)
+    results_json("A", probability=0.1, name=".A.partial-0123abcd")
+    results_json("C", name=".C.partial-0123abcd")
+    truth = table("truth.csv", COLUMNS, ("A", 1, 1), ("B", 0, 1), ("C", "", 1))
+    found = scored("hpv", folder, truth)
+    assert found["measures"]["auc"]["value"] == 1.0
+    assert found["counts"]["left out: truth unknown"] == 0
+
+
+def test_of_a_batch_the_cases_that_are_done(results_json, table, scored, refused):
+    for case_id in ("A", "B", "failed", "gone"):
+        folder = results_json(case_id, probability=0.3)
+    table("results/batch.json", "{}")
+    rows = [("A", "done", ""), ("B", "done", ""), ("failed", "failed", "")]
+    table("results/cases.csv", "case_id,status,hpv_probability", *rows)
+    known = [("A", 1, 1), ("B", 0, 1)]
+    found = scored("hpv", folder, table("truth.csv", COLUMNS, *known))
+    assert [row["PatientID"] for row in found["patients"]] == ["A", "B"]
+    truth = table("truth.csv", COLUMNS, *known, ("failed", 1, 1), ("gone", 1, 1))
+    assert refused("hpv", folder, truth).startswith("2 of 4 patients (failed, gone) with an HPV status in ")
+    (folder / "batch.json").unlink()  # a folder with a table of the same name is not a batch
+    assert len(scored("hpv", folder, truth)["patients"]) == 4
+
+
+def test_a_batch_whose_table_is_another_is_refused(results_json, table, refused):
+    folder = results_json("A")
+    table("results/batch.json", "{}")
+    table("results/cases.csv", "PatientID", ("A",))
+    line = refused("hpv", folder, table("truth.csv", COLUMNS, ("A", 1, 1)))
+    assert line.endswith("is not the table that mmpl batch writes, with case_id and status a case: run the batch again")
+
+
+def test_the_names_of_a_batch_are_those_it_writes():
+    assert (batch_folder.MANIFEST, batch_folder.CASES) == (batch.MANIFEST, batch_table.CASES)
+    assert batch_table.COLUMNS[:2] == (batch_folder.CASE_ID, batch_folder.STATUS)
+    assert batch_folder.DONE == batch_job.DONE
 
 
 def test_thresholds_bins_and_resamples_that_cannot_be(six, refused):

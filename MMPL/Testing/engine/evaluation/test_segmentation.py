@@ -163,6 +163,14 @@ def test_labels_that_mean_nothing(label_maps, refused):
     assert "holds the values 3: only 0 (background), 1 (GTVp) and 2 (GTVn) are understood" in line
 
 
+def test_of_a_batch_the_masks_of_cases_that_are_done(both, table, refused, scored):
+    pred, truth = both
+    table("pred/batch.json", "{}")
+    table("pred/cases.csv", "case_id,status", ("A", "done"), ("B", "done"), ("C", "failed"))
+    assert refused("segmentation", pred, truth).startswith("1 of 3 patients (C) with contours in ")
+    assert scored("segmentation", pred, truth, "--only-common")["counts"]["patients scored"] == 2
+
+
 # --- grids --------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,34 @@
+"""Which cases of a folder that ``mmpl batch`` wrote are its results."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from mmpl.errors import InputError
+
+# As mmpl.batch and mmpl.batch_table name them, without importing what runs networks
+MANIFEST, CASES = "batch.json", "cases.csv"
+CASE_ID, STATUS, DONE = "case_id", "status", "done"
+
+
+def done_cases(folder: Path) -> frozenset[str] | None:
+    """The cases that a batch's table calls done; None when the folder is no batch, or one that has not ended yet.
+
+    Other case folders may lie beside them: of a case that failed, or that the cohort no longer holds.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read.
+    """
+    path = Path(folder) / CASES
+    if not (path.is_file() and (Path(folder) / MANIFEST).is_file()):
+        return None
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            return frozenset(row[CASE_ID] for row in csv.DictReader(stream) if row[STATUS] == DONE)
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise InputError(
+            f"{path} is not the table that mmpl batch writes, with {CASE_ID} and {STATUS} a case: run the batch again"
+        ) from error
