@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mmpl.errors import InputError
 
 SHOWN = 3
+TRUTH_UNKNOWN = "left out: truth unknown"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def pair_patients(
         )
     unknown_of_predicted = sorted(p for p in unknown if p in given)
     left_out = {
-        "left out: truth unknown": tuple(unknown_of_predicted),
+        TRUTH_UNKNOWN: tuple(unknown_of_predicted),
         "left out: no prediction": tuple(without_prediction),
         "left out: not in the truth": tuple(without_truth),
     }

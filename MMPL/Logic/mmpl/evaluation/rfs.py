@@ -21,11 +21,11 @@ from mmpl.evaluation.follow_up import (
     log_rank,
     median_follow_up,
 )
-from mmpl.evaluation.pairing import pair_patients
+from mmpl.evaluation.pairing import TRUTH_UNKNOWN, Paired, few_of, pair_patients
 from mmpl.evaluation.predictions import RfsPrediction, read_rfs_predictions
 from mmpl.evaluation.rfs_by_year import ByYear, score_by_year
 from mmpl.evaluation.rfs_data import RfsData, no_prediction
-from mmpl.evaluation.truths import read_rfs_truth
+from mmpl.evaluation.truths import RELAPSE, RFS, RfsTruth, read_rfs_truth
 from mmpl.metrics.survival import c_index
 from mmpl.survival.ensemble import risk_group
 
@@ -88,8 +88,18 @@ def evaluate_rfs(
         tables=(by_year.table, by_group, by_center),
         charts=(*_group_charts(data, by_group), *_center_charts(by_center)),
         patients=_patients(data, known.centers),
-        notes=(f"Risk groups: {data.groups_from}.",),
+        notes=(f"Risk groups: {data.groups_from}.", *_half_given(known, paired)),
     )
+
+
+def _half_given(known: RfsTruth, paired: Paired) -> list[str]:
+    """Of those left out, who has a follow-up that could be filled in."""
+    unknown = paired.left_out[TRUTH_UNKNOWN]
+    halves = [p for p in unknown if p in known.half_given]
+    if not halves:
+        return []
+    who = few_of(halves, len(paired.patient_ids) + len(unknown))
+    return [f"Left out with {RELAPSE} or {RFS} alone, which says nothing without the other: {who}."]
 
 
 def _measures(data: RfsData, by_year: ByYear, bootstrap: Bootstrap) -> list[Measure]:

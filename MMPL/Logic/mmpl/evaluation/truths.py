@@ -32,10 +32,11 @@ class HpvTruth:
 
 @dataclass(frozen=True)
 class RfsTruth:
-    """Follow-up by patient, None unknown; centers as in ``PatientTable.centers``."""
+    """Follow-up by patient, None unknown; who has one half of it only; centers as in ``PatientTable.centers``."""
 
     path: Path
     follow_up: dict[str, FollowUp | None]
+    half_given: frozenset[str]
     centers: dict[str, str | None] | None
 
 
@@ -57,10 +58,16 @@ def read_rfs_truth(path: Path) -> RfsTruth:
     Raises
     ------
     InputError
-        See ``read_table``; if a value is out of range, or one of the two is given without the other.
+        See ``read_table``; if a value is out of range.
     """
     table = read_table(_table_path(path, RFS_TASK), what="truth", required=(RELAPSE, RFS))
-    return RfsTruth(table.path, {row.patient_id: _follow_up(row) for row in table.rows}, table.centers())
+    halves = {row.patient_id: _halves(row) for row in table.rows}
+    return RfsTruth(
+        table.path,
+        {p: None if None in pair else FollowUp(*pair) for p, pair in halves.items()},
+        frozenset(p for p, (relapse, days) in halves.items() if (relapse is None) != (days is None)),
+        table.centers(),
+    )
 
 
 def read_centers(path: Path) -> PatientTable:
@@ -84,10 +91,6 @@ def _table_path(path: Path, task: int) -> Path:
     return found
 
 
-def _follow_up(row: Row) -> FollowUp | None:
-    relapse = row.status(RELAPSE)
-    days = row.number(RFS, 0.0, DAYS_MOST, f"days from 0 to {DAYS_MOST:g}")
-    if (relapse is None) != (days is None):
-        given, empty = (RFS, RELAPSE) if relapse is None else (RELAPSE, RFS)
-        raise InputError(f"{row.where}: {given} is given and {empty} is not; give both, or leave both empty")
-    return None if relapse is None else FollowUp(relapse, days)
+def _halves(row: Row) -> tuple[int | None, float | None]:
+    """Relapse and days, None where a cell is empty."""
+    return row.status(RELAPSE), row.number(RFS, 0.0, DAYS_MOST, f"days from 0 to {DAYS_MOST:g}")

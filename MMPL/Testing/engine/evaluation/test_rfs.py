@@ -115,6 +115,19 @@ def test_calibration_compares_each_groups_mean_with_kaplan_meier(table, scored):
     assert found["settings"]["risk_groups"] == "as given with the predictions"
 
 
+def test_half_a_follow_up_is_left_out_with_a_note(four, table, scored, evaluate):
+    pred, _ = four
+    rows = [("A", 1, 100, 1), ("B", 0, 200, 1), ("C", 1, "", 2), ("D", "", 400, 2), ("X", 1, "", 2)]
+    found = scored("rfs", pred, table("truth.csv", TRUTH, *rows))
+    assert (found["counts"]["patients scored"], found["counts"]["left out: truth unknown"]) == (2, 2)
+    note = "Left out with Relapse or RFS alone, which says nothing without the other: 2 of 4 patients (C, D)."
+    assert note in found["notes"]
+    assert note in evaluate("rfs", pred, table("truth.csv", TRUTH, *rows)).out
+    empty = scored("rfs", pred, table("truth.csv", TRUTH, *rows[:2], ("C", "", "", 2), ("D", "", "", 2)))
+    assert empty["counts"]["left out: truth unknown"] == 2
+    assert not [n for n in empty["notes"] if "alone" in n]
+
+
 def test_calibration_without_follow_up_beyond_two_years(table, scored):
     pred, truth, _ = cohort(table, last=700)
     found = scored("rfs", pred, truth)

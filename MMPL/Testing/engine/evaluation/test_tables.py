@@ -119,8 +119,7 @@ def test_follow_up_that_cannot_be(refused, table):
     assert line(2, 50).endswith("Relapse is 2, expected 0 or 1")
     assert line(0.5, 50).endswith("Relapse is 0.5, expected 0 or 1")
     assert "RFS is '2024-03-01', a date" in line(1, "2024-03-01")
-    assert line(1, "").endswith("Relapse is given and RFS is not; give both, or leave both empty")
-    assert line("", 50).endswith("RFS is given and Relapse is not; give both, or leave both empty")
+    assert line("", -5).endswith("RFS is -5, expected days from 0 to 36525")
 
 
 def test_patients_in_one_table_and_not_the_other(refused, table, hpv_truth):
