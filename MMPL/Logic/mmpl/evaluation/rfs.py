@@ -137,9 +137,12 @@ def _groups(curves: Sequence[RfsPrediction]) -> tuple[tuple[str, ...], str]:
         return tuple(str(c.group) for c in curves), "as given with the predictions"
     risk = np.array([c.risk for c in curves])
     cuts = tuple(np.quantile(risk, (1 / 3, 2 / 3)).tolist())
-    return tuple(
-        risk_group(r, cuts) for r in risk
-    ), "thirds of the risk of these very patients, not cut points that were set before"
+    source = "thirds of the risk of these very patients, not cut points that were set before"
+    if given := sum(c.group is not None for c in curves):
+        source += (
+            f"; the groups given with the predictions are not used, since {given} of {len(curves)} patients have one"
+        )
+    return tuple(risk_group(r, cuts) for r in risk), source
 
 
 def _group_names(data: RfsData) -> list[str]:

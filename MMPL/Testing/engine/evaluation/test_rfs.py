@@ -128,6 +128,20 @@ def test_half_a_follow_up_is_left_out_with_a_note(four, table, scored, evaluate)
     assert not [n for n in empty["notes"] if "alone" in n]
 
 
+def test_groups_that_some_patients_lack_are_not_used_and_a_note_says_so(table, scored):
+    rows = [("A", 3, "high"), ("B", 2, "low"), ("C", 1, "")]
+    pred = table("pred.csv", "PatientID,risk,risk_group", *rows)
+    truth = table("truth.csv", TRUTH, ("A", 1, 90, 1), ("B", 0, 900, 1), ("C", 0, 950, 1))
+    found = scored("rfs", pred, truth)
+    assert found["settings"]["risk_groups"] == (
+        "thirds of the risk of these very patients, not cut points that were set before; the groups given with the "
+        "predictions are not used, since 2 of 3 patients have one"
+    )
+    assert found["notes"] == [f"Risk groups: {found['settings']['risk_groups']}."]
+    bare = scored("rfs", table("pred.csv", "PatientID,risk", *(r[:2] for r in rows)), truth)
+    assert "given with" not in bare["settings"]["risk_groups"]
+
+
 def test_calibration_without_follow_up_beyond_two_years(table, scored):
     pred, truth, _ = cohort(table, last=700)
     found = scored("rfs", pred, truth)
