@@ -14,6 +14,7 @@ import numpy as np
 
 from mmpl.errors import InputError, OutputError
 from mmpl.evaluation.batch_folder import done_cases
+from mmpl.evaluation.follow_up import YEAR_DAYS
 from mmpl.evaluation.tables import DAYS_MOST, PatientTable, Row, read_table
 from mmpl.report.validate import validate_results
 
@@ -113,9 +114,12 @@ def _rfs_of_row(row: Row, columns: list[tuple[float, str]]) -> RfsPrediction:
 
 
 def _rfs_of_results(results: dict) -> RfsPrediction:
+    """With the shares that are told of the years: the curve's own days lie up to a month before them."""
     rfs = results["rfs"]
     curve = rfs["curve"] or {"days": [], "survival": []}
-    known = [(d, s) for d, s in zip(curve["days"], curve["survival"], strict=True) if s is not None]
+    shares = dict(zip(curve["days"], curve["survival"], strict=True))
+    shares |= {int(year.removesuffix("y")) * YEAR_DAYS: share for year, share in rfs["survival_at"].items()}
+    known = sorted((day, share) for day, share in shares.items() if share is not None)
     days, survival = (np.array([pair[k] for pair in known], dtype=float) for k in (0, 1))
     return RfsPrediction(rfs["risk"], rfs["risk_group"], days, survival)
 

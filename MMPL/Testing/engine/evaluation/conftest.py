@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -105,15 +105,19 @@ def results_json(tmp_path) -> Callable[..., Path]:
         risk: float | None = 0.0,
         group: str = "low",
         survival: Sequence[float | None] = (1.0, 0.9, None),
+        step: float = 365.0,
+        at: Mapping[str, float | None] | None = None,
         name: str | None = None,
     ) -> Path:
         status = None if probability is None else ("positive" if probability >= threshold else "negative")
         base = None if probability is None else 0.5
         hpv = HpvResult(probability, threshold, status, base=base, reason=None if status else "no lesion")
-        days = tuple(365.0 * k for k in range(len(survival)))
+        days = tuple(step * k for k in range(len(survival)))
         curve = SurvivalCurve(days, tuple(survival), tuple(survival), tuple(survival))
-        at = dict.fromkeys(("1y", "2y", "3y", "5y"))
-        rfs = RfsResult("day 0", risk, group, 900.0, curve, at) if risk is not None else null_rfs("day 0", "no lesion")
+        years = {**dict.fromkeys(("1y", "2y", "3y", "5y")), **(at or {})}
+        rfs = (
+            RfsResult("day 0", risk, group, 900.0, curve, years) if risk is not None else null_rfs("day 0", "no lesion")
+        )
         results = Results(
             case_id=case_id,
             bundle={"name": "b", "version": "1", "sha256": "0" * 64, "phantom": True, "members": 1},

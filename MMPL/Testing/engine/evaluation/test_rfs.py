@@ -212,6 +212,19 @@ def test_results_of_mmpl(results_json, table, scored):
     assert found["tables"]["by_year"][2]["brier"]["reason"] == "3 of 3 patients have no predicted survival at 3 years"
 
 
+def test_the_years_of_results_are_scored_by_what_they_say_of_the_years(results_json, table, scored):
+    # the curve's days are 360 and 720, and it ends 11 days before the second year
+    curve, at = [1 - 0.01 * k for k in range(25)], {"1y": 0.875, "2y": 0.75}
+    for case_id, risk in (("A", 1.0), ("B", -1.0)):
+        folder = results_json(case_id, risk=risk, survival=curve, step=30.0, at=at)
+    found = scored("rfs", folder, table("truth.csv", TRUTH, ("A", 1, 600, 1), ("B", 0, 1000, 1)))
+    assert [row["predicted_rfs_2_years"] for row in found["patients"]] == [0.75, 0.75]
+    by_year = [row["brier"] for row in found["tables"]["by_year"]]
+    assert by_year[0]["value"] == pytest.approx(0.125**2)
+    assert by_year[1]["value"] == pytest.approx((0.75**2 + 0.25**2) / 2)
+    assert found["settings"]["integrated_brier_days"] == [30, 730.5]
+
+
 def test_results_without_a_risk_are_no_prediction(results_json, table, refused):
     folder = results_json("A", risk=None)
     results_json("B")
