@@ -51,6 +51,11 @@ def test_hand_worked_brier_with_censoring():
     assert brier_at(cohort(*FOUR, [0] * 4), survival, np.array([4.0])) == pytest.approx([expected])
 
 
+def test_only_the_order_of_risks_matters_to_the_auc():
+    tiny = cohort([100, 200, 300, 800], [1, 1, 1, 0], [4e-9, 3e-9, 2e-9, 1e-9])
+    assert auc_at(tiny, np.array([150.0, 250.0])).tolist() == [1.0, 1.0]
+
+
 def test_undefined_days_are_nan():
     found = auc_at(cohort(*FOUR, [3, 9, 1, 2]), np.array([0.5, 4.0, 5.0]))
     assert [math.isnan(v) for v in found] == [True, False, True]  # nobody relapsed yet; nobody is left
