@@ -79,9 +79,7 @@ def auc_at(cohort: Cohort, at_days: np.ndarray) -> np.ndarray:
     if usable.any():
         days = np.asarray(at_days, dtype=float)[usable]
         of_patients, of_days = (torch.from_numpy(w) for w in _weights(cohort, days))
-        order = np.unique(cohort.risk, return_inverse=True)[1].astype(
-            float
-        )  # torchsurv ties risks less than 1e-8 apart
+        order = np.unique(cohort.risk, return_inverse=True)[1].astype(float)  # torchsurv ties risks 1e-8 apart
         risk, event, time = (torch.from_numpy(a) for a in (order, cohort.event, cohort.time_days))
         found[usable] = Auc()(
             risk,
