@@ -41,8 +41,17 @@ class Ranks:
         return self.rank == 0
 
     def share(self, batch: Sequence[T]) -> Sequence[T]:
-        """This process's part of a batch; all parts are of one length, so up to size - 1 items are left out."""
-        return batch[self.rank : len(batch) // self.size * self.size : self.size]
+        """This process's part of a batch, all parts of one length, so that up to size - 1 items are left out.
+
+        Neighbours stay together: of a batch that alternates between two classes every part holds both.
+        """
+        length = len(batch) // self.size
+        return batch[self.rank * length : (self.rank + 1) * length]
+
+    def normalised(self, batch_size: int, device: torch.device) -> int:
+        """How many patches of a batch BatchNorm sees together: all on graphics cards, on CPUs this process's part."""
+        length = batch_size // self.size
+        return length * self.size if device.type == "cuda" else length
 
     def parallel(self, net: nn.Module) -> nn.Module:
         """The network, with gradients that are averaged over all processes and, on graphics cards, joint BatchNorm."""

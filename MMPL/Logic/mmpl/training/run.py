@@ -55,6 +55,7 @@ from mmpl.training.split_run import (
     segmentation_tasks,
     split_runs,
 )
+from mmpl.training.stages import check_batch_sizes
 from mmpl.training.start import Start, keep_start, open_start
 
 CONFIG, FOLDS = "config.json", "folds.csv"
@@ -158,14 +159,15 @@ def train_networks(
 ) -> Networks:
     """All of :func:`train` but for the statistics and the bundle; the same arguments and errors."""
     data, out = Path(data).absolute(), Path(out).absolute()  # as workers elsewhere find them
+    ranks = current()
     check_tensorboard(config.tensorboard)
+    check_batch_sizes(config, ranks)
     scan = scan_cohort(data, thorough=False)
     scan.require_usable(strict=options.strict)
     cases = list(scan.cases)
     _refuse_changes(out, _settings(config, cases))
     splits = _splits(out, cases, config, options.folds)
     _check_trainable(cases, splits)
-    ranks = current()
     runs = ranks.one_first(lambda: _begin(out, config, cases, splits, options))
     with _pool(ranks, config, options.scheduler) as pool:
         # verified: every process makes the same list of tasks, and what the disk has spoilt is made anew

@@ -23,7 +23,7 @@ from mmpl.training.folds import PATIENT
 from mmpl.training.loop import fit
 from mmpl.training.losses import SEGMENTATION_LOSSES, balanced_bce_loss, discrete_time_nll
 from mmpl.training.patches import OutcomePatches, SegmentationPatches, seed_everything
-from mmpl.training.ranks import ALONE, current
+from mmpl.training.ranks import ALONE, Ranks, current
 
 SEGMENTATION, HPV, RFS = "segmentation", "hpv", "rfs"
 STAGES = (SEGMENTATION, HPV, RFS)
@@ -182,11 +182,7 @@ def _train(
     progress: Progress,
     before_batch: Callable[[np.random.Generator, bool], None] = lambda draw, settling: None,
 ) -> None:
-    ranks = current()
-    require(
-        stage.batch_size % ranks.size == 0,
-        f"{run.label}: batches of {stage.batch_size} cannot be shared by {ranks.size} processes",
-    )
+    ranks, device = current(), training_device(run.config.device)
 
     def batches(epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
         settling = epoch == stage.epochs  # after the last: BatchNorm's averages, every process's own
@@ -199,12 +195,13 @@ def _train(
             before_batch(draw, settling)
             batch = indices[first : first + stage.batch_size]
             items = [data[int(i)] for i in sharing.share(batch)]
+            together, wanted = (sharing.normalised(n, device) for n in (len(batch), stage.batch_size))
             # BatchNorm cannot learn from a single patch at the coarsest level
-            if items and (len(batch) > 1 or stage.batch_size == 1 or len(indices) == 1):
+            if items and (together > 1 or wanted == 1 or len(indices) <= stage.batch_size):
                 yield tuple(torch.stack(parts) for parts in zip(*items, strict=True))
 
     net = fit(
-        net.to(training_device(run.config.device)),
+        net.to(device),
         batches,
         loss,
         stage,
@@ -219,6 +216,29 @@ def _train(
         write_bytes_atomic(run.weights_path, save(stored_weights(net)))
         (run.folder / "checkpoint.pt").unlink(missing_ok=True)
     ranks.wait()
+
+
+def check_batch_sizes(config: TrainingConfig, ranks: Ranks) -> None:
+    """Find out before anything starts whether the processes of a run can share every stage's batches.
+
+    Raises
+    ------
+    TrainingError
+        If one's parts would not be of one length, or, where each process has its own BatchNorm, would hold one patient
+        of stage 2 or 3 each: normalised alone, a patient loses what tells the classes apart.
+    """
+    if ranks.size == 1:
+        return
+    device = training_device(config.device)
+    for stage in STAGES:
+        size = getattr(config, stage).batch_size
+        fewest = ranks.size if stage == SEGMENTATION or device.type == "cuda" else 2 * ranks.size
+        fitting = max(fewest, -(-size // ranks.size) * ranks.size)
+        require(
+            size == fitting,
+            f"training config: {stage}.batch_size = {size} cannot be shared by {ranks.size} processes; set "
+            f"'{stage}: {{batch_size: {fitting}}}', or start fewer processes",
+        )
 
 
 def training_device(name: str) -> torch.device:

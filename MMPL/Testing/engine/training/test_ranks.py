@@ -136,9 +136,15 @@ def test_the_log_has_one_line_an_epoch(two, folder):
 
 
 def test_shares_are_of_one_length():
-    assert [list(Ranks(r, 3).share(range(8))) for r in range(3)] == [[0, 3], [1, 4], [2, 5]]
+    assert [list(Ranks(r, 3).share(range(8))) for r in range(3)] == [[0, 1], [2, 3], [4, 5]]
     assert [list(Ranks(r, 3).share(range(2))) for r in range(3)] == [[], [], []]
     assert list(ALONE.share([7, 8, 9])) == [7, 8, 9]
+
+
+def test_batch_norm_sees_a_whole_batch_on_graphics_cards_only():
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert [Ranks(0, 4).normalised(8, device) for device in (cpu, cuda)] == [2, 8]
+    assert [ALONE.normalised(3, device) for device in (cpu, cuda)] == [3, 3]
 
 
 def test_alone_nothing_is_joined():

@@ -16,6 +16,7 @@ from mmpl.errors import TrainingError
 from mmpl.training import run as training_run
 from mmpl.training.cohort import read_cohort
 from mmpl.training.folds import SPLITS, Split, read_splits, write_splits
+from mmpl.training.ranks import Ranks
 from mmpl.training.run import RunOptions, train
 from mmpl.training.search_threshold import fit_search_threshold
 
@@ -134,6 +135,13 @@ def test_other_settings_need_another_folder(finished_run, cohort_folder, run_con
 def test_more_folds_than_patients_are_refused_at_once(cohort_folder, run_config, tmp_path):
     with pytest.raises(TrainingError, match=f"{CASES} patients cannot fill {CASES + 1} folds"):
         train(cohort_folder, tmp_path / "run", replace(run_config, folds=CASES + 1))
+    assert not (tmp_path / "run").exists()
+
+
+def test_batches_that_processes_cannot_share_are_refused_at_once(cohort_folder, run_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(training_run, "current", lambda: Ranks(0, 3))
+    with pytest.raises(TrainingError, match=r"segmentation.batch_size = 4 cannot be shared by 3 processes; set"):
+        train(cohort_folder, tmp_path / "run", run_config)
     assert not (tmp_path / "run").exists()
 
 

@@ -22,7 +22,7 @@ from mmpl.training import stages as training_stages
 from mmpl.training.config import StageConfig
 from mmpl.training.folds import PATIENT, Split
 from mmpl.training.mask_thresholds import CANDIDATES, PEAKS
-from mmpl.training.ranks import Ranks
+from mmpl.training.ranks import ALONE, Ranks
 from mmpl.training.split_run import (
     SplitRun,
     outcome_tasks,
@@ -39,6 +39,7 @@ from mmpl.training.stages import (
     StageRun,
     _balanced,
     _with_backbone,
+    check_batch_sizes,
     train_hpv,
     train_rfs,
     train_segmentation,
@@ -291,6 +292,58 @@ def test_batches_are_balanced_between_events_and_censored():
     assert len(odd) == 3
 
 
+@pytest.mark.parametrize("processes", [2, 4])
+def test_every_processs_part_of_a_batch_holds_events_and_censored(processes):
+    """On a CPU each has its own BatchNorm, which takes away the mean of what it sees."""
+    events = np.array([1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 1])
+    order = _balanced(events)(np.random.default_rng(0))
+    for first in range(0, len(order), 8):
+        parts = [Ranks(rank, processes).share(order[first : first + 8]) for rank in range(processes)]
+        assert [set(events[part]) for part in parts] == [{0, 1}] * processes
+
+
+def test_a_process_never_sees_the_last_patient_alone(tmp_path, tiny_config, monkeypatch):
+    """Six patients in batches of four: of the last two each process would have one."""
+    made = {}
+
+    class Patches:
+        def set_random_state(self, seed):
+            pass
+
+        def __getitem__(self, index):
+            return (torch.tensor([index]),)
+
+    def keep(net, batches, *_args, **_how):
+        made["batches"] = batches
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training_stages, "fit", keep)
+    monkeypatch.setattr(training_stages, "current", lambda: Ranks(1, 2))
+
+    def seen(patients: int, batch_size: int) -> list[list[int]]:
+        run, stage = StageRun(tiny_config, tmp_path, fold=0, stage=HPV), StageConfig(1, batch_size, (1e-3,) * 3)
+        net, order = torch.nn.Linear(1, 1), lambda draw: np.arange(patients)
+        with pytest.raises(KeyboardInterrupt):
+            training_stages._train(run, stage, net, Patches(), order, None, silent)
+        return [batch[0].ravel().tolist() for batch in made["batches"](0)]
+
+    assert seen(6, 4) == [[2, 3]]
+    assert seen(6, 2) == [[1], [3], [5]]  # as the settings have it
+    assert seen(3, 4) == [[1]]  # better than nothing
+
+
+def test_batches_that_cannot_be_shared_are_refused(tiny_config, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    four = replace(tiny_config, hpv=StageConfig(1, 8, (1e-3,) * 3), rfs=StageConfig(1, 8, (1e-3,) * 3))
+    with pytest.raises(TrainingError, match=r"segmentation.batch_size = 2 cannot be shared by 4 .*\{batch_size: 4\}"):
+        check_batch_sizes(four, Ranks(0, 4))
+    four = replace(four, segmentation=StageConfig(1, 4, (1e-3,) * 3))
+    check_batch_sizes(four, Ranks(0, 4))
+    with pytest.raises(TrainingError, match=r"rfs.batch_size = 4 cannot be shared by 4 .*'rfs: \{batch_size: 8\}'"):
+        check_batch_sizes(replace(four, rfs=StageConfig(1, 4, (1e-3,) * 3)), Ranks(0, 4))
+    check_batch_sizes(tiny_config, ALONE)
+
+
 def test_batches_of_one_patch_train(tmp_path, tiny_config, a_cohort, folds, cache, reference):
     """At 4 mm the coarsest level keeps eight voxels, so one patch is enough for BatchNorm."""
     config = replace(
@@ -334,7 +387,7 @@ def test_networks_train_where_the_settings_say(monkeypatch):
         training_device("cuda:2")
 
 
-@pytest.mark.parametrize(("rank", "share"), [(0, [0, 2]), (1, [1, 3])])
+@pytest.mark.parametrize(("rank", "share"), [(0, [0, 1]), (1, [2, 3])])
 def test_processes_of_a_run_draw_patches_each_in_its_own_way(tmp_path, tiny_config, monkeypatch, rank, share):
     """With one seed for all, the patches of a batch would be moved, turned and centred alike."""
 
