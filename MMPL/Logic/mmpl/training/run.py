@@ -7,6 +7,7 @@ Resumable step by step::
     RUN/cache/                            arrays on the network grid
     RUN/images.json                       checksums of these arrays
     RUN/outcomes.json                     relapse, RFS days and HPV status that the networks learn from
+    RUN/start/                            weights that stage 1 starts from, and the name of their bundle
     RUN/<split>/fold_<f>/<stage>/         weights.safetensors, log.jsonl
     RUN/<split>/fold_<f>/segmentation/unseen/   mask probabilities of the patients it did not train on
     RUN/<split>/overlaps/<patient>.json   out-of-fold overlaps at several mask thresholds, and peaks of the lesions
@@ -17,23 +18,20 @@ Resumable step by step::
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mmpl.bundle.reader import Bundle, open_bundle
 from mmpl.clinical.fields import parse_record
 from mmpl.cluster import Pool, open_pool
 from mmpl.errors import ClinicalError, TrainingError
-from mmpl.io.output import make_folder, write_json_atomic
 from mmpl.progress import Progress, silent
 from mmpl.training.assemble import assemble
 from mmpl.training.cache import build_cache
-from mmpl.training.cache_entry import arrays_sha256
 from mmpl.training.cohort_table import CohortTable
-from mmpl.training.config import TrainingConfig, config_to_dict
+from mmpl.training.config import TrainingConfig
 from mmpl.training.curves import check_tensorboard
 from mmpl.training.ensemble_statistics import EnsembleStatistics, StatisticsConfig, fit_ensemble
 from mmpl.training.errors import require
@@ -44,6 +42,15 @@ from mmpl.training.layout import CohortCase
 from mmpl.training.out_of_fold import OutOfFold, keep_deep_scores, measure_all, out_of_fold_table
 from mmpl.training.provenance import provenance_of
 from mmpl.training.ranks import RankPool, Ranks, current, joined
+from mmpl.training.run_folder import (
+    START,
+    begun_with,
+    check_images,
+    check_outcomes,
+    claim,
+    refuse_changes,
+    settings_of,
+)
 from mmpl.training.scan import scan_cohort
 from mmpl.training.split_run import (
     OutcomeTask,
@@ -56,9 +63,9 @@ from mmpl.training.split_run import (
     split_runs,
 )
 from mmpl.training.stages import check_batch_sizes
-from mmpl.training.start import Start, keep_start, open_start
+from mmpl.training.start import Start, keep_start, kept_start, open_start
 
-CONFIG, FOLDS = "config.json", "folds.csv"
+FOLDS = "folds.csv"
 BY_CENTRE = "give a centre's patients one fold, or set 'splits: [patient]'"
 
 
@@ -92,7 +99,7 @@ class RunOptions:
     ----------
     folds : table of an earlier run's splits (PatientID, Split, Fold) to use in place of new ones
     start : bundle whose segmentation weights stage 1 starts from; trained on none of these patients, or out-of-fold
-        rows are none
+        rows are none. A run that is resumed has them already
     strict : refuse a cohort of which the scan warns, too
     scheduler : of a Dask cluster whose workers share the work and the folders; by default ``config.workers`` processes
     """
@@ -165,14 +172,14 @@ def train_networks(
     scan = scan_cohort(data, thorough=False)
     scan.require_usable(strict=options.strict)
     cases = list(scan.cases)
-    _refuse_changes(out, _settings(config, cases))
+    refuse_changes(out, settings_of(config, cases))
     splits = _splits(out, cases, config, options.folds)
     _check_trainable(cases, splits)
     runs = ranks.one_first(lambda: _begin(out, config, cases, splits, options))
     with _pool(ranks, config, options.scheduler) as pool:
         # verified: every process makes the same list of tasks, and what the disk has spoilt is made anew
         build_cache(cases, out / "cache", config.network.spacing_mm, pool=pool, progress=progress, verify=True)
-        ranks.one_first(lambda: _check_images(out, cases))
+        ranks.one_first(lambda: check_images(out, cases))
         tasks = [task for run in runs for task in segmentation_tasks(run, cases)]
         pool.each(run_segmentation, tasks, progress=progress, step="segmentation networks", name=SegmentationTask.name)
         measured = measure_all(runs, cases, pool, progress=progress)
@@ -187,11 +194,20 @@ def _begin(
     out: Path, config: TrainingConfig, cases: Sequence[CohortCase], splits: Sequence[Split], options: RunOptions
 ) -> list[SplitRun]:
     """Claim the folder; the run's splits."""
-    bundle = None if options.start is None else open_start(options.start, config.network)
-    _claim(out, config, cases, bundle)
-    _check_outcomes(out, cases)
-    start = None if bundle is None else keep_start(bundle, out / "start")
+    start = _start(out, config, cases, options.start)
+    check_outcomes(out, cases)
     return split_runs(config, out, _kept_splits(out, splits, cases, chosen=options.folds is not None), start)
+
+
+def _start(out: Path, config: TrainingConfig, cases: Sequence[CohortCase], chosen: Path | None) -> Start | None:
+    """Claim the folder; what stage 1 starts from: the chosen bundle, else what the run in it began with."""
+    earlier = begun_with(out)
+    if earlier is not None and earlier.get(START) is not None and (chosen is None or not chosen.exists()):
+        claim(out, config, cases, earlier[START])
+        return kept_start(out / START, earlier[START])
+    bundle = None if chosen is None else open_start(chosen, config.network)
+    claim(out, config, cases, None if bundle is None else bundle.sha256)
+    return None if bundle is None else keep_start(bundle, out / START)
 
 
 @contextmanager
@@ -215,36 +231,6 @@ def _splits(out: Path, cases: Sequence[CohortCase], config: TrainingConfig, fold
     return splits
 
 
-def _claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase], start: Bundle | None = None) -> None:
-    """Write the settings, or check that an earlier run had the same ones."""
-    make_folder(out)
-    settings = {**_settings(config, cases), "start": None if start is None else start.sha256}
-    _refuse_changes(out, settings)
-    if not (out / CONFIG).is_file():
-        write_json_atomic(out / CONFIG, settings)
-
-
-def _settings(config: TrainingConfig, cases: Sequence[CohortCase]) -> dict:
-    """As JSON gives them back. How many processes share the work, and where, changes nothing but rounding."""
-    settings = {
-        **config_to_dict(replace(config, workers=1, device="auto", tensorboard=False)),
-        "patients": [c.patient_id for c in cases],
-    }
-    return json.loads(json.dumps(settings))
-
-
-def _refuse_changes(out: Path, settings: Mapping[str, object]) -> None:
-    path = out / CONFIG
-    if not path.is_file():
-        return
-    earlier = json.loads(path.read_text(encoding="utf-8"))
-    changed = sorted(k for k in settings if earlier.get(k) != settings[k])
-    require(
-        not changed,
-        f"{out}: holds a run with another '{changed[0] if changed else ''}'; choose another folder",
-    )
-
-
 def _kept_splits(out: Path, splits: Sequence[Split], cases: Sequence[CohortCase], *, chosen: bool) -> list[Split]:
     """The splits that the run began with; others that were chosen are refused."""
     path = out / FOLDS
@@ -256,33 +242,6 @@ def _kept_splits(out: Path, splits: Sequence[Split], cases: Sequence[CohortCase]
         f"{out}: the run began with other folds; choose another folder",
     )
     return kept
-
-
-def _check_outcomes(out: Path, cases: Sequence[CohortCase]) -> None:
-    """Keep the outcomes that the networks learn from, or check that they are still the same."""
-    now = {c.patient_id: [c.relapse, c.rfs_days, c.hpv] for c in cases}
-    _check_unchanged(out, "outcomes.json", now, "outcomes")
-
-
-def _check_images(out: Path, cases: Sequence[CohortCase]) -> None:
-    """Keep the checksums of what the networks see, or check that they still see the same."""
-    now = {c.patient_id: arrays_sha256(out / "cache" / c.patient_id) for c in cases}
-    _check_unchanged(out, "images.json", now, "images or contours")
-
-
-def _check_unchanged(out: Path, name: str, now: Mapping[str, object], what: str) -> None:
-    """Write by patient what a run depends on, or refuse what has changed since it began."""
-    path = out / name
-    if not path.is_file():
-        write_json_atomic(path, now)
-        return
-    earlier = json.loads(path.read_text(encoding="utf-8"))
-    changed = sorted(patient for patient in now if earlier.get(patient) != now[patient])
-    require(
-        not changed,
-        f"{out}: {what} of {len(changed)} patients ({', '.join(changed[:3])}) have changed since the run "
-        "began; put them back, or choose another folder",
-    )
 
 
 def _check_trainable(cases: Sequence[CohortCase], splits: Sequence[Split]) -> None:

@@ -10,10 +10,14 @@ from safetensors.torch import save
 
 from mmpl.bundle.reader import Bundle, open_bundle
 from mmpl.ensemble import SEGMENTATION
-from mmpl.io.output import make_folder, write_bytes_atomic
+from mmpl.errors import TrainingError
+from mmpl.io.output import make_folder, write_bytes_atomic, write_json_atomic
 from mmpl.network.config import NetworkConfig
 from mmpl.network.run import check_weights
 from mmpl.training.errors import require
+from mmpl.training.run_folder import read_record
+
+KEPT = "start.json"
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,30 @@ def keep_start(bundle: Bundle, folder: Path) -> Start:
         if not path.is_file():
             write_bytes_atomic(path, save(dict(bundle.tensors(rel))))
         kept.append(path)
+    record = {"name": bundle.info.name, "sha256": bundle.sha256, "weights": [path.name for path in kept]}
+    write_json_atomic(folder / KEPT, record)  # last: it says that all weights are there
     return Start(bundle.info.name, bundle.sha256, tuple(kept))
+
+
+def kept_start(folder: Path, sha256: str) -> Start:
+    """What :func:`keep_start` has copied of the bundle with that checksum.
+
+    Raises
+    ------
+    TrainingError
+        If it is not there as a whole, as in a run that was stopped while it was copied.
+    """
+    try:
+        record = read_record(folder / KEPT) if (folder / KEPT).is_file() else {}
+    except TrainingError:  # damaged: the bundle can be copied once more
+        record = {}
+    weights = tuple(folder / name for name in record.get("weights", ()))
+    require(
+        record.get("sha256") == sha256 and len(weights) > 0 and all(path.is_file() for path in weights),
+        f"{folder}: the weights that stage 1 starts from are not all there; give their bundle (sha256 {sha256[:12]}) "
+        "once more with --start",
+    )
+    return Start(record["name"], sha256, weights)
 
 
 def _files(bundle: Bundle) -> Sequence[str]:

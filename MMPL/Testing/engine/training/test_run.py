@@ -13,11 +13,13 @@ from safetensors.torch import load_file
 from mmpl.bundle.reader import open_bundle
 from mmpl.ensemble import load_ensemble
 from mmpl.errors import TrainingError
+from mmpl.network.config import NetworkConfig
 from mmpl.training import run as training_run
 from mmpl.training.cohort import read_cohort
 from mmpl.training.folds import SPLITS, Split, read_splits, write_splits
 from mmpl.training.ranks import Ranks
 from mmpl.training.run import RunOptions, train
+from mmpl.training.run_folder import check_images, check_outcomes, claim
 from mmpl.training.search_threshold import fit_search_threshold
 
 CASES = 8
@@ -129,7 +131,7 @@ def test_other_settings_need_another_folder(finished_run, cohort_folder, run_con
     with pytest.raises(TrainingError, match="holds a run with another 'seed'; choose another folder"):
         train(cohort_folder, out, replace(run_config, seed=99))
     # the number of processes is no setting of the result
-    training_run._claim(out, replace(run_config, workers=7), read_cohort(cohort_folder))
+    claim(out, replace(run_config, workers=7), read_cohort(cohort_folder))
 
 
 def test_more_folds_than_patients_are_refused_at_once(cohort_folder, run_config, tmp_path):
@@ -143,6 +145,34 @@ def test_batches_that_processes_cannot_share_are_refused_at_once(cohort_folder, 
     with pytest.raises(TrainingError, match=r"segmentation.batch_size = 4 cannot be shared by 3 processes; set"):
         train(cohort_folder, tmp_path / "run", run_config)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_goes_on_without_the_bundle_that_it_started_from(cohort_folder, run_config, tiny_bundle_path, tmp_path):
+    network = NetworkConfig.from_dict(dict(open_bundle(tiny_bundle_path).info.network))
+    config, cases = replace(run_config, network=replace(network, spacing_mm=10.0)), read_cohort(cohort_folder)
+    out, bundle = tmp_path / "run", tmp_path / "bundle"
+    shutil.copytree(tiny_bundle_path, bundle)
+    begun = training_run._start(out, config, cases, bundle)
+    bundle.rename(tmp_path / "moved")
+    assert training_run._start(out, config, cases, None) == begun
+    assert training_run._start(out, config, cases, bundle) == begun
+    assert training_run._start(out, config, cases, tmp_path / "moved") == begun
+    (out / "start" / "start.json").write_bytes(b"")  # as a power cut leaves it
+    with pytest.raises(TrainingError, match=r"not all there; give their bundle .* once more with --start"):
+        training_run._start(out, config, cases, None)
+    (out / "start" / "start.json").unlink()  # as if it had been stopped just before
+    with pytest.raises(TrainingError, match=r"not all there; give their bundle .* once more with --start"):
+        training_run._start(out, config, cases, None)
+    assert training_run._start(out, config, cases, tmp_path / "moved") == begun
+    assert training_run._start(out, config, cases, None) == begun
+
+
+def test_a_run_that_began_without_a_bundle_takes_none_later(cohort_folder, run_config, tiny_bundle_path, tmp_path):
+    network = NetworkConfig.from_dict(dict(open_bundle(tiny_bundle_path).info.network))
+    config, cases = replace(run_config, network=replace(network, spacing_mm=10.0)), read_cohort(cohort_folder)
+    assert training_run._start(tmp_path, config, cases, None) is None
+    with pytest.raises(TrainingError, match="holds a run with another 'start'; choose another folder"):
+        training_run._start(tmp_path, config, cases, tiny_bundle_path)
 
 
 # --- folds that are given -----------------------------------------------------------------------------
@@ -190,7 +220,7 @@ def test_images_that_changed_under_a_run_are_refused(finished_run, cohort_folder
     out = tmp_path / "run"
     shutil.copytree(finished_run[0], out)
     cases = read_cohort(cohort_folder)
-    training_run._check_images(out, cases)
+    check_images(out, cases)
     stored = json.loads((out / "images.json").read_text(encoding="utf-8"))
     assert sorted(stored) == [c.patient_id for c in cases]
     description = json.loads((out / "cache" / "T-03" / "case.json").read_text(encoding="utf-8"))
@@ -199,7 +229,7 @@ def test_images_that_changed_under_a_run_are_refused(finished_run, cohort_folder
     with pytest.raises(
         TrainingError, match=r"images or contours of 1 patients \(T-03\) have changed since the run began"
     ):
-        training_run._check_images(out, cases)
+        check_images(out, cases)
 
 
 def test_outcomes_that_changed_under_a_run_are_refused(finished_run, cohort_folder, tmp_path):
@@ -208,12 +238,12 @@ def test_outcomes_that_changed_under_a_run_are_refused(finished_run, cohort_fold
     out.mkdir()
     shutil.copy(finished_run[0] / "outcomes.json", out)
     cases = read_cohort(cohort_folder)
-    training_run._check_outcomes(out, cases)
+    check_outcomes(out, cases)
     cases[3] = replace(cases[3], hpv=1 - cases[3].hpv)
     with pytest.raises(
         TrainingError, match=r"outcomes of 1 patients \(T-03\) have changed since the run began; put them"
     ):
-        training_run._check_outcomes(out, cases)
+        check_outcomes(out, cases)
 
 
 def test_a_patient_more_is_told_before_folds_are_read(finished_run, cohort_folder, run_config, tmp_path):

@@ -1,0 +1,103 @@
+"""A run's folder: what the run began with, what must not change under it, and one command at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mmpl.io.output import make_folder, write_json_atomic
+from mmpl.training.cache_entry import arrays_sha256
+from mmpl.training.config import TrainingConfig, config_to_dict
+from mmpl.training.errors import require
+from mmpl.training.layout import CohortCase
+
+CONFIG, OUTCOMES, IMAGES = "config.json", "outcomes.json", "images.json"
+START = "start"  # in config.json: sha256 of the bundle that stage 1 starts from, or null; a folder with its weights
+
+
+def claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase], start: str | None = None) -> None:
+    """Write the settings, or check that an earlier run had the same ones.
+
+    Parameters
+    ----------
+    start : sha256 of the bundle that stage 1 starts from
+    """
+    make_folder(out)
+    settings = {**settings_of(config, cases), START: start}
+    refuse_changes(out, settings)
+    if not (out / CONFIG).is_file():
+        write_json_atomic(out / CONFIG, settings)
+
+
+def settings_of(config: TrainingConfig, cases: Sequence[CohortCase]) -> dict:
+    """As JSON gives them back. How many processes share the work, and where, changes nothing but rounding."""
+    settings = {
+        **config_to_dict(replace(config, workers=1, device="auto", tensorboard=False)),
+        "patients": [c.patient_id for c in cases],
+    }
+    return json.loads(json.dumps(settings))
+
+
+def refuse_changes(out: Path, settings: Mapping[str, object]) -> None:
+    """Refuse a folder whose run began with other settings."""
+    earlier = begun_with(out)
+    if earlier is None:
+        return
+    changed = sorted(k for k in settings if earlier.get(k) != settings[k])
+    require(
+        not changed,
+        f"{out}: holds a run with another '{changed[0] if changed else ''}'; choose another folder",
+    )
+
+
+def begun_with(out: Path) -> dict | None:
+    """The settings of the run in a folder, None where none has begun."""
+    return read_record(out / CONFIG) if (out / CONFIG).is_file() else None
+
+
+def check_outcomes(out: Path, cases: Sequence[CohortCase]) -> None:
+    """Keep the outcomes that the networks learn from, or check that they are still the same."""
+    now = {c.patient_id: [c.relapse, c.rfs_days, c.hpv] for c in cases}
+    _check_unchanged(out / OUTCOMES, now, "outcomes")
+
+
+def check_images(out: Path, cases: Sequence[CohortCase]) -> None:
+    """Keep the checksums of what the networks see, or check that they still see the same."""
+    now = {c.patient_id: arrays_sha256(out / "cache" / c.patient_id) for c in cases}
+    _check_unchanged(out / IMAGES, now, "images or contours")
+
+
+def _check_unchanged(path: Path, now: Mapping[str, object], what: str) -> None:
+    """Write by patient what a run depends on, or refuse what has changed since it began."""
+    if not path.is_file():
+        write_json_atomic(path, now)
+        return
+    earlier = read_record(path)
+    changed = sorted(patient for patient in now if earlier.get(patient) != now[patient])
+    require(
+        not changed,
+        f"{path.parent}: {what} of {len(changed)} patients ({', '.join(changed[:3])}) have changed since the run "
+        "began; put them back, or choose another folder",
+    )
+
+
+def read_record(path: Path) -> dict:
+    """What a run has written of itself.
+
+    Raises
+    ------
+    TrainingError
+        If the file is damaged.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:  # no JSON, or no UTF-8
+        record = None
+    require(
+        isinstance(record, dict),
+        f"{path}: the file is damaged, so that nobody knows what the run began with; restore it from a copy, or choose "
+        "another folder",
+    )
+    return record
