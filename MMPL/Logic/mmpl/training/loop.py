@@ -24,7 +24,7 @@ from mmpl.training.curves import LearningCurve
 from mmpl.training.errors import require
 from mmpl.training.ranks import current
 
-MOST_SKIPPED = 0.05  # of an epoch's steps
+MOST_SKIPPED = 0.05  # of an epoch's steps; one in any case
 FULL_BYTES = 1 << 20  # a disk with less left is full
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -111,25 +111,28 @@ class Trainer:
     def epoch(self, batches: Iterable[tuple[Tensor, Tensor]], step: str) -> tuple[float, int]:
         """Mean loss, and how many steps were left out for want of a finite gradient."""
         self.parallel.train()
-        losses, skipped = [], 0
+        losses, skipped, rounded = [], 0, False
         for image, target in prefetched(batches):
             loss, stepped = self.step(image, target)
-            require(math.isfinite(loss), f"{step}: the loss became {loss}")
+            rounded = rounded or self.rounds(image)
+            require(math.isfinite(loss), f"{step}: the loss became {loss}; {_remedy(rounded)}")
             losses.append(loss)
             skipped += not stepped
         require(
-            skipped <= MOST_SKIPPED * len(losses),
-            f"{step}: {skipped} of {len(losses)} steps had no finite gradient; lower the learning rates, or set "
-            "'autocast: false'",
+            skipped <= max(1, MOST_SKIPPED * len(losses)),
+            f"{step}: {skipped} of {len(losses)} steps had no finite gradient; {_remedy(rounded)}",
         )
         return sum(losses) / max(len(losses), 1), skipped
+
+    def rounds(self, image: Tensor) -> bool:
+        """Whether passes over such images run in bfloat16."""
+        return self.autocast and mixed_precision(next(self.net.parameters()).device, image.shape[2:])
 
     def step(self, image: Tensor, target: Tensor) -> tuple[float, bool]:
         """The loss, and whether the gradient was finite, as it is not once in a while in reduced precision."""
         device = next(self.net.parameters()).device
         image = image.to(device).contiguous(memory_format=torch.channels_last_3d)
-        mixed = self.autocast and mixed_precision(device, image.shape[2:])
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.rounds(image)):
             output = self.parallel(image)
         loss = self.loss_function(output.float(), target.to(device))
         self.optimizer.zero_grad(set_to_none=True)
@@ -139,6 +142,12 @@ class Trainer:
         self.optimizer.step()
         self.average.update(self.net)
         return float(loss.detach()), True
+
+
+def _remedy(rounded: bool) -> str:
+    """What helps where numbers are no longer finite; the same steps again would end alike."""
+    lower = "lower the learning rates in another run folder"
+    return f"set 'autocast: false' and go on in this run folder, or {lower}" if rounded else lower
 
 
 def mixed_precision(device: torch.device, size: Sequence[int]) -> bool:

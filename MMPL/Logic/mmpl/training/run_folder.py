@@ -14,6 +14,7 @@ from mmpl.training.errors import require
 from mmpl.training.layout import CohortCase
 
 CONFIG, OUTCOMES, IMAGES = "config.json", "outcomes.json", "images.json"
+ROUNDING = ("autocast",)  # may change in a run that goes on: where it does harm, there is no other way out
 START = "start"  # in config.json: sha256 of the bundle that stage 1 starts from, or null; a folder with its weights
 
 
@@ -32,7 +33,9 @@ def claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase], start:
 
 
 def settings_of(config: TrainingConfig, cases: Sequence[CohortCase]) -> dict:
-    """As JSON gives them back. How many processes share the work, and where, changes nothing but rounding."""
+    """As JSON gives them back. How many processes share the work, and where, changes nothing but rounding; these are
+    left at what they are by default.
+    """
     settings = {
         **config_to_dict(replace(config, workers=1, device="auto", tensorboard=False)),
         "patients": [c.patient_id for c in cases],
@@ -45,7 +48,7 @@ def refuse_changes(out: Path, settings: Mapping[str, object]) -> None:
     earlier = begun_with(out)
     if earlier is None:
         return
-    changed = sorted(k for k in settings if earlier.get(k) != settings[k])
+    changed = sorted(k for k in settings if k not in ROUNDING and earlier.get(k) != settings[k])
     require(
         not changed,
         f"{out}: holds a run with another '{changed[0] if changed else ''}'; choose another folder",

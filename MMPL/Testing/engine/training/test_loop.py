@@ -253,12 +253,12 @@ def test_a_torn_last_line_of_the_log_is_taken_back(tmp_path, net):
 # --- reduced precision --------------------------------------------------------------------------------
 
 
-def _with_a_bad_gradient(every):
-    """A loss that is finite, with an infinite gradient in every so-many-th step."""
+def _with_a_bad_gradient(every, times=1):
+    """A loss that is finite, with an infinite gradient in the last step, or the last few, of every so-many."""
     steps = iter(range(10_000))
 
     def loss(output, target):
-        bad = next(steps) % every == every - 1
+        bad = next(steps) % every >= every - times
         steep = (output * 0).sum().sqrt() if bad else 0  # the root's slope at 0 is infinite
         return _loss(output, target) + steep
 
@@ -274,9 +274,22 @@ def test_a_step_without_a_finite_gradient_is_left_out(tmp_path):
     assert all(torch.isfinite(p).all() for p in fitted.parameters())
 
 
+def test_one_an_epoch_is_no_reason_to_end_a_run(tmp_path, net):
+    """A small cohort has a few steps an epoch, and the same command takes the same ones again."""
+    fit(net, _batches, _with_a_bad_gradient(3), STAGE, tmp_path)
+    assert [r["skipped"] for r in _log(tmp_path)] == [1] * 5
+
+
 def test_too_many_of_them_end_the_run(tmp_path, net):
-    with pytest.raises(TrainingError, match="here, epoch 0: 1 of 3 steps had no finite gradient"):
-        fit(net, _batches, _with_a_bad_gradient(3), STAGE, tmp_path, step="here")
+    with pytest.raises(TrainingError, match="here, epoch 0: 2 of 3 steps had no finite gradient; lower the learning"):
+        fit(net, _batches, _with_a_bad_gradient(3, 2), STAGE, tmp_path, step="here")
+
+
+def test_what_helps_is_what_was_on(tmp_path, net, monkeypatch):
+    monkeypatch.setattr(loop, "mixed_precision", lambda device, size: True)
+    for autocast, remedy in ((True, "set 'autocast: false' and go on in this run folder, or"), (False, "lower the")):
+        with pytest.raises(TrainingError, match=f"3 of 3 steps had no finite gradient; {remedy}"):
+            fit(net, _batches, _with_a_bad_gradient(1), STAGE, tmp_path, autocast=autocast)
 
 
 @pytest.mark.parametrize(

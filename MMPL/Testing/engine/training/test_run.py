@@ -130,7 +130,8 @@ def test_other_settings_need_another_folder(finished_run, cohort_folder, run_con
     out, _, _ = finished_run
     with pytest.raises(TrainingError, match="holds a run with another 'seed'; choose another folder"):
         train(cohort_folder, out, replace(run_config, seed=99))
-    # the number of processes is no setting of the result
+    # how sums are rounded, and the number of processes, are no settings of the result
+    claim(out, replace(run_config, autocast=not run_config.autocast), read_cohort(cohort_folder))
     claim(out, replace(run_config, workers=7), read_cohort(cohort_folder))
 
 
