@@ -17,6 +17,7 @@ from mmpl.results import json_ready
 
 LONGEST_STEM = 200  # bytes; file systems allow 255 a name
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_NO_FSYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # file systems that have none
 
 
 class OutputFolder:
@@ -170,11 +171,22 @@ def write_bytes_atomic(path: str | Path, data: bytes) -> None:
     partial = path.with_name(f".{partial_stem(path.name)}.partial-{secrets.token_hex(4)}")
     try:
         partial.write_bytes(data)
+        to_disk(partial)
         os.replace(partial, path)
     except OSError as error:
         if partial.exists():
             partial.unlink()
         raise _output_error(path, error) from error
+
+
+def to_disk(path: Path) -> None:
+    """Have a file's content written out, so that a power cut after it is renamed leaves no empty file in its place."""
+    with path.open("r+b") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in _NO_FSYNC:
+                raise
 
 
 def _move_files(source: Path, target: Path) -> None:

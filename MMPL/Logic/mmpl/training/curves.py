@@ -46,10 +46,18 @@ class LearningCurve:
     def _trim(self, first: int) -> None:
         if not self._path.is_file():
             return
-        lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-        whole = [line for line in lines if line.endswith("\n") and json.loads(line)["epoch"] < first]
+        lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n") and _is_before(line, first)]
         if whole != lines:
             write_text_atomic(self._path, "".join(whole))
+
+
+def _is_before(line: str, first: int) -> bool:
+    """Whether a line is of an epoch before ``first``; one that a power cut has damaged is of none."""
+    try:
+        return json.loads(line)["epoch"] < first
+    except (ValueError, LookupError, TypeError):
+        return False
 
 
 def check_tensorboard(wanted: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
+import pickle
 import shutil
 import time
 from collections import deque
@@ -16,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from mmpl.errors import OutputError
-from mmpl.io.output import make_folder
+from mmpl.io.output import make_folder, to_disk
 from mmpl.lengths import MULTIPLE
 from mmpl.progress import Progress, silent
 from mmpl.training.config import StageConfig
@@ -24,8 +26,11 @@ from mmpl.training.curves import LearningCurve
 from mmpl.training.errors import require
 from mmpl.training.ranks import current
 
+log = logging.getLogger(__name__)
+
 MOST_SKIPPED = 0.05  # of an epoch's steps; one in any case
 FULL_BYTES = 1 << 20  # a disk with less left is full
+WRITERS_WORDS = ("unexpected pos", "iostream error")  # of PyTorch's, where a quota leaves no more room
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -236,6 +241,7 @@ def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average:
     partial = path.with_suffix(".partial")
     try:
         torch.save(state, partial)
+        to_disk(partial)  # a power cut after the renaming must not leave an empty file
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # RuntimeError: how PyTorch's writer reports a full disk
         reason = _reason(error, partial)
@@ -247,17 +253,33 @@ def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average:
 
 
 def _reason(error: Exception, partial: Path) -> str:
-    """In words: PyTorch's writer says of a full disk only that its stream has failed."""
+    """In words: PyTorch's writer says of a full disk only that its stream has failed, or how far it has come."""
     if isinstance(error, RuntimeError) and shutil.disk_usage(partial.parent).free < FULL_BYTES:
         return "the disk is full"
-    return getattr(error, "strerror", None) or str(error).splitlines()[0]
+    said = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    return "the disk is full or a quota is reached" if any(word in said for word in WRITERS_WORDS) else said
 
 
 def _resume(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average: Average) -> int:
-    if not path.is_file():
+    stored = _read_checkpoint(path, next(net.parameters()).device)
+    if stored is None:
         return 0
-    stored = torch.load(path, weights_only=True, map_location=next(net.parameters()).device)
     net.load_state_dict(stored["net"])
     optimizer.load_state_dict(stored["optimizer"])
     average.restore(stored["average"])
     return stored["epoch"]
+
+
+def _read_checkpoint(path: Path, device: torch.device) -> dict | None:
+    """None where there is none, or none that can be read: the stage begins anew."""
+    if not path.is_file():
+        return None
+    try:
+        stored = torch.load(path, weights_only=True, map_location=device)
+    except (EOFError, OSError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as error:
+        stored = None
+        log.info("%s: %s", path, error)
+    if not isinstance(stored, dict) or not {"net", "optimizer", "average", "epoch"} <= set(stored):
+        log.warning("%s is damaged and left out: this stage is trained from its beginning", path)
+        return None
+    return stored

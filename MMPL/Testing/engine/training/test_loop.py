@@ -224,6 +224,49 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, net, monkeypatch):
     assert [r["epoch"] for r in _log(folder)] == [0, 1, 2, 3, 4]
 
 
+def test_a_quota_is_told_apart_from_a_fault(tmp_path, net, monkeypatch):
+    """PyTorch's writer speaks of positions in a file, and the disk itself has room."""
+
+    def fail(state, path):
+        path.write_bytes(b"part of it")
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OutputError, match=r"written \(the disk is full or a quota is reached\); make room"):
+        fit(net, _batches, _loss, STAGE, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 100, bytes(3000), b"{}", "half", "another"])
+def test_a_damaged_checkpoint_is_none(tmp_path, net, caplog, content):
+    """As a power cut leaves it. The stage begins anew and ends as one that was never stopped."""
+
+    def stop_after_two(step, fraction):
+        if fraction == 0.4:
+            raise KeyboardInterrupt
+
+    begun = copy.deepcopy(net)
+    whole = fit(copy.deepcopy(net), _batches, _loss, STAGE, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(net, _batches, _loss, STAGE, tmp_path, progress=stop_after_two)
+    checkpoint = tmp_path / "checkpoint.pt"
+    if content == "half":
+        content = checkpoint.read_bytes()[: checkpoint.stat().st_size // 2]
+    if content == "another":
+        torch.save({"net": begun.state_dict()}, checkpoint)
+    else:
+        checkpoint.write_bytes(content)
+    rest = fit(begun, _batches, _loss, STAGE, tmp_path)
+    assert f"{checkpoint} is damaged and left out: this stage is trained from its beginning" in caplog.text
+    assert torch.equal(whole[0].weight, rest[0].weight)
+    assert [r["epoch"] for r in _log(tmp_path)] == [0, 1, 2, 3, 4]
+
+
+def test_damaged_lines_of_the_log_are_left_out(tmp_path):
+    (tmp_path / "log.jsonl").write_bytes(b'{"epoch": 0}\n\x00\xff\x00\n[]\n{"epoch": 1}\n{"epoch": 2}\n')
+    curves.LearningCurve(tmp_path, 2)
+    assert [r["epoch"] for r in _log(tmp_path)] == [0, 1]
+
+
 def test_a_disk_that_is_full_at_the_log_ends_in_a_sentence(tmp_path, net, monkeypatch):
     class Full(io.StringIO):
         def write(self, text):

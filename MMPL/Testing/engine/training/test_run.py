@@ -233,6 +233,17 @@ def test_images_that_changed_under_a_run_are_refused(finished_run, cohort_folder
         check_images(out, cases)
 
 
+@pytest.mark.parametrize("content", [b"", b"[]", b"\x00\xff\x00"])
+@pytest.mark.parametrize("name", ["config.json", "outcomes.json"])
+def test_a_damaged_record_is_one_sentence(finished_run, cohort_folder, run_config, tmp_path, name, content):
+    for needed in ("config.json", "outcomes.json", "folds.csv"):
+        shutil.copy(finished_run[0] / needed, tmp_path)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TrainingError, match=f"{name}: the file is damaged, .* restore it from a copy, or choose"):
+        train(cohort_folder, tmp_path, run_config)
+    assert (tmp_path / name).read_bytes() == content
+
+
 def test_outcomes_that_changed_under_a_run_are_refused(finished_run, cohort_folder, tmp_path):
     """Its finished networks have learnt the earlier ones."""
     out = tmp_path / "run"
