@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +28,7 @@ def provenance_of(
     cache: Path,
     config: TrainingConfig,
     splits: Sequence[Split],
+    created: str,
     start: Start | None = None,
 ) -> Provenance:
     """Sentences for the model card.
@@ -37,6 +37,7 @@ def provenance_of(
     ----------
     data : the cohort; phantoms say so themselves
     cache : folder of the cached cases, which know how many label voxels the region of interest lost
+    created : ISO date
     """
     manifest = data / MANIFEST
     lost = sum(load_cached(cache / c.patient_id).lost_voxels for c in cases)
@@ -53,7 +54,7 @@ def provenance_of(
         phantom=phantom,
         folds=max(split.folds for split in splits),
         time_zero=config.time_zero,
-        created=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        created=created,
         limitations=_phantom_limitations(config) if phantom else (),
     )
 

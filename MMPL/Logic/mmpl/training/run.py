@@ -43,7 +43,9 @@ from mmpl.training.out_of_fold import OutOfFold, keep_deep_scores, measure_all, 
 from mmpl.training.provenance import provenance_of
 from mmpl.training.ranks import RankPool, Ranks, current, joined
 from mmpl.training.run_folder import (
+    BUNDLE,
     START,
+    begun_on,
     begun_with,
     check_images,
     check_outcomes,
@@ -139,7 +141,7 @@ def train(
         if ranks.is_first:
             _write_bundle(data, out, config, networks, progress)
         ranks.wait()
-    return open_bundle(out / "bundle")
+    return open_bundle(out / BUNDLE)
 
 
 def _write_bundle(data: Path, out: Path, config: TrainingConfig, networks: Networks, progress: Progress) -> None:
@@ -149,13 +151,15 @@ def _write_bundle(data: Path, out: Path, config: TrainingConfig, networks: Netwo
     progress("forests and Cox models", 1.0)
     runs, measured, table = networks.runs, networks.measured, networks.tables[0]
     assemble(
-        out / "bundle",
+        out / BUNDLE,
         config,
         [stages for run in runs for stages in run.networks],
         statistics,
         measured.mask_thresholds,
         measured.search.value or None,
-        provenance_of(data, networks.cases, out / "cache", config, [run.split for run in runs], networks.start),
+        provenance_of(
+            data, networks.cases, out / "cache", config, [run.split for run in runs], begun_on(out), networks.start
+        ),
         {"out_of_fold": _pooled_scores(statistics, runs), "search": measured.search.to_dict()},
         kaplan_meier(table.time_days[table.has_follow_up], table.event[table.has_follow_up]),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mmpl.bundle.reader import BUNDLE_JSON, open_bundle
 from mmpl.io.output import make_folder, write_json_atomic
 from mmpl.training.cache_entry import arrays_sha256
 from mmpl.training.config import TrainingConfig, config_to_dict
@@ -14,6 +16,8 @@ from mmpl.training.errors import require
 from mmpl.training.layout import CohortCase
 
 CONFIG, OUTCOMES, IMAGES = "config.json", "outcomes.json", "images.json"
+BEGUN = "begun"  # in config.json: ISO date
+BUNDLE = "bundle"
 ROUNDING = ("autocast",)  # may change in a run that goes on: where it does harm, there is no other way out
 START = "start"  # in config.json: sha256 of the bundle that stage 1 starts from, or null; a folder with its weights
 
@@ -29,7 +33,7 @@ def claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase], start:
     settings = {**settings_of(config, cases), START: start}
     refuse_changes(out, settings)
     if not (out / CONFIG).is_file():
-        write_json_atomic(out / CONFIG, settings)
+        write_json_atomic(out / CONFIG, {**settings, BEGUN: _today()})
 
 
 def settings_of(config: TrainingConfig, cases: Sequence[CohortCase]) -> dict:
@@ -58,6 +62,21 @@ def refuse_changes(out: Path, settings: Mapping[str, object]) -> None:
 def begun_with(out: Path) -> dict | None:
     """The settings of the run in a folder, None where none has begun."""
     return read_record(out / CONFIG) if (out / CONFIG).is_file() else None
+
+
+def begun_on(out: Path) -> str:
+    """ISO date of the day on which a run began: its bundle's, on whatever day that is written again.
+
+    A run that does not know it has that of the bundle it has written, else it is today.
+    """
+    known = (begun_with(out) or {}).get(BEGUN)
+    if known is None and (out / BUNDLE / BUNDLE_JSON).is_file():
+        known = open_bundle(out / BUNDLE).info.created
+    return known or _today()
+
+
+def _today() -> str:
+    return datetime.datetime.now(tz=datetime.UTC).date().isoformat()
 
 
 def check_outcomes(out: Path, cases: Sequence[CohortCase]) -> None:

@@ -15,6 +15,7 @@ from mmpl.ensemble import load_ensemble
 from mmpl.errors import TrainingError
 from mmpl.network.config import NetworkConfig
 from mmpl.training import run as training_run
+from mmpl.training import run_folder
 from mmpl.training.cohort import read_cohort
 from mmpl.training.folds import SPLITS, Split, read_splits, write_splits
 from mmpl.training.ranks import Ranks
@@ -120,10 +121,25 @@ def test_a_finished_run_is_not_trained_again_and_gives_the_same_bundle(
     out, bundle, _ = finished_run
     before = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file() and "bundle" not in p.parts}
     monkeypatch.setattr(training_run, "StatisticsConfig", lambda: small_statistics)
+    monkeypatch.setattr(run_folder, "_today", lambda: "2100-01-01")
     again = train(cohort_folder, out, run_config)
     after = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file() and "bundle" not in p.parts}
     assert before == after
     assert again.sha256 == bundle.sha256
+
+
+def test_the_bundle_is_of_the_day_on_which_the_run_began(finished_run, tmp_path, monkeypatch):
+    out, bundle, _ = finished_run
+    for name in ("today", "tomorrow"):
+        monkeypatch.setattr(run_folder, "_today", lambda name=name: name)
+        assert run_folder.begun_on(out) == bundle.info.created
+        assert run_folder.begun_on(tmp_path) == name  # nothing there
+    older = tmp_path / "run of an older version"
+    shutil.copytree(out / "bundle", older / "bundle")
+    settings = json.loads((out / "config.json").read_text(encoding="utf-8"))
+    assert settings.pop("begun") == bundle.info.created
+    (older / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    assert run_folder.begun_on(older) == bundle.info.created
 
 
 def test_other_settings_need_another_folder(finished_run, cohort_folder, run_config):
