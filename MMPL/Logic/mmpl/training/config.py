@@ -225,7 +225,7 @@ def config_from_dict(data: dict, *, where: str = "training config") -> TrainingC
 
 def _overlay(config, data: dict, where: str):
     known = {f.name for f in fields(config)}
-    unknown = sorted(set(data) - known)
+    unknown = sorted(set(data) - known, key=str)
     if unknown:
         raise TrainingError(f"{where}: unknown key '{unknown[0]}'; known keys are {', '.join(sorted(known))}")
     values = {}
@@ -238,8 +238,7 @@ def _overlay(config, data: dict, where: str):
                 raise TrainingError(f"{where}: '{f.name}' must be a mapping")
             values[f.name] = _overlay(current, data[f.name], f"{where}: {f.name}")
         else:
-            new = data[f.name]
-            values[f.name] = tuple(new) if isinstance(new, list) else _typed(new, current, f"{where}: {f.name}")
+            values[f.name] = _typed(data[f.name], current, f"{where}: {f.name}")
     try:
         return type(config)(**values)
     except (TypeError, ValueError) as error:
@@ -247,8 +246,13 @@ def _overlay(config, data: dict, where: str):
 
 
 def _typed(new, current, where: str):
-    """A single value as the type of the one it replaces; YAML reads 1e-4 as text and 3 as a whole number."""
+    """A value as the type of the one it replaces; YAML reads 1e-4 as text and 3 as a whole number."""
     wanted = type(current)
+    if wanted is tuple:
+        if not isinstance(new, (list, tuple)):
+            like = ", ".join(str(value) for value in current) or "1.0, 2.0"
+            raise TrainingError(f"{where} is {new!r}, expected a list such as [{like}]")
+        return tuple(new)
     if wanted is float and not isinstance(new, bool):
         try:
             return float(new)
