@@ -148,6 +148,7 @@ def test_a_table_of_another_name_is_pointed_at(cohort):
         ("Age", "3", "VALUE_UNLIKELY", "Age is 3 years"),
         ("Age", "old", "VALUE_IMPOSSIBLE", "Age is 'old'"),
         ("Age", '"63,5"', "VALUE_DECIMAL_COMMA", "Age is '63,5', expected a number"),
+        ("RFS", '"1,234,567"', "VALUE_DECIMAL_COMMA", "RFS is '1,234,567', expected a number"),
         ("Age", "12-Mar", "VALUE_DATE", "Age is '12-Mar', a date, expected a number"),
         ("RFS", "2023-03-12", "VALUE_DATE", "RFS is '2023-03-12', a date, expected a number"),
         ("RFS", "12.03.2023", "VALUE_DATE", "RFS is '12.03.2023', a date, expected a number"),
@@ -171,6 +172,22 @@ def test_impossible_and_unlikely_values(writer, column, value, code, text):
     assert (problem.code, problem.text) == (code, text)
     assert problem.where == "Task 2/HECKTOR_2025_Training_Task_2.csv, line 2"
     assert problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [
+        ("63,5", "write 63.5"),
+        ("1,234", "write 1234 or 1.234, whichever it is"),
+        ("1,234,567", "write 1234567"),
+        ("1234,567", "write 1234.567"),
+    ],
+)
+def test_a_comma_may_part_thousands_as_well_as_decimals(writer, value, remedy):
+    writer.patient("A-1")
+    writer.table(1, f"{COLUMNS},Relapse,RFS,HPV Status")
+    writer.table(2, "PatientID,RFS", f'A-1,"{value}"')
+    assert only_value(writer).remedy == remedy
 
 
 def only_value(writer) -> Problem:

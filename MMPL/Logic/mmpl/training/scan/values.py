@@ -20,6 +20,7 @@ COHORT = 10  # patients with follow-up from which on that is said
 CODES = {RELAPSE: "1 (relapse) or 0 (none)", HPV_STATUS: "1 (positive) or 0 (negative)"}
 
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+")
 _MONTH = r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-z]*"
 _DATE = re.compile(
     rf"\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}(?:[ t].*)?|\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{2,4}}|"
@@ -66,8 +67,8 @@ def _spreadsheet_slip(column: str, text: str) -> tuple[str, str, str] | None:
     """Every column that is read holds numbers, or words that look like neither of these."""
     if column not in FIELDS and column not in TARGETS:
         return None
-    if _DECIMAL_COMMA.fullmatch(text):
-        return "VALUE_DECIMAL_COMMA", f"{column} is '{text}', expected a number", f"write {text.replace(',', '.')}"
+    if _DECIMAL_COMMA.fullmatch(text) or _THOUSANDS.fullmatch(text):
+        return "VALUE_DECIMAL_COMMA", f"{column} is '{text}', expected a number", f"write {_readings(text)}"
     if _DATE.fullmatch(text):
         return (
             "VALUE_DATE",
@@ -75,6 +76,14 @@ def _spreadsheet_slip(column: str, text: str) -> tuple[str, str, str] | None:
             "a spreadsheet may have changed it: format the column as text and enter it again",
         )
     return None
+
+
+def _readings(text: str) -> str:
+    """Without its commas; one before three digits may part thousands or decimals, several part thousands only."""
+    whole, decimal = text.replace(",", ""), text.replace(",", ".")
+    if not _THOUSANDS.fullmatch(text):
+        return decimal
+    return f"{whole} or {decimal}, whichever it is" if text.count(",") == 1 else whole
 
 
 def _code(column: str, text: str) -> tuple[str, str, str] | None:
