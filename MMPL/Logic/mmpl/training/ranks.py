@@ -92,11 +92,15 @@ def current() -> Ranks:
     return Ranks(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else ALONE
 
 
+def launched(environ: Mapping[str, str] = os.environ) -> int:
+    """How many processes torchrun has started for this command; 1 without it."""
+    return int(environ.get("WORLD_SIZE", "1"))
+
+
 @contextmanager
 def joined(environ: Mapping[str, str] = os.environ) -> Iterator[Ranks]:
     """Join the processes that torchrun started, if it did; on graphics cards each takes the one of its local rank."""
-    size = int(environ.get("WORLD_SIZE", "1"))
-    if size == 1 or dist.is_initialized():
+    if launched(environ) == 1 or dist.is_initialized():
         yield current()
         return
     cuda = torch.cuda.is_available()

@@ -50,6 +50,7 @@ from mmpl.training.run_folder import (
     check_images,
     check_outcomes,
     claim,
+    only_command,
     refuse_changes,
     settings_of,
 )
@@ -130,14 +131,13 @@ def train(
     Raises
     ------
     TrainingError
-        If the cohort cannot be trained on, or ``out`` holds a run with other settings.
+        If the cohort cannot be trained on, ``out`` holds a run with other settings, or another command works in it.
     BundleError
         If ``options.start`` cannot be used.
     OutputError
         If the disk is full; what is finished is kept.
     """
-    with joined() as ranks:
-        networks = train_networks(data, out, config, options, progress=progress)
+    with joined() as ranks, trained_networks(data, out, config, options, progress=progress) as networks:
         if ranks.is_first:
             _write_bundle(data, out, config, networks, progress)
         ranks.wait()
@@ -165,10 +165,14 @@ def _write_bundle(data: Path, out: Path, config: TrainingConfig, networks: Netwo
     )
 
 
-def train_networks(
+@contextmanager
+def trained_networks(
     data: Path, out: Path, config: TrainingConfig, options: RunOptions = AS_USUAL, *, progress: Progress = silent
-) -> Networks:
-    """All of :func:`train` but for the statistics and the bundle; the same arguments and errors."""
+) -> Iterator[Networks]:
+    """All of :func:`train` but for the statistics and the bundle; the same arguments and errors.
+
+    While the block lasts, no other command works in the folder.
+    """
     data, out = Path(data).absolute(), Path(out).absolute()  # as workers elsewhere find them
     ranks = current()
     check_tensorboard(config.tensorboard)
@@ -179,7 +183,23 @@ def train_networks(
     refuse_changes(out, settings_of(config, cases))
     splits = _splits(out, cases, config, options.folds)
     _check_trainable(cases, splits)
-    runs = ranks.one_first(lambda: _begin(out, config, cases, splits, options))
+    with only_command(out, ranks):
+        runs = ranks.one_first(lambda: _begin(out, config, cases, splits, options))
+        measured = _train_all(out, config, cases, runs, options, progress)
+        tables = [out_of_fold_table(run, cases, measured.of(run)) for run in runs]
+        yield Networks(cases, runs, measured, tables)
+
+
+def _train_all(
+    out: Path,
+    config: TrainingConfig,
+    cases: Sequence[CohortCase],
+    runs: Sequence[SplitRun],
+    options: RunOptions,
+    progress: Progress,
+) -> OutOfFold:
+    """Cache, networks and out-of-fold figures, as far as they are not there yet."""
+    ranks = current()
     with _pool(ranks, config, options.scheduler) as pool:
         # verified: every process makes the same list of tasks, and what the disk has spoilt is made anew
         build_cache(cases, out / "cache", config.network.spacing_mm, pool=pool, progress=progress, verify=True)
@@ -190,8 +210,7 @@ def train_networks(
         tasks = [task for run in runs for task in outcome_tasks(run, cases, measured.centres(run))]
         pool.each(run_outcomes, tasks, progress=progress, step="HPV and RFS networks", name=OutcomeTask.name)
         keep_deep_scores(runs, cases, measured, pool, progress=progress)
-    tables = [out_of_fold_table(run, cases, measured.of(run)) for run in runs]
-    return Networks(cases, runs, measured, tables)
+    return measured
 
 
 def _begin(

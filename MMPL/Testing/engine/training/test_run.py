@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +22,7 @@ from mmpl.training.cohort import read_cohort
 from mmpl.training.folds import SPLITS, Split, read_splits, write_splits
 from mmpl.training.ranks import Ranks
 from mmpl.training.run import RunOptions, train
-from mmpl.training.run_folder import check_images, check_outcomes, claim
+from mmpl.training.run_folder import check_images, check_outcomes, claim, only_command
 from mmpl.training.search_threshold import fit_search_threshold
 
 CASES = 8
@@ -115,16 +117,21 @@ def test_progress_names_the_steps(finished_run):
         assert fractions[-1] == 1.0
 
 
+def _times(out):
+    """Of every file but those of the bundle, and the lock, which a command touches."""
+    files = [p for p in out.rglob("*") if p.is_file() and "bundle" not in p.parts and p.name != run_folder.LOCK]
+    return {p: p.stat().st_mtime_ns for p in files}
+
+
 def test_a_finished_run_is_not_trained_again_and_gives_the_same_bundle(
     finished_run, cohort_folder, run_config, small_statistics, monkeypatch
 ):
     out, bundle, _ = finished_run
-    before = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file() and "bundle" not in p.parts}
+    before = _times(out)
     monkeypatch.setattr(training_run, "StatisticsConfig", lambda: small_statistics)
     monkeypatch.setattr(run_folder, "_today", lambda: "2100-01-01")
     again = train(cohort_folder, out, run_config)
-    after = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file() and "bundle" not in p.parts}
-    assert before == after
+    assert _times(out) == before
     assert again.sha256 == bundle.sha256
 
 
@@ -190,6 +197,43 @@ def test_a_run_that_began_without_a_bundle_takes_none_later(cohort_folder, run_c
     assert training_run._start(tmp_path, config, cases, None) is None
     with pytest.raises(TrainingError, match="holds a run with another 'start'; choose another folder"):
         training_run._start(tmp_path, config, cases, tiny_bundle_path)
+
+
+# Takes a run's folder as another command would, says so, and keeps it until it is told to go on.
+HOLDER = """
+import sys
+from pathlib import Path
+
+from mmpl.training.run_folder import only_command
+
+with only_command(Path(sys.argv[1])):
+    print("at work", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_two_commands_never_work_in_one_folder(finished_run, cohort_folder, run_config, tmp_path):
+    out = tmp_path / "run"
+    command = [sys.executable, "-c", HOLDER, str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "at work\n"
+        with pytest.raises(TrainingError, match="another command is at work in this folder; wait for it, or choose"):
+            train(cohort_folder, out, run_config)
+        assert [p.name for p in out.iterdir()] == ["run.lock"]
+        with only_command(out, Ranks(1, 2)):  # another process of the same command
+            pass
+        other.kill()
+    with only_command(out), pytest.raises(TrainingError, match="another command"), only_command(out):
+        pass
+
+
+def test_a_file_system_without_locks_goes_without(tmp_path, monkeypatch):
+    def none(lock, timeout):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(run_folder.FileLock, "acquire", none)
+    with only_command(tmp_path):
+        pass
 
 
 # --- folds that are given -----------------------------------------------------------------------------

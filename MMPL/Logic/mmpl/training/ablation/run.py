@@ -17,7 +17,8 @@ from mmpl.training.config import TrainingConfig
 from mmpl.training.ensemble_statistics import StatisticsConfig, fit_ensemble
 from mmpl.training.errors import require
 from mmpl.training.folds import PATIENT
-from mmpl.training.run import AS_USUAL, RunOptions, train_networks
+from mmpl.training.ranks import launched
+from mmpl.training.run import AS_USUAL, Networks, RunOptions, trained_networks
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,29 @@ def ablate(
     Raises
     ------
     TrainingError
-        If the cohort cannot be trained on, or the run has no patient split.
+        If the cohort cannot be trained on, the run has no patient split, or torchrun has started several processes.
     """
     require(PATIENT in config.splits, "ablations need the patient split: add it to 'splits'")
-    networks = train_networks(data, out, config, options, progress=progress)
+    require(
+        launched() == 1,
+        "torchrun has started several processes, and 'mmpl ablate' works in one: train with torchrun, then give "
+        "'mmpl ablate' without it",
+    )
+    with trained_networks(data, out, config, options, progress=progress) as networks:
+        folder = Path(out).absolute() / "ablation"
+        tables = _tables(folder, config, networks, options, progress)
+        start = None if networks.start is None else networks.start.name
+        found = Ablations(tables, start, (data / MANIFEST).is_file())
+        write_json_atomic(folder / "ablation.json", found.to_dict())
+    return found
+
+
+def _tables(
+    folder: Path, config: TrainingConfig, networks: Networks, options: RunOptions, progress: Progress
+) -> dict[str, Sequence[Comparison]]:
+    """Title -> comparisons; networks that they need are trained in ``folder``."""
     names = [run.split.name for run in networks.runs]
     patient = networks.runs[names.index(PATIENT)]
-    folder = Path(out).absolute() / "ablation"
     with open_pool(1 if options.scheduler else config.workers, options.scheduler) as pool:
         segmentation = segmentation_comparisons(patient, networks.cases, folder, pool, progress=progress)
     progress("forests, Cox models and intervals", 0.0)
@@ -91,10 +108,7 @@ def ablate(
         "Leaving the patient's centre out": split_comparisons(names, statistics),
     }
     progress("forests, Cox models and intervals", 1.0)
-    start = None if networks.start is None else networks.start.name
-    found = Ablations(tables, start, (data / MANIFEST).is_file())
-    write_json_atomic(folder / "ablation.json", found.to_dict())
-    return found
+    return tables
 
 
 def _text(one: Figure, *, signed: bool = False) -> str:

@@ -100,6 +100,13 @@ def test_with_either_loss_training_goes_on_from_the_same_weights(
             torch.testing.assert_close(dice[name].float(), begun[name].float(), atol=1e-6, rtol=1e-3, msg=name)
 
 
+def test_torchrun_is_told_that_one_process_works(cohort_folder, run_config, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(TrainingError, match="and 'mmpl ablate' works in one: train with torchrun, then give"):
+        ablate(cohort_folder, tmp_path / "run", run_config)
+    assert not (tmp_path / "run").exists()
+
+
 def test_without_a_patient_split_there_is_nothing_to_compare(cohort_folder, run_config, tmp_path):
     with pytest.raises(TrainingError, match="ablations need the patient split"):
         ablate(cohort_folder, tmp_path / "run", replace(run_config, splits=("centre",)))
