@@ -18,6 +18,7 @@ Resumable step by step::
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,6 +68,8 @@ from mmpl.training.split_run import (
 )
 from mmpl.training.stages import check_batch_sizes
 from mmpl.training.start import Start, keep_start, kept_start, open_start
+
+log = logging.getLogger(__name__)
 
 FOLDS = "folds.csv"
 BY_CENTRE = "give a centre's patients one fold, or set 'splits: [patient]'"
@@ -179,6 +182,9 @@ def trained_networks(
     check_batch_sizes(config, ranks)
     scan = scan_cohort(data, thorough=False)
     scan.require_usable(strict=options.strict)
+    if ranks.is_first:
+        for warning in scan.warnings():
+            log.warning("warning: %s", warning)
     cases = list(scan.cases)
     refuse_changes(out, settings_of(config, cases))
     splits = _splits(out, cases, config, options.folds)

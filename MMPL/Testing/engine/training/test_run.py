@@ -366,6 +366,17 @@ def test_arrays_that_the_disk_has_spoilt_are_made_anew(
     assert path.read_bytes() == data
 
 
+def test_training_begins_with_the_warnings_of_the_scan(cohort_folder, run_config, tmp_path, caplog):
+    """What they speak of is left out otherwise in silence."""
+    with pytest.raises(TrainingError, match="cannot fill"):
+        train(cohort_folder, tmp_path / "run", replace(run_config, folds=CASES + 1))
+    warned = [record.getMessage() for record in caplog.records if record.name == "mmpl.training.run"]
+    assert (
+        "warning: no table has a column 'Tobacco Consumption' (all tables); add it, or it is Unknown for every patient"
+        in warned
+    )
+
+
 def test_warnings_of_the_scan_count_when_asked(cohort_folder, run_config, tmp_path):
     """The cohort's tables have no column for most clinical fields, of which the scan warns."""
     with pytest.raises(TrainingError, match="no table has a column 'Tobacco Consumption'"):

@@ -174,6 +174,17 @@ def test_impossible_and_unlikely_values(writer, column, value, code, text):
     assert problem.remedy
 
 
+def test_many_warnings_of_one_kind_are_a_few_lines(writer):
+    names = [f"A-{n}" for n in range(8)]
+    for name in names:
+        writer.patient(name)
+    writer.table(1, f"{COLUMNS},Relapse,RFS,HPV Status")
+    writer.table(2, "PatientID,Gender", *(f"{name},X" for name in names))
+    lines = scan_cohort(writer.root, thorough=False).warnings()
+    assert [line.split(":")[0] for line in lines] == [*names[:5], "3 more of this kind"]
+    assert lines[0].startswith("A-0: Gender is 'X', which is taken as Unknown (Task 2/")
+
+
 @pytest.mark.parametrize(
     ("value", "remedy"),
     [

@@ -14,7 +14,7 @@ from mmpl.training.layout import CENTER_ID, CLINICAL_COLUMNS, HPV_STATUS, RELAPS
 from mmpl.training.parallel import each
 from mmpl.training.scan.folders import copies, find_files, name_problems, patient_folders
 from mmpl.training.scan.images import ImageCheck
-from mmpl.training.scan.problems import ERROR, NOTE, WARNING, Problem, counts_text, table_text
+from mmpl.training.scan.problems import ERROR, NOTE, SHOWN_OF_A_KIND, WARNING, Problem, counts_text, table_text
 from mmpl.training.scan.tables import Row, read_tables
 from mmpl.training.scan.values import cohort_problems, merged, number_of, value_problems
 
@@ -52,6 +52,19 @@ class Scan:
         found = self.of(ERROR) + (self.of(WARNING) if strict else [])
         if found:
             raise TrainingError(found[0].sentence + _others(len(found) - 1, self.folder))
+
+    def warnings(self) -> list[str]:
+        """A sentence for each warning; of many patients with one kind the first few and the number of the others."""
+        kinds: dict[str, list[Problem]] = defaultdict(list)
+        for problem in self.of(WARNING):
+            kinds[problem.code if problem.patient_id else problem.sentence].append(problem)
+        lines = []
+        for same in kinds.values():
+            lines += [problem.sentence for problem in same[:SHOWN_OF_A_KIND]]
+            if len(same) > SHOWN_OF_A_KIND:
+                more = f"{len(same) - SHOWN_OF_A_KIND} more of this kind"
+                lines.append(f"{more}: 'mmpl scan --data {self.folder} --quick' lists them")
+        return lines
 
     def text(self) -> str:
         """A table and a line of counts, for a terminal."""

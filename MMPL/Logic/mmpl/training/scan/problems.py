@@ -54,7 +54,7 @@ SEVERITIES = {
     "PET_NOT_SUV": ERROR,
     "IMAGE_UNUSUAL": WARNING,
 }
-SHOWN_OF_A_NOTE = 5  # patients named; a cohort may have hundreds without contours
+SHOWN_OF_A_KIND = 5  # patients named; a cohort may have hundreds without contours
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,6 @@ def _row(problem: Problem) -> tuple[str, str, str, str]:
 def _row_of_notes(same: Sequence[Problem]) -> tuple[str, str, str, str]:
     if len(same) == 1:
         return _row(same[0])
-    named = ", ".join(p.patient_id or p.where for p in same[:SHOWN_OF_A_NOTE])
-    more = f" and {len(same) - SHOWN_OF_A_NOTE} more" if len(same) > SHOWN_OF_A_NOTE else ""
+    named = ", ".join(p.patient_id or p.where for p in same[:SHOWN_OF_A_KIND])
+    more = f" and {len(same) - SHOWN_OF_A_KIND} more" if len(same) > SHOWN_OF_A_KIND else ""
     return NOTE, f"({len(same)})", "", f"{same[0].text}; {same[0].remedy}: {named}{more}"
