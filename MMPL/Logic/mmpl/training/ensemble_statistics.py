@@ -15,7 +15,7 @@ train on fold f.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -29,13 +29,14 @@ from mmpl.hpv.member import HpvMember
 from mmpl.survival.cox import CoxMember
 from mmpl.training.cohort_table import CohortTable, Scale, default_scales, feature_table, standardised
 from mmpl.training.hpv_classifier import (
+    ForestSettings,
     HpvConfig,
     balanced_accuracy,
     balanced_accuracy_threshold,
     fit_hpv_member,
 )
-from mmpl.training.rfs_model import RfsConfig, fit_rfs_member
-from mmpl.training.selection import univariate_auc
+from mmpl.training.rfs_model import RfsConfig, RfsFit, fit_rfs_member
+from mmpl.training.selection import FieldTest, LassoChoice, univariate_auc
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,26 @@ class HpvFold:
 
     encoder: ClinicalEncoder
     member: HpvMember
+    settings: ForestSettings
 
 
 @dataclass(frozen=True, eq=False)
 class MemberStatistics:
-    """The fitted parts of one ensemble member; they take raw deep scores."""
+    """The fitted parts of one ensemble member, which take raw deep scores, and what was chosen on the way.
+
+    Attributes
+    ----------
+    settings : of the HPV forest
+    lasso, tests : how the Cox model's radiomics and clinical variables were chosen
+    """
 
     fold: int
     encoder: ClinicalEncoder
     hpv: HpvMember
     rfs: CoxMember
+    settings: ForestSettings
+    lasso: LassoChoice
+    tests: Mapping[str, FieldTest]
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,13 +154,16 @@ def fit_split(
     hpv_folds = [fit_hpv_fold(standard, f, config.hpv, seed + f) for f in folds]
     probability = out_of_fold_probabilities(standard, hpv_folds)
     cox = [fit_rfs_fold(standard, probability, f, hpv_folds[f].encoder, config.rfs, seed + f) for f in folds]
-    risk = out_of_fold_risks(standard, probability, hpv_folds, cox)
+    risk = out_of_fold_risks(standard, probability, hpv_folds, [fit.member for fit in cox])
     members = [
         MemberStatistics(
             f,
             hpv_folds[f].encoder,
             replace(hpv_folds[f].member, deep_mean=hpv_scales[f].mean, deep_sd=hpv_scales[f].sd),
-            replace(cox[f], deep_mean=days_scales[f].mean, deep_sd=days_scales[f].sd),
+            replace(cox[f].member, deep_mean=days_scales[f].mean, deep_sd=days_scales[f].sd),
+            hpv_folds[f].settings,
+            cox[f].lasso,
+            cox[f].tests,
         )
         for f in folds
     ]
@@ -175,7 +189,7 @@ def fit_hpv_fold(table: CohortTable, fold: int, config: HpvConfig, seed: int) ->
     training = np.flatnonzero(table.fold != fold)
     encoder = ClinicalEncoder.fit([table.records[i] for i in training])
     rows = feature_table(table, encoder, training)
-    member = fit_hpv_member(
+    fit = fit_hpv_member(
         rows.drop(columns=DEEP_DAYS),
         table.hpv[training],
         clinical_columns=encoder.columns,
@@ -183,7 +197,7 @@ def fit_hpv_fold(table: CohortTable, fold: int, config: HpvConfig, seed: int) ->
         config=config,
         seed=seed,
     )
-    return HpvFold(encoder, member)
+    return HpvFold(encoder, fit.member, fit.settings)
 
 
 def fit_rfs_fold(
@@ -193,7 +207,7 @@ def fit_rfs_fold(
     encoder: ClinicalEncoder,
     config: RfsConfig,
     seed: int,
-) -> CoxMember:
+) -> RfsFit:
     """Cox member of one fold, from the rows of the others that have a follow-up.
 
     Parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,8 +21,6 @@ from mmpl.training.selection import (
     uncorrelated_columns,
     varying_columns,
 )
-
-log = logging.getLogger(__name__)
 
 FEWEST_OF_A_CLASS = 2  # training rows, for inner folds and SMOTE's neighbours
 
@@ -72,6 +69,14 @@ class ForestSettings:
     leaf_size: int
 
 
+@dataclass(frozen=True, eq=False)
+class HpvFit:
+    """A fitted member, and the settings that were chosen for its forest."""
+
+    member: HpvMember
+    settings: ForestSettings
+
+
 def fit_hpv_member(
     table: pd.DataFrame,
     hpv: np.ndarray,
@@ -80,7 +85,7 @@ def fit_hpv_member(
     deep_column: str,
     config: HpvConfig,
     seed: int,
-) -> HpvMember:
+) -> HpvFit:
     """Fit one member.
 
     Order: medians, constants, Spearman, best by AUC, SMOTE, forest. Deep score and clinical columns are kept
@@ -95,7 +100,7 @@ def fit_hpv_member(
 
     Returns
     -------
-    HpvMember, whose deep_mean and deep_sd are 0 and 1: set those of the network that will feed it
+    HpvFit, whose member's deep_mean and deep_sd are 0 and 1: set those of the network that will feed it
 
     Raises
     ------
@@ -115,11 +120,11 @@ def fit_hpv_member(
         )
     kept = (deep_column, *clinical_columns)
     settings = choose_settings(table, labels, kept, config, seed)
-    log.info("HPV forest: %s", settings)
     columns, medians = select_columns(table, labels, kept, config)
     x, y = oversample(impute(table[columns], medians), labels, config.smote_neighbours, seed)
     forest = _fit_forest(x, y, settings, seed)
-    return HpvMember(tuple(columns), medians.to_numpy(), flatten(forest.estimators_, len(columns)), deep_column)
+    flat = flatten(forest.estimators_, len(columns))
+    return HpvFit(HpvMember(tuple(columns), medians.to_numpy(), flat, deep_column), settings)
 
 
 def select_columns(

@@ -14,11 +14,13 @@ from mmpl.errors import TrainingError
 from mmpl.survival.cox import CoxMember, breslow_cumulative_hazard
 from mmpl.survival.discrete import check_follow_up
 from mmpl.training.selection import (
+    FieldTest,
+    LassoChoice,
     LassoConfig,
+    field_tests,
     fit_cox,
     impute,
-    lasso_cox_columns,
-    significant_fields,
+    lasso_cox,
     standardise,
     training_medians,
     uncorrelated_columns,
@@ -55,6 +57,22 @@ class RfsConfig:
             )
 
 
+@dataclass(frozen=True, eq=False)
+class RfsFit:
+    """A fitted member, and how its covariates were chosen.
+
+    Attributes
+    ----------
+    member : CoxMember
+    lasso : of the radiomics
+    tests : clinical variable -> its test; one below ``RfsConfig.p_limit`` is in the member
+    """
+
+    member: CoxMember
+    lasso: LassoChoice
+    tests: Mapping[str, FieldTest]
+
+
 def fit_rfs_member(
     table: pd.DataFrame,
     time_days: np.ndarray,
@@ -66,7 +84,7 @@ def fit_rfs_member(
     hpv_column: str,
     config: RfsConfig,
     seed: int,
-) -> CoxMember:
+) -> RfsFit:
     """Fit one member.
 
     Covariates: the network's expected time and the HPV probability, always; radiomics by LASSO-Cox; clinical
@@ -82,8 +100,8 @@ def fit_rfs_member(
 
     Returns
     -------
-    CoxMember; higher linear predictor = earlier relapse; deep_mean and deep_sd are 0 and 1: set those of the
-    network that will feed it
+    RfsFit; its member's higher linear predictor = earlier relapse, and its deep_mean and deep_sd are 0 and 1: set
+    those of the network that will feed it
 
     Raises
     ------
@@ -101,10 +119,12 @@ def fit_rfs_member(
     columns = [c for c in (deep_column, hpv_column) if c in varying]
     radiomics = full[[c for c in radiomics_columns if c in varying]]
     radiomics = radiomics[uncorrelated_columns(radiomics, limit=config.spearman_limit)]
-    columns += lasso_cox_columns(radiomics, time, event, config.lasso, seed)
+    lasso = lasso_cox(radiomics, time, event, config.lasso, seed)
     fields = {f: [c for c in cs if c in full.columns] for f, cs in clinical_fields.items()}
-    columns += [c for cs in significant_fields(full, time, event, fields, config.p_limit).values() for c in cs]
-    return _fit_final(full[columns], medians[columns], time, event, deep_column, config)
+    tests = field_tests(full, time, event, fields)
+    columns += [*lasso.columns, *(c for test in tests.values() if test.p < config.p_limit for c in test.columns)]
+    member = _fit_final(full[columns], medians[columns], time, event, deep_column, config)
+    return RfsFit(member, lasso, tests)
 
 
 def _check_rows(table, time_days, event) -> tuple[np.ndarray, np.ndarray]:

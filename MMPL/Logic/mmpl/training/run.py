@@ -13,6 +13,7 @@ Resumable step by step::
     RUN/<split>/overlaps/<patient>.json   out-of-fold overlaps at several mask thresholds, and peaks of the lesions
     RUN/<split>/measured/<patient>.json   out-of-fold centre and radiomics
     RUN/<split>/out_of_fold.json          deep scores
+    RUN/statistics.json                   what the forests and Cox models chose
     RUN/bundle/                           the result
 """
 
@@ -28,9 +29,11 @@ from mmpl.bundle.reader import Bundle, open_bundle
 from mmpl.clinical.fields import parse_record
 from mmpl.cluster import Pool, open_pool
 from mmpl.errors import ClinicalError, TrainingError
+from mmpl.io.output import write_json_atomic
 from mmpl.progress import Progress, silent
 from mmpl.training.assemble import assemble
 from mmpl.training.cache import build_cache
+from mmpl.training.choices import choices
 from mmpl.training.cohort_table import CohortTable
 from mmpl.training.config import TrainingConfig
 from mmpl.training.curves import check_tensorboard
@@ -71,7 +74,7 @@ from mmpl.training.start import Start, keep_start, kept_start, open_start
 
 log = logging.getLogger(__name__)
 
-FOLDS = "folds.csv"
+FOLDS, STATISTICS = "folds.csv", "statistics.json"
 BY_CENTRE = "give a centre's patients one fold, or set 'splits: [patient]'"
 
 
@@ -153,6 +156,7 @@ def _write_bundle(data: Path, out: Path, config: TrainingConfig, networks: Netwo
     statistics = fit_ensemble(networks.tables, StatisticsConfig(), config.seed)
     progress("forests and Cox models", 1.0)
     runs, measured, table = networks.runs, networks.measured, networks.tables[0]
+    write_json_atomic(out / STATISTICS, choices(statistics, [run.split for run in runs]))
     assemble(
         out / BUNDLE,
         config,

@@ -164,22 +164,26 @@ def likelihood_ratio_p(
     return 1.0
 
 
-def significant_fields(
-    table: pd.DataFrame,
-    time_days: np.ndarray,
-    event: np.ndarray,
-    fields: Mapping[str, Sequence[str]],
-    p_limit: float,
-) -> dict[str, list[str]]:
-    """The clinical variables with a univariate likelihood-ratio p below the limit, and their free columns."""
-    chosen = {}
-    for field, columns in fields.items():
-        free = free_columns(table, columns)
-        p = likelihood_ratio_p(table[free], time_days, event)
-        log.info("univariate Cox on %s: p = %.4g", field, p)
-        if p < p_limit:
-            chosen[field] = free
-    return chosen
+@dataclass(frozen=True)
+class FieldTest:
+    """A clinical variable's univariate likelihood-ratio test.
+
+    Attributes
+    ----------
+    p : 1 for a variable that is constant
+    columns : without redundancy, see :func:`free_columns`
+    """
+
+    p: float
+    columns: tuple[str, ...]
+
+
+def field_tests(
+    table: pd.DataFrame, time_days: np.ndarray, event: np.ndarray, fields: Mapping[str, Sequence[str]]
+) -> dict[str, FieldTest]:
+    """One test for each clinical variable, given with its encoded columns."""
+    free = {field: free_columns(table, columns) for field, columns in fields.items()}
+    return {f: FieldTest(likelihood_ratio_p(table[cs], time_days, event), tuple(cs)) for f, cs in free.items()}
 
 
 @dataclass(frozen=True)
@@ -206,9 +210,27 @@ class LassoConfig:
             raise TrainingError(f"LASSO alpha_ratio {self.alpha_ratio}: it must lie between 0 and 1")
 
 
-def lasso_cox_columns(
+@dataclass(frozen=True)
+class LassoChoice:
+    """What a LASSO-Cox keeps.
+
+    Attributes
+    ----------
+    columns : kept, in the table's order
+    offered : how many there were
+    cap : how many may be kept
+    alpha : the penalty; None where nothing could be chosen from
+    """
+
+    columns: tuple[str, ...]
+    offered: int
+    cap: int
+    alpha: float | None = None
+
+
+def lasso_cox(
     table: pd.DataFrame, time_days: np.ndarray, event: np.ndarray, config: LassoConfig, seed: int
-) -> list[str]:
+) -> LassoChoice:
     """Features that a LASSO-Cox keeps.
 
     The penalty is the largest within one standard error of the best cross-validated partial likelihood
@@ -227,7 +249,7 @@ def lasso_cox_columns(
     event = np.asarray(event, dtype=float)
     cap = int(event.sum()) // config.events_per_feature
     if table.shape[1] == 0 or cap == 0:
-        return []
+        return LassoChoice((), table.shape[1], cap)
     x, _, _ = standardise(table)
     time = np.asarray(time_days, dtype=float)
     alphas = _alphas(x, time, event, config)
@@ -236,9 +258,8 @@ def lasso_cox_columns(
     at = _one_standard_error(scores)
     while at > 0 and np.count_nonzero(path[at]) > cap:
         at -= 1
-    kept = [c for c, w in zip(table.columns, path[at], strict=True) if w != 0]
-    log.info("LASSO-Cox: alpha %.4g keeps %d of %d (cap %d)", alphas[at], len(kept), x.shape[1], cap)
-    return kept
+    kept = tuple(c for c, w in zip(table.columns, path[at], strict=True) if w != 0)
+    return LassoChoice(kept, x.shape[1], cap, float(alphas[at]))
 
 
 def lasso_cox_path(x: np.ndarray, time: np.ndarray, event: np.ndarray, alphas: np.ndarray) -> np.ndarray:

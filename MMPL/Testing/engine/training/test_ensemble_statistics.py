@@ -106,7 +106,7 @@ def hpv_numbers(hpv_fold) -> str:
 def fitted(table, probability, fold) -> tuple[str, str]:
     """What is fitted for one fold: encoder and HPV member; Cox member."""
     hpv_fold = fit_hpv_fold(table, fold, CONFIG.hpv, seed=1)
-    cox = fit_rfs_fold(table, probability, fold, hpv_fold.encoder, CONFIG.rfs, seed=1)
+    cox = fit_rfs_fold(table, probability, fold, hpv_fold.encoder, CONFIG.rfs, seed=1).member
     return hpv_numbers(hpv_fold), json.dumps(cox.to_dict())
 
 

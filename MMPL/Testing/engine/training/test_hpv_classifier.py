@@ -42,7 +42,9 @@ def rows():
 
 def a_member(rows, config=SMALL, seed=1):
     table, labels = rows
-    return fit_hpv_member(table, labels, clinical_columns=CLINICAL, deep_column="deep", config=config, seed=seed)
+    fit = fit_hpv_member(table, labels, clinical_columns=CLINICAL, deep_column="deep", config=config, seed=seed)
+    assert len(fit.member.forest.offsets) - 1 == fit.settings.trees
+    return fit.member
 
 
 def test_kept_columns(rows):

@@ -33,6 +33,10 @@ def rows():
 
 
 def a_member(rows, **settings):
+    return a_fit(rows, **settings).member
+
+
+def a_fit(rows, **settings):
     table, time, event = rows
     config = RfsConfig(**{"lasso": LassoConfig(n_alphas=12), **settings})
     return fit_rfs_member(
@@ -54,6 +58,14 @@ def test_candidates(rows):
     assert "r2" in columns
     assert "M-stage=1" in columns  # the commonest level, 0, is the reference
     assert not {"M-stage=0", "M-stage=Unknown"} & set(columns)
+
+
+def test_how_the_covariates_were_chosen_is_told(rows):
+    fit = a_fit(rows)
+    clinical = [c for test in fit.tests.values() if test.p < 0.05 for c in test.columns]
+    assert fit.member.columns == ("days", "hpv", *fit.lasso.columns, *clinical)
+    assert list(fit.tests) == list(FIELDS)
+    assert fit.lasso.offered == len(RADIOMICS)
 
 
 def test_coefficients_are_lifelines_and_the_ridge_is_kept(rows):

@@ -118,9 +118,25 @@ def test_progress_names_the_steps(finished_run):
 
 
 def _times(out):
-    """Of every file but those of the bundle, and the lock, which a command touches."""
-    files = [p for p in out.rglob("*") if p.is_file() and "bundle" not in p.parts and p.name != run_folder.LOCK]
+    """Of every file but the lock and what is always made again."""
+    again = {run_folder.LOCK, run_folder.BUNDLE, training_run.STATISTICS}
+    files = [p for p in out.rglob("*") if p.is_file() and not again & set(p.relative_to(out).parts)]
     return {p: p.stat().st_mtime_ns for p in files}
+
+
+def test_what_the_statistics_chose_is_there_to_look_at(finished_run, small_statistics):
+    out, bundle, _ = finished_run
+    members = json.loads((out / "statistics.json").read_text(encoding="utf-8"))["members"]
+    assert [(m["name"], m["split"], m["fold"]) for m in members] == [
+        (f"member_{n}", split, fold) for n, (split, fold) in enumerate((s, f) for s in SPLITS for f in (0, 1))
+    ]
+    for member in members:
+        hpv, rfs = (bundle.json(f"{member['name']}/{name}.json") for name in ("hpv", "rfs"))
+        assert member["hpv"] == {"forest": {"trees": 5, "depth": 2, "leaf_size": 1}, "columns": hpv["columns"]}
+        assert (member["rfs"]["columns"], member["rfs"]["ridge"]) == (rfs["columns"], rfs["ridge"])
+        assert member["rfs"]["lasso"]["columns"] == []  # of two relapses
+        assert set(member["rfs"]["clinical"]) >= {"Age", "Gender"}
+        assert all(0 <= test["p"] <= 1 for test in member["rfs"]["clinical"].values())
 
 
 def test_a_finished_run_is_not_trained_again_and_gives_the_same_bundle(

@@ -11,13 +11,15 @@ from scipy.stats import chi2, spearmanr
 from mmpl.errors import TrainingError
 from mmpl.survival.cox import log_partial_likelihood
 from mmpl.training.selection import (
+    FieldTest,
+    LassoChoice,
     LassoConfig,
+    field_tests,
     free_columns,
     impute,
-    lasso_cox_columns,
+    lasso_cox,
     lasso_cox_path,
     likelihood_ratio_p,
-    significant_fields,
     top_by_auc,
     training_medians,
     uncorrelated_columns,
@@ -118,12 +120,15 @@ def test_a_level_without_events_can_still_be_tested():
     assert likelihood_ratio_p(pd.DataFrame({"L=1": never}), time, event) < 1e-3
 
 
-def test_significant_variables_come_with_their_free_columns():
+def test_each_variable_is_tested_with_its_free_columns():
     table, time, event = survival_cohort()
     table = table.assign(**{"G=0": 1.0, "G=1": 0.0})
     fields = {"Risk": ["risk"], "Gender": ["G=0", "G=1"]}
-    assert significant_fields(table, time, event, fields, 0.05) == {"Risk": ["risk"]}
-    assert significant_fields(table, time, event, {}, 0.05) == {}
+    tests = field_tests(table, time, event, fields)
+    assert tests["Risk"] == FieldTest(likelihood_ratio_p(table[["risk"]], time, event), ("risk",))
+    assert tests["Risk"].p < 0.05
+    assert tests["Gender"] == FieldTest(1.0, ())
+    assert field_tests(table, time, event, {}) == {}
 
 
 def test_lasso_path_meets_the_optimality_conditions():
@@ -147,22 +152,26 @@ def test_lasso_path_meets_the_optimality_conditions():
 
 def test_lasso_finds_what_matters():
     table, time, event = survival_cohort()
-    kept = lasso_cox_columns(table, time, event, LassoConfig(), seed=0)
-    assert {"risk", "shield"} <= set(kept)
-    assert len(kept) <= int(event.sum()) // 10
+    choice = lasso_cox(table, time, event, LassoConfig(), seed=0)
+    assert {"risk", "shield"} <= set(choice.columns)
+    assert len(choice.columns) <= choice.cap == int(event.sum()) // 10
+    assert choice.offered == 22
+    x = ((table - table.mean()) / table.std(ddof=0)).to_numpy()
+    (weights,) = lasso_cox_path(x, time, event, np.array([choice.alpha]))
+    assert tuple(table.columns[weights != 0]) == choice.columns
 
 
 def test_lasso_keeps_at_most_a_tenth_of_the_events():
     table, time, event = survival_cohort()
     event[np.flatnonzero(event)[15:]] = 0
-    assert len(lasso_cox_columns(table, time, event, LassoConfig(), seed=0)) <= 1
+    assert len(lasso_cox(table, time, event, LassoConfig(), seed=0).columns) <= 1
     event[np.flatnonzero(event)[9:]] = 0
-    assert lasso_cox_columns(table, time, event, LassoConfig(), seed=0) == []
+    assert lasso_cox(table, time, event, LassoConfig(), seed=0) == LassoChoice((), 22, 0)
 
 
 def test_lasso_without_columns_keeps_none():
     _, time, event = survival_cohort()
-    assert lasso_cox_columns(pd.DataFrame(index=range(120)), time, event, LassoConfig(), seed=0) == []
+    assert lasso_cox(pd.DataFrame(index=range(120)), time, event, LassoConfig(), seed=0).columns == ()
 
 
 @pytest.mark.parametrize("bad", [{"n_alphas": 1}, {"alpha_ratio": 1.0}, {"inner_folds": 1}])
