@@ -23,16 +23,15 @@ from mmpl.batch_job import DONE, FAILED, CaseEnd, CaseJob, Settings, finished, r
 from mmpl.batch_table import write_tables
 from mmpl.bundle.reader import Bundle, open_bundle
 from mmpl.cluster import open_pool
-from mmpl.ensemble import Inference, usable_bytes
+from mmpl.ensemble import Inference
 from mmpl.errors import OutputError
 from mmpl.io.output import check_writable, make_folder, write_json_atomic
-from mmpl.machine import GB, check_device, free_bytes
+from mmpl.machine import FREE_SHARE, GB, check_device, free_bytes, usable_bytes
 from mmpl.progress import Progress, silent
 from mmpl.version import __version__
 
 STEP = "cases"
 LOCK = ".batch.lock"
-FREE_SHARE = 0.8  # of the free memory, for all workers of this machine together
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ def _run_claimed(
 
 
 def shared(inference: Inference, workers: int) -> Inference:
-    """Each of several workers of this machine takes its share of the memory that is free now."""
+    """Each of several workers of this machine takes its share of what a pass may take of the memory free now."""
     free = free_bytes(inference.backend.device)
     if workers <= 1 or inference.memory_gb is not None or free is None:
         return inference

@@ -13,7 +13,7 @@ from mmpl.clinical.encoder import ClinicalEncoder
 from mmpl.columns import DEEP_DAYS, DEEP_HPV, HPV_PROBABILITY
 from mmpl.errors import BundleError, InputError
 from mmpl.hpv.member import HpvMember
-from mmpl.machine import GB, free_bytes
+from mmpl.machine import usable_bytes
 from mmpl.network.backends.base import Backend, StoredNetwork
 from mmpl.network.backends.choose import AUTO, REFERENCE, BackendChoice, backends
 from mmpl.network.config import NetworkConfig
@@ -31,9 +31,6 @@ ENCODER, HPV_STATISTICS, HPV_FOREST, RFS_STATISTICS = (
     "hpv_forest",
     "rfs_statistics",
 )
-
-
-MOST_PASS_BYTES = 3.0 * GB  # so that a process stays within 4 GB with images and weights
 
 
 @dataclass(frozen=True)
@@ -157,15 +154,8 @@ def pass_cost(backend: Backend, network: NetworkConfig, memory_gb: float | None)
         seconds=lambda voxels: backend.pass_seconds(network, voxels),
         fits=lambda voxels: memory(voxels) <= most,
         memory=memory,
+        most_bytes=most,
     )
-
-
-def usable_bytes(device: str, memory_gb: float | None) -> float:
-    """Memory that a pass may take: what was asked for, else at most 3 GB and at most 80 % of what is free."""
-    if memory_gb is not None:
-        return memory_gb * GB
-    free = free_bytes(device)
-    return MOST_PASS_BYTES if free is None else min(MOST_PASS_BYTES, 0.8 * free)
 
 
 def load_ensemble(bundle: Bundle, inference: Inference = PLAIN) -> Ensemble:
@@ -188,7 +178,7 @@ def load_ensemble(bundle: Bundle, inference: Inference = PLAIN) -> Ensemble:
     for member in members:
         _check_columns(member, feature_set, bundle)
     chosen, why_not = backends(inference.backend, network, bundle.path)
-    networks = Networks(chosen, network, why_not)
+    networks = Networks(chosen, network, why_not, memory_gb=inference.memory_gb)
     return Ensemble(info, bundle.sha256, network, settings, feature_set, members, networks, inference)
 
 

@@ -13,6 +13,8 @@ from mmpl.errors import InputError
 
 CPU = "cpu"
 GB = 1e9
+MOST_PASS_BYTES = 3.0 * GB  # of one pass of a network, so that a process stays within 4 GB with images and weights
+FREE_SHARE = 0.8  # of what is free, that a pass may take
 
 
 def devices() -> list[dict]:
@@ -45,6 +47,14 @@ def free_bytes(device: str) -> int | None:
         return int(torch.cuda.mem_get_info(torch.device(device))[0])
     free = _free_memory_gb()
     return None if free is None else int(free * GB)
+
+
+def usable_bytes(device: str, memory_gb: float | None) -> float:
+    """Memory that a pass may take: what was asked for, else at most 3 GB and at most 80 % of what is free."""
+    if memory_gb is not None:
+        return memory_gb * GB
+    free = free_bytes(device)
+    return MOST_PASS_BYTES if free is None else min(MOST_PASS_BYTES, FREE_SHARE * free)
 
 
 def _cpu_name() -> str:

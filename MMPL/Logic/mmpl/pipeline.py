@@ -22,17 +22,21 @@ from mmpl.ensemble import Ensemble, Member
 from mmpl.errors import GeometryError, InputError
 from mmpl.geometry import Geometry, Volume
 from mmpl.hpv.ensemble import combine_hpv, null_hpv
+from mmpl.lengths import padded_voxels
+from mmpl.machine import GB
 from mmpl.network.backends.base import BackendChanged, OutOfMemory, StoredNetwork, Tick, describe
 from mmpl.notices import (
     FOV_FALLBACK,
     HPV_AS_KNOWN,
     MASK_OUTSIDE_CT,
     MASK_OUTSIDE_PET,
+    MEMORY_EXCEEDED,
     NO_LESION,
     PHANTOM_BUNDLE,
     PLAN_SHRUNK,
     Notice,
 )
+from mmpl.preprocess.field_of_view import FIELD_OF_VIEW_MM
 from mmpl.preprocess.grid import common_grid
 from mmpl.preprocess.network_grid import network_input
 from mmpl.preprocess.prepare import label_on_ct, prepare
@@ -42,7 +46,7 @@ from mmpl.radiomics.extraction import FAST, make_extractor
 from mmpl.radiomics.lesion_figures import class_figures
 from mmpl.resample import resample
 from mmpl.results import ClassFigures, Contribution, HpvResult, Results, RfsResult
-from mmpl.segmentation.plan import PAPER, Account, Plan, make_plan, plan_record
+from mmpl.segmentation.plan import PAPER, Account, Cost, Plan, make_plan, plan_record
 from mmpl.steps import (
     deep_scores,
     label_for_measurement,
@@ -149,6 +153,7 @@ def prepare_case(
         If the extractor is unknown or not installed.
     """
     check_clinical(case.clinical)
+    ensemble.networks.begin_case()
     radiomics = CaseRadiomics(make_extractor(extractor, ensemble.feature_set))
     with (watch or Stopwatch()).step("prepare"):
         roi = prepare(case)
@@ -243,8 +248,13 @@ def draw_on_roi(
     """The ensemble's label map as it is drawn, uint8, shape (z, y, x), on the 1 mm ROI; notices; and the record."""
     thresholds = ensemble.info.thresholds
     members = [partial(member, planned=True) for member in ensemble.segmenters]
+    ensemble.networks.begin_case()
     while True:
-        account, plan = Account(), plan_case(prepared, ensemble)
+        ensemble.networks.give_way()
+        account, cost = Account(), ensemble.cost()
+        plan = plan_case(prepared, ensemble, cost)
+        if not cost.fits(plan.largest_pass) and ensemble.networks.prefer_what_holds(plan.largest_pass):
+            continue
         try:
             drawn = segment_on_roi(
                 prepared.roi,
@@ -264,18 +274,19 @@ def draw_on_roi(
         finally:
             ensemble.networks.release()
     record = plan_record(plan, account, describe(ensemble.networks.backend))
-    return drawn, (*ensemble.networks.notices, *_shrunk(plan, account)), record
+    found = _over_limit("Networks were run", cost, account.largest_pass)
+    return drawn, (*ensemble.networks.notices, *_shrunk(plan, account), *found), record
 
 
-def plan_case(prepared: PreparedCase, ensemble: Ensemble) -> Plan:
-    """How a case is going to be segmented on this machine, as it is now."""
+def plan_case(prepared: PreparedCase, ensemble: Ensemble, cost: Cost | None = None) -> Plan:
+    """How a case is going to be segmented on this machine, as it is now, or where passes cost what is given."""
     return make_plan(
         prepared.network_array,
         ensemble.plan_settings,
         members=len(ensemble.members),
         threshold=ensemble.settings.search_threshold,
         spacing_mm=ensemble.network.spacing_mm,
-        cost=ensemble.cost(),
+        cost=cost or ensemble.cost(),
     )
 
 
@@ -288,12 +299,21 @@ def make_room(ensemble: Ensemble, error: OutOfMemory) -> None:
         If nothing is left to give up.
     """
     networks = ensemble.networks
-    if networks.drop_weights() or networks.fall_back("too little memory"):
+    if networks.drop_weights() or networks.fall_back_for_memory():
         return
     raise InputError(
         f"the memory of {networks.backend.device} does not hold one small pass of the networks: "
         "close other programs, or use a bundle of narrower networks"
     ) from error
+
+
+def _over_limit(what: str, cost: Cost, voxels: int) -> tuple[Notice, ...]:
+    """A notice where the smallest pass there is takes more than it may."""
+    if cost.fits(voxels):
+        return ()
+    need, limit = cost.memory(voxels) / GB, cost.most_bytes / GB
+    text = f"{what} in a pass of {need:.3g} GB, more than the {limit:.3g} GB that one may take"
+    return (Notice(MEMORY_EXCEEDED, f"{text}: it cannot be made smaller."),)
 
 
 def _shrunk(plan: Plan, account: Account) -> tuple[Notice, ...]:
@@ -366,8 +386,9 @@ def measure(
         deep = None
     elif deep is None:
         with watch.step("deep_scores"):
+            found = make_ready_for_patch(ensemble)
             deep = read_deep_scores(prepared, label_map, ensemble, lambda f: progress("HPV and RFS", 0.9 * f))
-            notices += ensemble.networks.notices
+            notices += [*ensemble.networks.notices, *found]
     if reason is None and not (on_roi if roi is prepared.roi else label_for_measurement(label_map, prepared.roi)).any():
         notices.append(Notice(FOV_FALLBACK, FOV_FALLBACK_TEXT))
     with watch.step("outcome"):
@@ -499,6 +520,13 @@ def read_deep_scores(
         )
         rows.append({DEEP_HPV: logit, DEEP_DAYS: days})
     return DeepScores(tuple(float(v) for v in centre), tuple(rows))
+
+
+def make_ready_for_patch(ensemble: Ensemble) -> tuple[Notice, ...]:
+    """Go on to a backend that holds the HPV and RFS networks' patch within its limit; a notice where there is none."""
+    voxels = padded_voxels(FIELD_OF_VIEW_MM, ensemble.network.spacing_mm) ** 3
+    ensemble.networks.prefer_what_holds(voxels)
+    return _over_limit("HPV and RFS networks were run", ensemble.cost(), voxels)
 
 
 def _run_outcome(ensemble: Ensemble, network: StoredNetwork, tick: Tick, patch: np.ndarray) -> np.ndarray:

@@ -408,7 +408,7 @@ def test_a_site_is_for_cases_whose_record_names_none(make_cohort, tmp_path):
 
 def test_several_workers_share_the_free_memory(monkeypatch):
     monkeypatch.setattr("mmpl.batch.free_bytes", lambda device: 4e9)
-    monkeypatch.setattr("mmpl.ensemble.free_bytes", lambda device: 4e9)
+    monkeypatch.setattr("mmpl.machine.free_bytes", lambda device: 4e9)
     assert shared(Inference(), 1) == Inference()
     assert shared(Inference(), 4).memory_gb == pytest.approx(0.8 * 4 / 4)
     assert shared(Inference(memory_gb=2.5), 4).memory_gb == 2.5

@@ -15,7 +15,7 @@ from mmpl.geometry import Volume
 from mmpl.network.backends.base import BackendUnavailable, OutOfMemory
 from mmpl.network.backends.pytorch import TorchBackend
 from mmpl.network.networks import Networks
-from mmpl.notices import BACKEND_FALLBACK, FOV_FALLBACK, MASK_OUTSIDE_ROI, PLAN_SHRUNK, Notice
+from mmpl.notices import BACKEND_FALLBACK, FOV_FALLBACK, MASK_OUTSIDE_ROI, MEMORY_EXCEEDED, PLAN_SHRUNK, Notice
 from mmpl.pipeline import (
     assess,
     draw_contours,
@@ -298,6 +298,9 @@ class Scarce:
     def pass_bytes(self, config, voxels):
         return voxels
 
+    def kept_bytes(self, config):
+        return 1000
+
     def pass_seconds(self, config, voxels):
         return 1e-6 * voxels
 
@@ -333,6 +336,47 @@ def test_memory_that_holds_nothing_ends_with_one_sentence(tiny_prepared, tiny_en
         InputError, match=r"^the memory of cpu does not hold one small pass of the networks: close other"
     ):
         draw_contours(tiny_prepared, on(tiny_ensemble, Scarce(most=1)))
+
+
+def test_memory_that_ran_short_in_one_case_does_not_slow_down_the_next(tiny_case, tiny_prepared, tiny_ensemble):
+    scarce = Scarce(most=16**3)
+    ensemble = on(tiny_ensemble, scarce, TorchBackend())
+    draw_contours(tiny_prepared, ensemble)
+    scarce.most = 10**9
+    drawing = draw_contours(prepare_case(tiny_case, ensemble), ensemble)
+    assert drawing.record["backend"] == "Scarce, fp32, cpu"
+    assert drawing.notices == ()
+
+
+def limited(ensemble, memory_gb, *chain):
+    """Within a limit for a pass; of the tiny bundle the smallest pass holds 8,192 voxels."""
+    networks = Networks(chain, ensemble.network, memory_gb=memory_gb)
+    return replace(ensemble, networks=networks, inference=Inference(plan="fast", memory_gb=memory_gb))
+
+
+def test_a_pass_beyond_the_limit_is_said_with_both_numbers(tiny_prepared, tiny_ensemble):
+    ensemble = limited(tiny_ensemble, 0.000003, Scarce())
+    drawing = draw_contours(tiny_prepared, ensemble)
+    (notice,) = drawing.notices
+    assert notice.code == MEMORY_EXCEEDED
+    assert notice.text.startswith(
+        "Networks were run in a pass of 8.19e-06 GB, more than the 3e-06 GB that one may take"
+    )
+    warnings = measure_drawing(tiny_prepared, drawing, ensemble).results.warnings
+    texts = [w.text.partition(" in ")[0] for w in warnings if w.code == MEMORY_EXCEEDED]
+    assert texts == ["Networks were run", "HPV and RFS networks were run"]
+
+
+def test_a_backend_that_needs_less_runs_what_another_has_no_room_for(tiny_prepared, tiny_patient, tiny_ensemble):
+    large, small = Scarce(), Scarce()
+    large.pass_bytes = lambda config, voxels: 100 * voxels
+    ensemble = limited(tiny_ensemble, 0.0001, large, small)
+    drawing = draw_contours(tiny_prepared, ensemble)
+    assert [notice.code for notice in drawing.notices] == [BACKEND_FALLBACK]
+    ensemble = limited(tiny_ensemble, 0.0001, large, small)
+    warnings = measure(tiny_prepared, tiny_patient.label_map, ensemble).results.warnings
+    assert {w.code for w in warnings} & {BACKEND_FALLBACK, MEMORY_EXCEEDED} == {BACKEND_FALLBACK}
+    assert large.asked == []
 
 
 @pytest.mark.parametrize("plan", ["fast", "paper"])

@@ -7,9 +7,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from mmpl.errors import BundleError
+from mmpl.machine import FREE_SHARE, GB, MOST_PASS_BYTES, free_bytes, usable_bytes
 from mmpl.network.backends.base import (
     Backend,
     BackendChanged,
@@ -22,34 +22,44 @@ from mmpl.network.backends.base import (
     no_tick,
 )
 from mmpl.network.config import NetworkConfig
-from mmpl.network.model import SegmentationNet, parameter_count
 from mmpl.notices import BACKEND_FALLBACK, PLAN_SHRUNK, Notice
 
-KEPT_BYTES = 1.0e9  # weights that stay loaded between passes; more are read again when they are needed
-BYTES_PER_PARAMETER = 4
+SPARE_BYTES = 0.4e9  # for networks that stay ready beside the largest pass that is allowed
 
 
 class Networks:
-    """Runs stored networks; keeps weights loaded, and falls back from a backend that fails.
+    """Runs stored networks; keeps them ready, and falls back from a backend that fails.
 
-    Case after case runs the same networks in the same order. Where not all fit, what is loaded stays, and one place
-    is for the others in turn: to drop the one that ran longest ago would drop each just before it is needed.
+    A pass and the networks that stay ready beside it take at most what a pass may take and 0.4 GB. Case after case runs
+    the same networks in the same order. Where not all fit, what is ready stays, and one place is for the others in
+    turn: to drop the one that ran longest ago would drop each just before it is needed. Those of segmentation go first:
+    their boxes change from case to case, for which some libraries have to make them ready again.
 
     Parameters
     ----------
     backends : best first; the last one is the reference and must work
     config : of the networks
     why_not : why a backend that was asked for is not among them
+    memory_gb : that a pass may take; None: from what is free, at most 3 GB
     """
 
-    def __init__(self, backends: Sequence[Backend], config: NetworkConfig, why_not: str | None = None):
-        self._backends = list(backends)
+    def __init__(
+        self,
+        backends: Sequence[Backend],
+        config: NetworkConfig,
+        why_not: str | None = None,
+        *,
+        memory_gb: float | None = None,
+    ):
+        self._backends, self._config, self._memory_gb = list(backends), config, memory_gb
         self._runners: OrderedDict[StoredNetwork, Runner] = OrderedDict()
-        self._most = _how_many(config)
+        self._one_at_a_time = False
         self._warm: StoredNetwork | None = None
+        self._set_aside: list[Backend] = []
         self._said: list[Notice] = []
+        self._said_of_case: list[Notice] = []
         if why_not is not None:
-            self._say(why_not)
+            self._said.append(self._fallen_back(why_not))
 
     @property
     def backend(self) -> Backend:
@@ -58,8 +68,16 @@ class Networks:
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What was fallen back from, and why."""
-        return tuple(self._said)
+        """What was fallen back from, and why; what memory was too little for, of this case only."""
+        return (*self._said, *self._said_of_case)
+
+    def begin_case(self) -> None:
+        """Start afresh where memory ran short in the case before: it may be free again by now."""
+        if self._set_aside:
+            self._change_to([*self._set_aside, *self._backends])
+            self._set_aside = []
+        self._one_at_a_time = False
+        self._said_of_case.clear()
 
     def run(
         self, network: StoredNetwork, batch: np.ndarray, tick: Tick = no_tick, *, planned: bool = False
@@ -90,7 +108,8 @@ class Networks:
             self._warm = network
             try:
                 tick(0.0)  # what comes before a pass may take its time, too
-                return self._finite(network, self._runner(network)(batch, tick))
+                runner = self._runner(network, batch.shape[0] * math.prod(batch.shape[2:]))
+                return self._finite(network, runner(batch, tick))
             except BackendUnavailable as error:
                 if not self.fall_back(str(error)):
                     raise
@@ -108,51 +127,97 @@ class Networks:
         )
 
     def release(self) -> None:
-        """Give back what the network that ran last keeps for its next pass; its weights stay loaded."""
+        """Give back what the network that ran last keeps for its next pass; it stays ready."""
         if self._warm in self._runners:
             self._runners[self._warm].release()
         self._warm = None
 
+    def give_way(self) -> None:
+        """Before a case is planned: where memory is not plentiful, what networks keep of it is the case's."""
+        free = free_bytes(self.backend.device) if self._memory_gb is None else None
+        if free is not None and FREE_SHARE * free < MOST_PASS_BYTES:
+            self._unload_to(int(SPARE_BYTES // self.backend.kept_bytes(self._config)))
+
     def drop_weights(self) -> bool:
-        """Unload all weights, and from now on keep one network's only; False where that is so already."""
+        """Unload all networks, and for the rest of the case keep one only; False where that is so already."""
         warm, self._warm = self._runners.get(self._warm), None
         self._runners.clear()
         if warm is not None:
             warm.release()  # after the others are gone: what is given back is then free for other programs, too
-        if self._most == 1:
+        if self._one_at_a_time:
             return False
-        self._most = 1
+        self._one_at_a_time = True
         text = "Memory ran short: the weights of one network at a time are kept loaded, which takes longer."
-        self._said.append(Notice(PLAN_SHRUNK, text))
+        self._said_of_case.append(Notice(PLAN_SHRUNK, text))
         return True
 
     def fall_back(self, why: str) -> bool:
-        """Leave the backend in use for the next one; False where it is the last."""
+        """Leave a backend that is broken for the next one, for good; False where it is the last."""
         if len(self._backends) == 1:
             return False
-        left = self._backends.pop(0)
-        self._runners.clear()
-        self._warm = None
-        self._say(f"{describe(left)} cannot run the networks here ({why.rstrip('.')})")
+        left = self.backend
+        self._change_to(self._backends[1:])
+        self._said.append(self._fallen_back(f"{describe(left)} cannot run the networks here ({why.rstrip('.')})"))
         return True
 
-    def _say(self, why: str) -> None:
-        text = f"{why}: {describe(self.backend)} is used instead, which is slower."
-        self._said.append(Notice(BACKEND_FALLBACK, text))
+    def fall_back_for_memory(self, why: str = "too little memory") -> bool:
+        """Leave the backend in use for the next one until the case is over; False where it is the last."""
+        return len(self._backends) > 1 and self._set_aside_to(1, why)
 
-    def _runner(self, network: StoredNetwork) -> Runner:
+    def prefer_what_holds(self, voxels: int) -> bool:
+        """Go on to the first backend that runs such a pass within its limit, if any; whether that is another one."""
+        holding = [n for n, backend in enumerate(self._backends) if self._need(backend, voxels) <= self._limit(backend)]
+        if not holding or holding[0] == 0:
+            return False
+        need, limit = self._need(self.backend, voxels), self._limit(self.backend)
+        why = f"a pass takes {need / GB:.3g} GB, of {limit / GB:.3g} GB that it may take"
+        return self._set_aside_to(holding[0], why)
+
+    def _set_aside_to(self, place: int, why: str) -> bool:
+        left = self.backend
+        self._set_aside += self._backends[:place]
+        self._change_to(self._backends[place:])
+        text = f"{describe(left)} cannot run the networks here ({why})"
+        self._said_of_case.append(self._fallen_back(text))
+        return True
+
+    def _change_to(self, backends: list[Backend]) -> None:
+        self._backends, self._warm = backends, None
+        self._runners.clear()
+
+    def _fallen_back(self, why: str) -> Notice:
+        return Notice(BACKEND_FALLBACK, f"{why}: {describe(self.backend)} is used instead, which is slower.")
+
+    def _need(self, backend: Backend, voxels: int) -> int:
+        return backend.pass_bytes(self._config, voxels)
+
+    def _limit(self, backend: Backend) -> float:
+        return usable_bytes(backend.device, self._memory_gb)
+
+    def _places(self, network: StoredNetwork, voxels: int) -> int:
+        """How many networks may be ready while this one passes over so many voxels, itself among them."""
+        if self._one_at_a_time:
+            return 1
+        most = MOST_PASS_BYTES if self._memory_gb is None else self._memory_gb * GB
+        need, one = self._need(self.backend, voxels), self.backend.kept_bytes(self._config)
+        places = 1 + int(max(0, most + SPARE_BYTES - need) // one)
+        free = free_bytes(self.backend.device) if self._memory_gb is None and network not in self._runners else None
+        if free is not None and FREE_SHARE * free < need + one:
+            places = min(places, len(self._runners))
+        return max(1, places)
+
+    def _unload_to(self, most: int, besides: StoredNetwork | None = None) -> None:
+        """Keep so many networks beside one that stays."""
+        while len(others := [n for n in self._runners if n is not besides]) > most:
+            segmenting = [n for n in others if n.outputs is None]
+            del self._runners[(segmenting or others)[-1]]
+
+    def _runner(self, network: StoredNetwork, voxels: int) -> Runner:
+        self._unload_to(self._places(network, voxels) - 1, besides=network)
         if network not in self._runners:
-            while len(self._runners) >= self._most:
-                self._runners.popitem()
             try:
                 self._runners[network] = self.backend.runner(network)
             except MemoryError as error:
                 raise OutOfMemory(f"{network.what}: the weights do not fit") from error
         self._runners.move_to_end(network)
         return self._runners[network]
-
-
-def _how_many(config: NetworkConfig) -> int:
-    with torch.device("meta"):
-        size = parameter_count(SegmentationNet(config)) * BYTES_PER_PARAMETER
-    return max(1, int(KEPT_BYTES // size))

@@ -144,7 +144,9 @@ class PlanRun:
                 self._account.shrunk += 1
                 return np.concatenate([predict(half) for half in np.array_split(batch, 2)])
             self._account.passes += len(batch)
-            self._account.voxels += len(batch) * int(np.prod(batch.shape[2:]))
+            voxels = len(batch) * int(np.prod(batch.shape[2:]))
+            self._account.voxels += voxels
+            self._account.largest_pass = max(self._account.largest_pass, voxels)
             return probabilities(logits)
 
         return predict
@@ -155,6 +157,7 @@ class PlanRun:
         logits = member(cut(self._array, region.box)[None], lambda fraction: self._progress.during(fraction * voxels))
         self._account.passes += 1
         self._account.voxels += voxels
+        self._account.largest_pass = max(self._account.largest_pass, voxels)
         self._progress.add(voxels)
         return probabilities(logits[(0, slice(None), *region.core.relative_to(region.box).slices)])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
@@ -61,11 +62,13 @@ class Cost:
     seconds : voxels of a pass -> predicted time
     fits : voxels of a pass -> whether the memory that may be used holds it
     memory : voxels of a pass -> predicted bytes
+    most_bytes : that a pass may take
     """
 
     seconds: Callable[[int], float]
     fits: Callable[[int], bool]
     memory: Callable[[int], int]
+    most_bytes: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,11 @@ class Plan:
     window: int = 0
     batch: int = 1
 
+    @property
+    def largest_pass(self) -> int:
+        """Voxels of the largest pass that is planned; boxes around findings come later."""
+        return self.batch * self.window**3 or max(region.box.voxels for region in self.regions)
+
 
 @dataclass
 class Account:
@@ -107,12 +115,14 @@ class Account:
     Attributes
     ----------
     passes, voxels : of networks, and the voxels that they saw
+    largest_pass : voxels of the largest of them
     boxes : sizes (z, y, x) of the boxes that the other members looked at
     shrunk : how often a pass had to be cut in two for lack of memory
     """
 
     passes: int = 0
     voxels: int = 0
+    largest_pass: int = 0
     boxes: list[tuple[int, ...]] = field(default_factory=list)
     shrunk: int = 0
 

@@ -28,6 +28,14 @@ class Fake:
     device: str = "cpu"
     precision: str = "fp32"
     released: int = 0
+    need: int = 0
+    kept: int = 74_000_000
+
+    def pass_bytes(self, config, voxels):
+        return self.need
+
+    def kept_bytes(self, config):
+        return self.kept
 
     def runner(self, network):
         self.made.append(network)
@@ -87,8 +95,8 @@ def test_the_last_backends_failure_is_not_hidden():
 
 
 def test_of_full_width_networks_some_stay_loaded_from_case_to_case():
-    first = Fake("first")
-    networks = Networks([first], NetworkConfig.full())
+    first = Fake("first", need=2_500_000_000)
+    networks = Networks([first], NetworkConfig.full(), memory_gb=3.0)
     many = [network(NetworkConfig.full()) for _ in range(30)]
     for one in many:
         networks.run(one, BATCH)
@@ -96,6 +104,92 @@ def test_of_full_width_networks_some_stay_loaded_from_case_to_case():
     for one in many:  # the next case: of 13 places of 74 MB, one is for those that find none
         networks.run(one, BATCH)
     assert first.made[30:] == many[12:29]
+
+
+def test_networks_whose_boxes_change_from_case_to_case_go_first():
+    first = Fake("first", need=2_800_000_000, kept=500_000_000)
+    networks = Networks([first], NetworkConfig.full(), memory_gb=3.0)  # two places
+    segmentation, hpv, rfs = (
+        StoredNetwork(NetworkConfig.full(), outputs, dict, "0" * 64, "a network") for outputs in (None, 1, 10)
+    )
+    for one in (segmentation, hpv, rfs, hpv, rfs):
+        networks.run(one, BATCH)
+    assert first.made == [segmentation, hpv, rfs]
+
+
+def test_the_largest_pass_leaves_place_for_little_besides():
+    first = Fake("first", kept=150_000_000)
+    networks = Networks([first], NetworkConfig.full(), memory_gb=3.0)
+    many = [network() for _ in range(6)]
+    for one in many:
+        networks.run(one, BATCH)
+    first.need = 3_000_000_000
+    networks.run(many[0], BATCH)
+    first.need = 0
+    for one in many:
+        networks.run(one, BATCH)
+    assert first.made == [*many, *many[3:]]  # 0.4 GB are left beside such a pass: two others stay
+
+
+def test_where_memory_is_scarce_no_more_networks_stay(monkeypatch):
+    first, free = Fake("first", kept=200_000_000, need=1_000_000_000), 4e9
+    monkeypatch.setattr("mmpl.network.networks.free_bytes", lambda device: free)
+    networks, many = Networks([first], NetworkConfig.full()), [network() for _ in range(4)]
+    networks.run(many[0], BATCH)
+    networks.run(many[1], BATCH)
+    free = 1.4e9  # less a fifth it holds a pass, and no further network
+    networks.run(many[2], BATCH)
+    networks.run(many[0], BATCH)
+    assert first.made == many[:3]
+    networks.run(many[1], BATCH)
+    assert first.made == [*many[:3], many[1]]
+
+
+def test_a_case_is_planned_with_what_networks_kept_where_memory_is_scarce(monkeypatch):
+    first, free = Fake("first", kept=200_000_000), 100e9
+    monkeypatch.setattr("mmpl.network.networks.free_bytes", lambda device: free)
+    networks, many = Networks([first], NetworkConfig.full()), [network() for _ in range(4)]
+    for one in many:
+        networks.run(one, BATCH)
+    networks.give_way()  # 100 GB are free
+    networks.run(many[3], BATCH)
+    assert len(first.made) == 4
+    free = 3e9
+    networks.give_way()
+    networks.run(many[1], BATCH)
+    assert len(first.made) == 4  # 0.4 GB: two of them stay
+    networks.run(many[2], BATCH)
+    assert len(first.made) == 5
+
+
+def test_what_memory_was_too_little_for_is_tried_again_at_the_next_case():
+    first, second = Fake("first", 1.0), Fake("second", 2.0)
+    networks, one = Networks([first, second], NetworkConfig.demo()), network()
+    assert networks.fall_back_for_memory()
+    assert networks.drop_weights()
+    assert networks.run(one, BATCH)[0, 0] == 2.0
+    assert "(too little memory): second, fp32, cpu is used instead" in networks.notices[0].text
+    networks.begin_case()
+    assert networks.run(one, BATCH)[0, 0] == 1.0
+    assert networks.notices == ()
+    assert networks.drop_weights()  # it keeps several again
+    assert networks.fall_back("it is broken")
+    assert not networks.fall_back_for_memory()
+    networks.begin_case()
+    assert networks.run(one, BATCH)[0, 0] == 2.0
+    assert [notice.code for notice in networks.notices] == [BACKEND_FALLBACK]
+
+
+def test_a_backend_that_needs_less_is_preferred_where_the_limit_is_low():
+    first, second = Fake("first", need=1_880_000_000), Fake("second", need=710_000_000)
+    networks = Networks([first, second], NetworkConfig.full(), memory_gb=1.0)
+    assert networks.prefer_what_holds(128**3)
+    assert networks.backend is second
+    assert "(a pass takes 1.88 GB, of 1 GB that it may take): second" in networks.notices[0].text
+    assert not networks.prefer_what_holds(128**3)
+    alone = Networks([first], NetworkConfig.full(), memory_gb=1.0)
+    assert not alone.prefer_what_holds(128**3)
+    assert alone.backend is first
 
 
 def test_the_pass_of_a_plan_is_not_given_to_the_next_backend():

@@ -72,8 +72,8 @@ class StoredNetwork:
 class Runner(Protocol):
     """One network, ready to run: float32, shape (n, 2, z, y, x), each side a multiple of 16 -> logits, float32.
 
-    ``tick`` hears how far the pass is. ``release`` gives back what a pass keeps for the next one of the same shape; of
-    OpenVINO's networks that is the weights, too.
+    ``tick`` hears how far the pass is. ``release`` gives back the working memory that a pass keeps for the next one;
+    the network stays ready.
 
     Raises
     ------
@@ -114,6 +114,10 @@ class Backend(Protocol):
 
     def pass_bytes(self, config: NetworkConfig, voxels: int) -> int:
         """Memory that one pass over so many voxels takes besides the weights, predicted from measurements."""
+        ...
+
+    def kept_bytes(self, config: NetworkConfig) -> int:
+        """Memory that a network which is ready takes between its passes."""
         ...
 
     def pass_seconds(self, config: NetworkConfig, voxels: int) -> float:

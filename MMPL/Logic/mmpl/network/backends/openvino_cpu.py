@@ -32,6 +32,7 @@ HINTS = {FP32: "f32", BF16: "bf16"}
 BYTES_PER_VOXEL = {FP32: 390, BF16: 195}
 GFLOP_PER_SECOND = {FP32: 200.0, BF16: 410.0}  # of the plain network's arithmetic
 COMPILE_S, COMPILED_BYTES = 0.7, 300_000_000
+KEPT_BYTES = 220_000_000  # of a compiled full-width network without its working memory; in bf16 less
 WAIT_MS = 100
 CONVERTER = "openvino.tools.ovc"
 FRONTEND_FAILURES = (  # of openvino.frontend; none is a RuntimeError
@@ -114,6 +115,9 @@ class OpenVinoBackend:
     def pass_bytes(self, config: NetworkConfig, voxels: int) -> int:
         wide = config.fusion_channels[0] / 16
         return int(BYTES_PER_VOXEL[self.precision] * wide * voxels + COMPILED_BYTES * wide**2)
+
+    def kept_bytes(self, config: NetworkConfig) -> int:
+        return int(KEPT_BYTES * (config.fusion_channels[0] / 16) ** 2)
 
     def pass_seconds(self, config: NetworkConfig, voxels: int) -> float:
         pairs = min(torch.get_num_threads(), 16) / 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from mmpl.network.backends.base import (
 )
 from mmpl.network.blocks import ConvUnit
 from mmpl.network.config import NetworkConfig
+from mmpl.network.model import SegmentationNet, parameter_count
 from mmpl.network.run import predict_batch
 
 CPU = "cpu"
@@ -51,6 +53,9 @@ class TorchBackend:
         alive = ALIVE_CPU if self.device == CPU else ALIVE_GPU
         return alive * config.fusion_channels[0] * BYTES[self.precision] * voxels
 
+    def kept_bytes(self, config: NetworkConfig) -> int:
+        return weights_bytes(config)
+
     def pass_seconds(self, config: NetworkConfig, voxels: int) -> float:
         return gflop(config, voxels) / GFLOP_PER_SECOND[self.device.split(":")[0]]
 
@@ -58,6 +63,13 @@ class TorchBackend:
 def gflop(config: NetworkConfig, voxels: int) -> float:
     """Arithmetic of one pass, roughly: it grows with the square of the width."""
     return GFLOP_PER_VOXEL_FULL * voxels * (config.fusion_channels[0] / 16) ** 2
+
+
+@cache
+def weights_bytes(config: NetworkConfig) -> int:
+    """A network's weights in single precision, as they are loaded on every device."""
+    with torch.device("meta"):
+        return parameter_count(SegmentationNet(config)) * BYTES[FP32]
 
 
 class TorchRunner:
