@@ -100,6 +100,14 @@ def test_a_released_runner_runs_again(segmentation, cache):
     np.testing.assert_array_equal(runner(batch), first)
 
 
+def test_a_released_runner_is_not_compiled_again(segmentation, cache, monkeypatch):
+    runner, batch = OpenVinoBackend("fp32", cache).runner(segmentation), image(SHAPES[0])
+    runner(batch)
+    runner.release()
+    monkeypatch.setattr(openvino_cpu, "core", lambda: pytest.fail("it was compiled again"))
+    runner(batch)
+
+
 def test_what_a_tick_raises_stops_the_pass(segmentation, cache):
     runner, batch, told = OpenVinoBackend("fp32", cache).runner(segmentation), image((1, 128, 128, 128)), []
 

@@ -138,7 +138,7 @@ def convert(network: StoredNetwork, path: Path) -> None:
 
 
 class OpenVinoRunner:
-    """A converted network. The network compiled for the last shape is kept until ``release``."""
+    """A converted network, compiled for the shape that it was last given."""
 
     def __init__(self, path: Path, backend: OpenVinoBackend, config: NetworkConfig):
         self._path, self._backend, self._config = path, backend, config
@@ -153,10 +153,18 @@ class OpenVinoRunner:
             return self._answer()
         except BaseException:
             self._cancel()
-            self.release()
+            self._forget()
             raise
 
     def release(self) -> None:
+        self._request = None
+        try:
+            if self._compiled is not None:
+                self._compiled.release_memory()
+        except RuntimeError:
+            self._forget()
+
+    def _forget(self) -> None:
         self._shape, self._compiled, self._request = None, None, None
 
     def _start(self, batch: np.ndarray) -> None:
@@ -194,7 +202,7 @@ class OpenVinoRunner:
 
     def _for_shape(self, shape: tuple[int, ...]):
         if self._shape != shape:
-            self.release()
+            self._forget()
             model = core().read_model(self._path)
             model.reshape(list(shape))
             hints = {"INFERENCE_PRECISION_HINT": HINTS[self._backend.precision]}
