@@ -102,6 +102,17 @@ def test_predictions_grow_with_the_voxels_and_the_width():
     assert TorchBackend(precision="bf16").pass_bytes(full, 1000) == backend.pass_bytes(full, 1000) // 2
 
 
+def test_more_threads_are_predicted_to_take_less_time(monkeypatch):
+    full = NetworkConfig.full()
+    on = {}
+    for threads in (1, 2, 8):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        on[threads] = TorchBackend().pass_seconds(full, 1000), TorchBackend("cuda:0").pass_seconds(full, 1000)
+    assert on[1][0] == pytest.approx(2 * on[2][0])
+    assert on[8][0] == pytest.approx(on[2][0] / 4)
+    assert on[1][1] == on[8][1]
+
+
 def test_the_full_networks_arithmetic_is_what_pytorch_counts():
     with torch.device("meta"):
         net, image = SegmentationNet(NetworkConfig.full()).eval(), torch.zeros(1, 2, 128, 128, 128)

@@ -23,7 +23,7 @@ from mmpl.network.backends.base import (
     no_tick,
 )
 from mmpl.network.backends.conversion_cache import ConversionCache
-from mmpl.network.backends.pytorch import CPU, gflop
+from mmpl.network.backends.pytorch import CPU, gflop, thread_pairs
 from mmpl.network.config import NetworkConfig
 from mmpl.network.folded import fold
 
@@ -120,8 +120,7 @@ class OpenVinoBackend:
         return int(KEPT_BYTES * (config.fusion_channels[0] / 16) ** 2)
 
     def pass_seconds(self, config: NetworkConfig, voxels: int) -> float:
-        pairs = min(torch.get_num_threads(), 16) / 2
-        return gflop(config, voxels) / (GFLOP_PER_SECOND[self.precision] * pairs) + COMPILE_S
+        return gflop(config, voxels) / (GFLOP_PER_SECOND[self.precision] * thread_pairs()) + COMPILE_S
 
 
 def convert(network: StoredNetwork, path: Path) -> None:

@@ -33,7 +33,8 @@ DTYPES = {FP32: torch.float32, BF16: torch.bfloat16, FP16: torch.float16}
 # Feature maps of the finest level that are alive at once, in units of the fusion stream's channels. Measured on a CPU:
 # 760 to 880 bytes a voxel at full width. A GPU: guessed.
 ALIVE_CPU, ALIVE_GPU = 14, 10
-GFLOP_PER_SECOND = {"cpu": 45.0, "cuda": 20_000.0}
+GFLOP_PER_SECOND = {"cpu": 45.0, "cuda": 20_000.0}  # of two cores of a CPU
+MOST_THREADS = 16  # beyond, memory is what holds a pass up
 GFLOP_PER_VOXEL_FULL = 479.6 / 128**3  # the full-width network; others by the square of their finest fusion channels
 
 
@@ -57,7 +58,13 @@ class TorchBackend:
         return weights_bytes(config)
 
     def pass_seconds(self, config: NetworkConfig, voxels: int) -> float:
-        return gflop(config, voxels) / GFLOP_PER_SECOND[self.device.split(":")[0]]
+        pairs = thread_pairs() if self.device == CPU else 1.0
+        return gflop(config, voxels) / (GFLOP_PER_SECOND[self.device.split(":")[0]] * pairs)
+
+
+def thread_pairs() -> float:
+    """How many times the two cores, on which speeds were measured, PyTorch's threads are."""
+    return min(torch.get_num_threads(), MOST_THREADS) / 2
 
 
 def gflop(config: NetworkConfig, voxels: int) -> float:
