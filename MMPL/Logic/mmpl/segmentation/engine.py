@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from mmpl.boxes import bounding_box
 from mmpl.network.backends.base import OutOfMemory, Tick, probabilities
-from mmpl.segmentation.plan import EXPECTED_REFINED_SHARE, PAPER, Account, Plan
+from mmpl.segmentation.plan import PAPER, Account, Plan
 from mmpl.segmentation.regions import Region, around_findings, cut, split
 from mmpl.segmentation.windows import average_windows
 
@@ -104,7 +104,8 @@ class PlanRun:
     def refine(self, searched: np.ndarray, peak: np.ndarray, members: Sequence[Member]) -> np.ndarray:
         """The search's mean, with the other members' where anything is possible."""
         possible = grown(peak >= self._plan.threshold, self._plan.settings.margin_mm / self._plan.spacing_mm)
-        regions = around_findings(possible, self._plan.domain, self._plan.settings.halo, self._plan.fits)
+        plan = self._plan
+        regions = around_findings(possible, plan.domain, plan.settings.halo, plan.fits, plan.fixed_voxels)
         self._account.boxes += [region.box.size for region in regions]
         self._progress.expect(len(members) * sum(region.box.voxels for region in regions))
         if not regions:
@@ -167,20 +168,24 @@ class _Progress:
 
     def __init__(self, plan: Plan, done: Done):
         once = sum(region.box.voxels for region in plan.regions)
-        self._searching = plan.searchers * once
-        self._expected = self._searching + EXPECTED_REFINED_SHARE * (plan.members - plan.searchers) * once
+        self._expected = (plan.searchers + plan.expected_share * (plan.members - plan.searchers)) * once
         self._finished, self._told, self._done = 0.0, 0.0, done
+        self._from = (0.0, 0.0)  # fraction that was told, and what was finished then
 
     def expect(self, voxels: int) -> None:
-        """The search is over: so many are to come."""
+        """The search is over: so many are to come. If more than expected, the rest of the bar is theirs."""
         self._expected = self._finished + voxels
+        if self._finished < self._told * self._expected:
+            self._from = self._told, self._finished
 
     def add(self, voxels: int) -> None:
         self._finished += voxels
         self.during(0)
 
     def during(self, voxels: float) -> None:
-        self.at((self._finished + voxels) / max(self._expected, 1))
+        told, finished = self._from
+        share = (self._finished + voxels - finished) / max(self._expected - finished, 1)
+        self.at(told + (1 - told) * share)
 
     def again(self, _fraction: float) -> None:
         self.at(self._told)

@@ -11,7 +11,7 @@ import numpy as np
 from mmpl.errors import InputError
 from mmpl.lengths import MULTIPLE, WINDOW_MM, padded_voxels
 from mmpl.segmentation.body import body_box
-from mmpl.segmentation.regions import HALO, Box, Region, domain_of, slabs, whole
+from mmpl.segmentation.regions import HALO, Box, Region, domain_of, region_around, slabs, whole
 from mmpl.segmentation.windows import BATCH, OVERLAP, window_slices
 
 FAST, PAPER = "fast", "paper"
@@ -19,6 +19,7 @@ PLANS = (FAST, PAPER)
 SEARCHERS = 2
 MARGIN_MM = 8.0
 EXPECTED_REFINED_SHARE = 0.35  # of the search's voxels, until the search has said where anything is possible
+HARDLY_SMALLER = 0.5  # a box around a single voxel that takes this share of the domain: all of it must be expected
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Cost:
 
     Attributes
     ----------
-    seconds : voxels of a pass -> predicted time
+    seconds : voxels of a pass -> predicted time, a straight line
     fits : voxels of a pass -> whether the memory that may be used holds it
     memory : voxels of a pass -> predicted bytes
     most_bytes : that a pass may take
@@ -69,6 +70,13 @@ class Cost:
     fits: Callable[[int], bool]
     memory: Callable[[int], int]
     most_bytes: float = math.inf
+
+    @property
+    def fixed_voxels(self) -> int:
+        """What a pass takes whatever its size, to be made ready for its shape, in voxels that take as long."""
+        some = 10**6
+        each = (self.seconds(2 * some) - self.seconds(some)) / some
+        return round(max(0.0, self.seconds(some) / each - some)) if each > 0 else 0
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,9 @@ class Plan:
     domain : box of the grid on which everything runs
     regions : passes of each searcher
     predicted_s, predicted_bytes : of the whole segmentation; the cascade's part is a guess until the search is done
+    expected_share : of the search's voxels that each other member is expected to see, until the search is done
     fits : voxels of a pass -> whether the memory that may be used holds it; for the boxes that the search will find
+    fixed_voxels : see :class:`Cost`; for the same boxes
     window, batch : side in voxels of the paper plan's windows, and how many a pass; 0 and 1 in the fast plan
     """
 
@@ -98,7 +108,9 @@ class Plan:
     regions: tuple[Region, ...]
     predicted_s: float
     predicted_bytes: int
+    expected_share: float
     fits: Callable[[int], bool]
+    fixed_voxels: int = 0
     window: int = 0
     batch: int = 1
 
@@ -152,6 +164,7 @@ def make_plan(
     cascade = threshold is not None and 0 < settings.searchers < members
     searchers = settings.searchers if cascade else members
     once = sum(cost.seconds(region.box.voxels) for region in regions)
+    share = _expected_share(domain, settings, spacing_mm)
     return Plan(
         settings=settings,
         members=members,
@@ -160,10 +173,20 @@ def make_plan(
         spacing_mm=spacing_mm,
         domain=domain,
         regions=tuple(regions),
-        predicted_s=once * (searchers + EXPECTED_REFINED_SHARE * (members - searchers)),
+        predicted_s=once * (searchers + share * (members - searchers)),
         predicted_bytes=max(cost.memory(region.box.voxels) for region in regions),
+        expected_share=share,
         fits=cost.fits,
+        fixed_voxels=cost.fixed_voxels,
     )
+
+
+def _expected_share(domain: Box, settings: PlanSettings, spacing_mm: float) -> float:
+    """All of it where the box around a single voxel is hardly smaller: a halo is wide on a coarse grid."""
+    middle = tuple((a + b) // 2 for a, b in zip(domain.low, domain.high, strict=True))
+    voxel = Box(middle, tuple(m + 1 for m in middle)).grown(math.ceil(settings.margin_mm / spacing_mm))
+    least = region_around(voxel.within(domain), domain, settings.halo).box.voxels
+    return 1.0 if least >= HARDLY_SMALLER * domain.voxels else EXPECTED_REFINED_SHARE
 
 
 def _paper_plan(grid: Box, settings: PlanSettings, members: int, spacing_mm: float, cost: Cost) -> Plan:
@@ -180,6 +203,7 @@ def _paper_plan(grid: Box, settings: PlanSettings, members: int, spacing_mm: flo
         regions=(Region(grid, grid),),
         predicted_s=members * cost.seconds(count * window**3),  # all of one shape: made ready for once
         predicted_bytes=cost.memory(batch * window**3),
+        expected_share=1.0,
         fits=cost.fits,
         window=window,
         batch=batch,

@@ -147,18 +147,23 @@ def slabs(core: Box, domain: Box, fits: Callable[[int], bool], halo: int = HALO)
 
 
 def around_findings(
-    mask: np.ndarray, domain: Box, halo: int = HALO, fits: Callable[[int], bool] = lambda voxels: True
+    mask: np.ndarray,
+    domain: Box,
+    halo: int = HALO,
+    fits: Callable[[int], bool] = lambda voxels: True,
+    fixed_voxels: int = 0,
 ) -> list[Region]:
-    """Regions that hold every connected part of a mask with its halo; joined where that saves arithmetic.
+    """Regions that hold every connected part of a mask with its halo; joined where that saves time.
 
     Parameters
     ----------
     mask : bool, shape (z, y, x), the whole grid
     domain : on whose lattice the boxes lie
     fits : voxels of a box -> whether that can be run; larger boxes are cut, as far as they can be
+    fixed_voxels : what a box takes whatever its size, in voxels that take as long
     """
     regions = [part for core in _cores(mask) for part in slabs(core, domain, fits, halo)]
-    return sorted(_joined(regions, domain, halo, fits), key=lambda region: region.box.low)
+    return sorted(_joined(regions, domain, halo, fits, fixed_voxels), key=lambda region: region.box.low)
 
 
 def _cores(mask: np.ndarray) -> list[Box]:
@@ -181,14 +186,16 @@ def _cores(mask: np.ndarray) -> list[Box]:
     return cores
 
 
-def _joined(regions: Sequence[Region], domain: Box, halo: int, fits: Callable[[int], bool]) -> list[Region]:
+def _joined(
+    regions: Sequence[Region], domain: Box, halo: int, fits: Callable[[int], bool], fixed_voxels: int
+) -> list[Region]:
     """Two and two joined, those first that save the most, while together they cost no more than apart."""
     left, offers = dict(enumerate(regions)), {}
 
     def offer(first: int, second: int) -> None:
         one, other = left[first], left[second]
         both = region_around(one.core.joined(other.core), domain, halo)
-        saved = one.box.voxels + other.box.voxels - both.box.voxels
+        saved = one.box.voxels + other.box.voxels + fixed_voxels - both.box.voxels
         if saved >= 0 and fits(both.box.voxels):
             offers[first, second] = saved, both
 

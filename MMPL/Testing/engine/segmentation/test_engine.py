@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -174,6 +176,39 @@ def test_progress_rises_to_one_and_never_falls(array):
     )
     assert told == sorted(told)
     assert told[-1] == pytest.approx(1.0)
+
+
+def test_on_a_coarse_grid_all_of_it_is_expected_of_every_member(array):
+    cost = Cost(seconds=lambda n: n * 1e-6, fits=lambda n: True, memory=lambda n: n)
+    plan = plan_of(array, PlanSettings(skip_air=False, searchers=2), members=10, threshold=0.01, cost=cost)
+    assert plan.predicted_s == pytest.approx(10 * 96 * 64 * 64 * 1e-6)  # a halo of 32 reaches everywhere
+    told = []
+    run(array, [Echo() for _ in range(10)], plan, done=told.append)
+    assert told[-1] == pytest.approx(1.0)
+    assert np.diff(told).max() < 0.11
+
+
+def test_progress_goes_on_where_the_search_finds_more_than_was_expected(array):
+    # a halo of 0: a third was expected of the eight others, and they look at nearly all of it
+    wide = PlanSettings(skip_air=False, searchers=2, halo=0, margin_mm=100.0)
+    members, told = [Echo() for _ in range(10)], []
+    plan = plan_of(array, replace(wide, margin_mm=8.0), members=10, threshold=0.01)
+    assert plan.expected_share < 0.5
+    plan = replace(plan, settings=wide)
+    run(array, members, plan, done=told.append)
+    assert sum(np.prod(shape) for shape in members[-1].shapes) > 0.9 * array[0].size
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1.0)
+    assert np.diff(told).min() > 0.02  # in the middle of each pass, and at its end
+
+
+def test_what_a_pass_takes_whatever_its_size_is_told_in_voxels():
+    def cost(seconds):
+        return Cost(seconds=seconds, fits=lambda n: True, memory=lambda n: n)
+
+    assert cost(lambda n: 0.7 + n / 1e6).fixed_voxels == 700_000
+    assert cost(lambda n: n / 3.1e5).fixed_voxels == 0
+    assert UNLIMITED.fixed_voxels == 0
 
 
 def test_what_progress_raises_stops_the_pass(array):

@@ -115,6 +115,21 @@ def test_findings_close_together_share_a_box():
     assert region.core == Box((100, 100, 60), (110, 110, 130))
 
 
+def test_boxes_are_joined_where_another_shape_takes_longer_than_what_lies_between():
+    mask = np.zeros((320, 208, 208), bool)
+    mask[40:50, 100:110, 100:110] = mask[150:160, 100:110, 100:110] = True
+    domain = whole(mask.shape)
+    first, second = around_findings(mask, domain, halo=32)  # 96 and 80 planes of 80 x 80, together 192
+    lacking = domain_voxels(192, 80, 80) - first.box.voxels - second.box.voxels
+    assert len(around_findings(mask, domain, halo=32, fixed_voxels=lacking - 1)) == 2
+    (both,) = around_findings(mask, domain, halo=32, fixed_voxels=lacking)
+    assert both.box.size == (192, 80, 80)
+
+
+def domain_voxels(*size) -> int:
+    return int(np.prod(size))
+
+
 def test_every_finding_lies_in_a_core():
     draw = np.random.default_rng(3)
     for _ in range(10):
