@@ -21,7 +21,7 @@ from mmpl.ensemble import Inference, load_ensemble
 from mmpl.errors import MMPLError
 from mmpl.io.masks import write_label_map
 from mmpl.io.output import OutputFolder, check_writable, write_json_atomic
-from mmpl.machine import CPU, GB, check_device, devices, free_bytes
+from mmpl.machine import FREE_SHARE, GB, chosen_device, free_bytes
 from mmpl.network.backends.choose import AUTO, BackendChoice
 from mmpl.results import RESEARCH_USE
 
@@ -35,7 +35,6 @@ RFS_FILE, HPV_FILE = "rfs.json", "hpv-status.json"
 # Of the challenge's 16 GB of either memory, what a pass of a network may take: on the CPU there are images, filtered
 # images and weights beside it; on a graphics card what a pass takes is predicted less well.
 PASS_GB = 8.0
-FREE_SHARE = 0.8
 
 
 class _Parser(argparse.ArgumentParser):
@@ -88,7 +87,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str], mounted: Path
     images = read_images(arguments.input)
     clinical, refused = read_record(arguments.input / RECORD)
     check_writable(arguments.output)
-    device = check_device(chosen_device(arguments.device))
+    device = chosen_device(arguments.device)
     ensemble = load_ensemble(open_bundle(bundle_path(arguments.bundle, environ, mounted)), inference_on(device))
     print(f"{images.name}: bundle {ensemble.info.name} {ensemble.info.version} on {device}", flush=True)
     tasks = TASKS[arguments.task]
@@ -104,18 +103,8 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str], mounted: Path
         print(" ".join(line.split()))
 
 
-def chosen_device(asked: str) -> str:
-    """The device asked for; with "auto" the first graphics card, else the CPU."""
-    if asked != AUTO:
-        return asked
-    return next((one["id"] for one in devices() if one["id"] != CPU), CPU)
-
-
 def inference_on(device: str) -> Inference:
-    """How networks run within the challenge's limits.
-
-    Memory is limited here, since a container sees all of its host's as free.
-    """
+    """How networks run: with more memory than elsewhere, since nobody works on that machine, within the challenge's."""
     free = free_bytes(device)
     memory_gb = PASS_GB if free is None else min(PASS_GB, FREE_SHARE * free / GB)
     return Inference(BackendChoice(device), memory_gb=memory_gb)

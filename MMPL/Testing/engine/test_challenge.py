@@ -497,10 +497,10 @@ def test_a_mounted_bundle_answers(run, tiny_bundle_path, an_answer):
 
 
 def test_auto_takes_the_first_graphics_card(monkeypatch):
-    monkeypatch.setattr(challenge, "devices", lambda: [{"id": "cpu"}, {"id": "cuda:0"}, {"id": "cuda:1"}])
+    monkeypatch.setattr("mmpl.machine.devices", lambda: [{"id": "cpu"}, {"id": "cuda:0"}, {"id": "cuda:1"}])
     assert challenge.chosen_device("auto") == "cuda:0"
     assert challenge.chosen_device("cpu") == "cpu"
-    monkeypatch.setattr(challenge, "devices", lambda: [{"id": "cpu"}])
+    monkeypatch.setattr("mmpl.machine.devices", lambda: [{"id": "cpu"}])
     assert challenge.chosen_device("auto") == "cpu"
 
 
