@@ -54,7 +54,7 @@ class MMPLParameterNode:
     """What is chosen in the panel; all else of a case is kept in the case's own node.
 
     ct, pet: the images. segmentation: the one that is corrected and measured. autoUpdate: numbers follow the pen.
-    bundlePath: folder or zip of the model, empty for the demo's. device: where networks run, empty for the CPU.
+    bundlePath: folder or zip of the model, empty for the demo's. device: where networks run, empty for the best.
     """
 
     ct: vtkMRMLScalarVolumeNode
@@ -189,7 +189,7 @@ class MMPLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             "pet": node_of(state.inputs.pet_id),
             "segmentation": node_of(state.contours.segmentation_id),
             "bundlePath": state.inputs.bundle_path,
-            "device": state.inputs.device if state.inputs.device != "cpu" else "",
+            "device": state.inputs.device,
             "autoUpdate": state.auto_update,
         }
         self._choosing = True

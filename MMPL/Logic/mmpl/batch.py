@@ -26,7 +26,8 @@ from mmpl.cluster import open_pool
 from mmpl.ensemble import Inference
 from mmpl.errors import OutputError
 from mmpl.io.output import check_writable, make_folder, write_json_atomic
-from mmpl.machine import FREE_SHARE, GB, check_device, free_bytes, usable_bytes
+from mmpl.machine import FREE_SHARE, GB, free_bytes, usable_bytes
+from mmpl.network.backends.choose import AUTO, BackendChoice, on_this_machine
 from mmpl.progress import Progress, silent
 from mmpl.version import __version__
 
@@ -82,10 +83,10 @@ def run_batch(
         another batch writes there.
     """
     data, bundle, out = (Path(path).resolve() for path in (data, bundle, out))
-    inference = inference or Inference()
+    inference = inference or Inference(BackendChoice(AUTO))
     cases = find_cases(data, besides=out)
     if scheduler is None:
-        check_device(inference.backend.device)
+        inference = replace(inference, backend=on_this_machine(inference.backend))
         inference = shared(inference, min(workers, len(cases)))
     opened = open_bundle(bundle)
     for case in cases:

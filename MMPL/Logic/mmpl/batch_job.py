@@ -9,7 +9,7 @@ import shutil
 import time
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from mmpl.errors import BundleError, InputError, MMPLError, OutputError
 from mmpl.file_names import is_left_by_file_manager
 from mmpl.io.case import read_case
 from mmpl.io.output import make_folder, partial_stem, write_json_atomic, write_text_atomic
-from mmpl.machine import check_device
+from mmpl.network.backends.choose import on_this_machine
 from mmpl.outputs import FEATURES, MASK, REPORT, RESULTS, SEGMENTATION, write_outputs
 from mmpl.pipeline import check_clinical, predict
 from mmpl.training.scan.tables import squeezed
@@ -192,7 +192,7 @@ def loaded_ensemble(bundle: Path, sha256: str, inference: Inference) -> Ensemble
     BundleError
         If the bundle is no longer the one that the batch began with.
     """
-    check_device(inference.backend.device)
+    inference = replace(inference, backend=on_this_machine(inference.backend))
     opened = open_bundle(bundle)
     if opened.sha256 != sha256:
         raise BundleError(f"bundle {bundle} is not the one that this batch began with: put that back, or start again")

@@ -144,7 +144,7 @@ def _add_batch(commands) -> None:
 
 
 def _add_network_arguments(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--device", default="cpu", help="where networks run: cpu (default) or cuda:0")
+    p.add_argument("--device", default="auto", help="auto (default: a graphics card where there is one), cpu or cuda:0")
     p.add_argument("--backend", choices=("auto", "pytorch", "openvino"), default="auto", help="library that runs them")
     p.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto", help="of their arithmetic")
     p.add_argument("--memory-gb", type=float, help="memory that a pass of a network may take; at most 3 by default")
@@ -256,8 +256,8 @@ def _run_case(arguments, job) -> int:
     from mmpl.io.case import read_case
     from mmpl.io.ehr import read_ehr
     from mmpl.io.output import check_writable
-    from mmpl.machine import check_device
-    from mmpl.network.backends.choose import BackendChoice
+    from mmpl.network.backends.base import describe
+    from mmpl.network.backends.choose import BackendChoice, on_this_machine
     from mmpl.outputs import write_outputs
     from mmpl.pipeline import check_clinical
     from mmpl.plugins import load_plugin
@@ -265,7 +265,7 @@ def _run_case(arguments, job) -> int:
 
     check_writable(arguments.out)
     check_installed(arguments.extractor)
-    backend = BackendChoice(check_device(arguments.device), arguments.backend, arguments.precision)
+    backend = on_this_machine(BackendChoice(arguments.device, arguments.backend, arguments.precision))
     inference = Inference(backend, arguments.plan, arguments.memory_gb)
     if arguments.mrb:
         load_plugin("scene")  # find out now, rather than after the work
@@ -284,7 +284,7 @@ def _run_case(arguments, job) -> int:
         outcome = job(case, ensemble, progress=progress, extractor=arguments.extractor)
         progress("writing results", 0.0)
         write_outputs(arguments.out, case, outcome, mrb=arguments.mrb, dicom=export)
-    print(summary_of(outcome.results))
+    print(summary_of(outcome.results, describe(ensemble.networks.backend)))
     for warning in outcome.results.warnings:
         print(f"warning {warning.code}: {warning.text}", file=sys.stderr)
     return DONE_WITH_WARNINGS if arguments.strict and outcome.results.warnings else DONE
@@ -395,8 +395,8 @@ def case_id_of(ct: Path) -> str:
     return name[: len(name) - len(suffix)].removesuffix("__CT") or "case"
 
 
-def summary_of(results) -> str:
-    """A few lines for the terminal."""
+def summary_of(results, networks: str | None = None) -> str:
+    """A few lines for the terminal; ``networks`` says where they ran."""
     lines = [f"{results.case_id}: " + ", ".join(_volume(n, c) for n, c in results.lesions.items())]
     from mmpl.report.text import NBSP, percent
 
@@ -411,6 +411,7 @@ def summary_of(results) -> str:
         at = ", ".join(f"{k} {percent(v).replace(NBSP, ' ')}" for k, v in rfs.survival_at.items() if v is not None)
         at = at or "no estimate at any year"
         lines.append(f"RFS: {at}; {rfs.risk_group} risk; from {rfs.time_zero}")
+    lines += [] if networks is None else [f"networks: {networks}"]
     return "\n".join([*lines, RESEARCH_USE])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ from mmpl.errors import BundleError, InputError
 from mmpl.hpv.member import HpvMember
 from mmpl.machine import usable_bytes
 from mmpl.network.backends.base import Backend, StoredNetwork
-from mmpl.network.backends.choose import AUTO, REFERENCE, BackendChoice, backends
+from mmpl.network.backends.choose import AUTO, REFERENCE, BackendChoice, backends, on_this_machine
 from mmpl.network.config import NetworkConfig
 from mmpl.network.networks import Networks
 from mmpl.network.run import HPV_OUTPUTS, check_weights
@@ -165,6 +165,8 @@ def load_ensemble(bundle: Bundle, inference: Inference = PLAIN) -> Ensemble:
     ------
     BundleError
         If settings, weights or columns do not fit this version or each other.
+    InputError
+        If this machine lacks the device.
     """
     info = bundle.info
     try:
@@ -177,6 +179,7 @@ def load_ensemble(bundle: Bundle, inference: Inference = PLAIN) -> Ensemble:
     members = tuple(_load_member(bundle, m, network, intervals) for m in info.members)
     for member in members:
         _check_columns(member, feature_set, bundle)
+    inference = replace(inference, backend=on_this_machine(inference.backend))
     chosen, why_not = backends(inference.backend, network, bundle.path)
     networks = Networks(chosen, network, why_not, memory_gb=inference.memory_gb)
     return Ensemble(info, bundle.sha256, network, settings, feature_set, members, networks, inference)

@@ -19,9 +19,9 @@ from mmpl.geometry import Volume
 from mmpl.io.case import apply_conversion, case_from_volumes
 from mmpl.io.output import check_writable
 from mmpl.io.suv import Conversion
-from mmpl.machine import CPU, check_device, devices
+from mmpl.machine import devices
 from mmpl.network.backends.base import describe
-from mmpl.network.backends.choose import AUTO, BackendChoice
+from mmpl.network.backends.choose import AUTO, BackendChoice, on_this_machine
 from mmpl.outputs import DICOM, REPORT, DicomExport, write_outputs
 from mmpl.pipeline import (
     Drawing,
@@ -81,12 +81,12 @@ class Session:
 
     def open_bundle(self, arguments: Mapping, progress: Progress) -> dict:
         """Load a bundle; a case is prepared anew for it. ``path``: folder or zip, null for the demo's;
-        ``device``: one of :meth:`hello`'s, the CPU by default; ``backend``, ``plan``: as the command line has them."""
+        ``device``: one of :meth:`hello`'s, null for the first graphics card, else the CPU; ``backend``, ``plan``: as
+        the command line has them."""
         progress("loading the model", 0.0)
         path = arguments.get("path")
         bundle = open_bundle(Path(path) if path else default_bundle_path())
-        device = check_device(arguments.get("device") or CPU)
-        choice = BackendChoice(device, arguments.get("backend") or AUTO)
+        choice = on_this_machine(BackendChoice(arguments.get("device") or AUTO, arguments.get("backend") or AUTO))
         ensemble = load_ensemble(bundle, Inference(choice, arguments.get("plan") or AUTO))
         case = self.prepared.case if self.prepared else None
         self.ensemble, self.prepared, self.outcome, self.drawing = ensemble, None, None, None

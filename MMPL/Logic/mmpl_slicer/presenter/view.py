@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mmpl.report.drawing import drawn_by
 from mmpl.segments import SEGMENTS
 from mmpl_slicer import contour_nodes
@@ -93,8 +95,8 @@ class PanelView:
             bundle_title="" if card is None else f"{card.name} {card.version}",
             bundle_card=() if card is None else _card_lines(card),
             bundle_problem=desk.card_problem,
-            devices=tuple(_choice(one) for one in desk.engine.devices) or (CPU,),
-            device=desk.device or CPU.id,
+            devices=(_automatic(desk.engine.devices), *(tuple(map(_choice, desk.engine.devices)) or (CPU,))),
+            device=desk.device,
         )
 
     def _suv_fields(self) -> tuple[SuvField, ...]:
@@ -237,6 +239,12 @@ def _card_lines(card) -> tuple[tuple[str, str], ...]:
         ("Time zero of RFS", card.time_zero),
     ]
     return tuple((label, text) for label, text in lines if text)
+
+
+def _automatic(devices: Sequence[dict]) -> Choice:
+    """What the worker takes by itself: the first graphics card, else the CPU; named once the worker has said."""
+    best = next((one for one in devices if one["id"] != CPU.id), next(iter(devices), None))
+    return Choice("", "Automatic" if best is None else f"Automatic: {best['name']}")
 
 
 def _choice(device: dict) -> Choice:

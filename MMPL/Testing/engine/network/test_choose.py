@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mmpl.errors import InputError
 from mmpl.network.backends import openvino_cpu
-from mmpl.network.backends.choose import BackendChoice, backends
+from mmpl.network.backends.choose import BackendChoice, backends, on_this_machine
 from mmpl.network.config import NetworkConfig
 
 
@@ -30,3 +31,15 @@ def test_a_card_is_left_for_the_cpus_best_backend(monkeypatch, tmp_path):
     assert [b.precision for b in in_fp32] == ["fp32"] * 3
     without, _ = backends(BackendChoice("cuda:0", backend="pytorch"), NetworkConfig.full(), tmp_path)
     assert [b.name for b in without] == ["PyTorch"] * 2
+
+
+def test_auto_takes_a_card_unless_another_choice_needs_the_cpu(monkeypatch):
+    monkeypatch.setattr("mmpl.machine.devices", lambda: [{"id": "cpu"}, {"id": "cuda:0"}])
+    assert on_this_machine(BackendChoice("auto", precision="fp16")).device == "cuda:0"
+    assert on_this_machine(BackendChoice("auto", backend="openvino")).device == "cpu"
+    monkeypatch.setattr("mmpl.machine.devices", lambda: [{"id": "cpu"}])
+    assert on_this_machine(BackendChoice("auto")).device == "cpu"
+    with pytest.raises(InputError, match="precision fp16 is not offered"):
+        on_this_machine(BackendChoice("auto", precision="fp16"))
+    with pytest.raises(InputError, match="'cuda:0' is not on this machine"):
+        on_this_machine(BackendChoice("cuda:0"))

@@ -354,3 +354,11 @@ def test_nothing_is_out_of_date_where_no_scores_are_given(edit, session, tiny_pa
     told = edit(np.zeros_like(tiny_patient.label_map.array))
     assert told["deep_is_current"]
     assert not told["deep_is_kept"]
+
+
+def test_without_a_device_the_best_is_taken(tmp_path, tiny_bundle_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("mmpl.network.backends.choose.chosen_device", lambda device: asked.append(device) or "cpu")
+    told = Session(tmp_path).open_bundle({"path": str(tiny_bundle_path), "device": None}, silent)
+    assert asked[0] == "auto"
+    assert told["backend"].endswith("cpu")

@@ -281,5 +281,15 @@ def test_a_device_that_is_not_there(chosen):
 
 
 def test_devices_are_known_once_the_worker_runs(segmented):
-    assert segmented.state.inputs.devices[0].id == "cpu"
-    assert "cores" in segmented.state.inputs.devices[0].label
+    best, cpu, *cards = segmented.state.inputs.devices
+    assert (best.id, cpu.id) == ("", "cpu")
+    assert "cores" in cpu.label
+    assert best.label.startswith("Automatic: ")
+    assert best.label.removeprefix("Automatic: ") in (cards or [cpu])[0].label
+
+
+def test_a_chosen_cpu_is_not_the_automatic_choice(chosen):
+    assert chosen.state.inputs.device == ""
+    assert [one.id for one in chosen.state.inputs.devices] == ["", "cpu"]
+    chosen.presenter.choose_device("cpu")
+    assert chosen.state.inputs.device == "cpu"

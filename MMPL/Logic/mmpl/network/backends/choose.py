@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from mmpl.errors import InputError
 from mmpl.lengths import WINDOW_MM, padded_voxels
+from mmpl.machine import chosen_device
 from mmpl.network.backends import conversion_cache, openvino_cpu
 from mmpl.network.backends.base import BF16, FP16, FP32, Backend, BackendUnavailable
 from mmpl.network.backends.pytorch import CPU, TorchBackend, gflop
@@ -26,7 +27,7 @@ class BackendChoice:
 
     Attributes
     ----------
-    device : "cpu" or "cuda:N"
+    device : "cpu", "cuda:N", or "auto", which :func:`on_this_machine` decides
     backend : "auto", "pytorch" or "openvino"
     precision : "auto" (bf16 where the device computes in it, else fp32), "fp32", "bf16" or "fp16"
     """
@@ -39,13 +40,26 @@ class BackendChoice:
         for name, value, known in (("backend", self.backend, BACKENDS), ("precision", self.precision, PRECISIONS)):
             if value not in known:
                 raise InputError(f"{name} {value!r} is unknown: choose {', '.join(known)}")
-        if self.backend == OPENVINO and self.device != CPU:
+        if self.backend == OPENVINO and self.device not in (CPU, AUTO):
             raise InputError(f"OpenVINO runs on the CPU here, not on {self.device}: choose the device cpu")
         if self.device == CPU and (self.precision == FP16 or (self.backend == PYTORCH and self.precision == BF16)):
             raise InputError(
                 f"precision {self.precision} is not offered by {self.backend} on the CPU: "
                 "choose fp32, or bf16 with OpenVINO"
             )
+
+
+def on_this_machine(choice: BackendChoice) -> BackendChoice:
+    """The choice with a device of this machine: with "auto" its first graphics card, else the CPU.
+
+    Raises
+    ------
+    InputError
+        If this machine has no such device, or what else was chosen does not go with it.
+    """
+    if choice.device == AUTO and choice.backend == OPENVINO:
+        return replace(choice, device=CPU)
+    return replace(choice, device=chosen_device(choice.device))
 
 
 REFERENCE = BackendChoice(backend=PYTORCH, precision=FP32)
