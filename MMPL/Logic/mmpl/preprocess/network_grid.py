@@ -19,6 +19,8 @@ CT_CLIP_HU = 1024.0
 
 def to_network_grid(array: np.ndarray, spacing_mm: float) -> np.ndarray:
     """Average a 1 mm array (z, y, x) over voxels of ``spacing_mm``; float32."""
+    if spacing_mm == 1:
+        return np.array(array, dtype=np.float32)
     matrices = [area_matrix(np.arange(voxels_of(n, spacing_mm) + 1) * spacing_mm, n) for n in array.shape]
     return apply_along_axes(array, matrices)
 

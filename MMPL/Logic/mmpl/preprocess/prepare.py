@@ -78,17 +78,21 @@ def _on_roi(volume: Volume, grid: Geometry, roi: Geometry, *, fill: float) -> np
 
 def label_on_roi(label_map: Volume, roi: Geometry) -> np.ndarray:
     """A label map, nearest neighbour, on the ROI; uint8, shape (z, y, x). Only the part with labels is resampled."""
-    part = label_map.trimmed()
-    labels = np.zeros(roi.shape, label_map.array.dtype)
-    index = roi.index(part.geometry.outer_corners_lps)
-    low = np.maximum(np.floor(index.min(axis=0)).astype(int), 0)
-    high = np.minimum(np.ceil(index.max(axis=0)).astype(int) + 1, roi.size)
-    if np.all(high > low):
-        inner = resample(part, roi.cropped(low, high - low), method="nearest", fill=0).array
-        labels[tuple(slice(a, b) for a, b in zip(low[::-1], high[::-1], strict=True))] = inner
-    return labels
+    return _labels_on(label_map, roi)
 
 
 def label_on_ct(label_map: np.ndarray, roi: Geometry, ct: Geometry) -> Volume:
     """A label map from the ROI back to exactly the CT's grid, nearest neighbour; 0 outside the ROI."""
-    return resample(Volume(label_map.astype(np.uint8, copy=False), roi), ct, method="nearest", fill=0)
+    return Volume(_labels_on(Volume(label_map.astype(np.uint8, copy=False), roi), ct), ct)
+
+
+def _labels_on(label_map: Volume, grid: Geometry) -> np.ndarray:
+    part = label_map.trimmed()
+    labels = np.zeros(grid.shape, label_map.array.dtype)
+    index = grid.index(part.geometry.outer_corners_lps)
+    low = np.maximum(np.floor(index.min(axis=0)).astype(int), 0)
+    high = np.minimum(np.ceil(index.max(axis=0)).astype(int) + 1, grid.size)
+    if np.all(high > low):
+        inner = resample(part, grid.cropped(low, high - low), method="nearest", fill=0).array
+        labels[tuple(slice(a, b) for a, b in zip(low[::-1], high[::-1], strict=True))] = inner
+    return labels

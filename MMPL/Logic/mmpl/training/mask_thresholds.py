@@ -84,11 +84,13 @@ def overlaps_by_threshold(
     Class name -> [(shared, predicted + true), ...] in voxels: Dice = 2 shared / (predicted + true).
     """
     counts: dict[str, list[tuple[int, int]]] = {name: [] for name in CLASS_NAMES.values()}
+    wholly = {value: int(np.count_nonzero(truth == value)) for value in CLASS_NAMES}
+    within = {value: truth[at_1mm.box] == value for value in CLASS_NAMES}
     for threshold in CANDIDATES:
-        labels = draw(roi, at_1mm, (threshold, threshold))
+        labels = draw(roi, at_1mm, (threshold, threshold))[at_1mm.box]  # nothing is drawn elsewhere
         for value, name in CLASS_NAMES.items():
-            found = overlap(labels == value, truth == value)
-            counts[name].append((found.shared, found.predicted + found.truth))
+            found = overlap(labels == value, within[value])
+            counts[name].append((found.shared, found.predicted + wholly[value]))
     return counts
 
 

@@ -38,7 +38,8 @@ def test_lengths_are_physical(length, spacing, voxels, padded):
 @pytest.mark.parametrize("spacing", [1, 1.0])
 def test_at_one_millimetre_nothing_changes(spacing):
     array = np.random.default_rng(0).normal(size=(7, 8, 9)).astype(np.float32)
-    np.testing.assert_allclose(to_network_grid(array, spacing), array, atol=1e-6)
+    np.testing.assert_array_equal(to_network_grid(array, spacing), array)
+    assert not np.shares_memory(to_network_grid(array, spacing), array)
     np.testing.assert_allclose(to_roi_grid(array, spacing, array.shape), array, atol=1e-6)
 
 

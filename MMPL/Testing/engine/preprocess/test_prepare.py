@@ -182,3 +182,20 @@ def test_only_the_labelled_part_is_resampled_and_nothing_changes(direction, spac
     whole = resample(label_map, roi, method="nearest", fill=0).array
     np.testing.assert_array_equal(label_on_roi(label_map, roi), whole)
     np.testing.assert_array_equal(label_on_roi(label_map.trimmed(), roi), whole)
+    back = label_on_ct(whole, roi, ct)
+    np.testing.assert_array_equal(back.array, resample(Volume(whole, roi), ct, method="nearest", fill=0).array)
+    assert (back.geometry, back.array.dtype) == (ct, np.uint8)
+
+
+def test_a_large_ct_is_not_resampled_for_a_small_label(monkeypatch):
+    ct, roi = Geometry((200, 200, 60), (1, 1, 2), (0, 0, 0)), Geometry((100, 100, 100), (1, 1, 1), (40, 40, 10))
+    labels, seen = np.zeros(roi.shape, np.uint8), []
+    labels[50:60, 50:60, 50:60] = 1
+
+    def watched(volume, target, **how):
+        seen.append(target.size)
+        return resample(volume, target, **how)
+
+    monkeypatch.setattr("mmpl.preprocess.prepare.resample", watched)
+    assert label_on_ct(labels, roi, ct).array.sum() == 500
+    assert max(max(size) for size in seen) <= 16

@@ -59,6 +59,14 @@ def test_overlaps_are_of_what_is_drawn(empty_roi):
     assert counted["GTVn"] == [(64, 128)] * 5 + [(0, 64)] * 6
 
 
+def test_truth_outside_the_box_where_anything_is_likely_counts(empty_roi):
+    core = (slice(4, 8),) * 3
+    truth = (cube(1, *core) + cube(1, *(slice(12, 16),) * 3) + cube(2, *(slice(0, 2),) * 3)).astype(np.uint8)
+    inside = np.stack([np.full((4, 4, 4), 0.9, np.float32), np.zeros((4, 4, 4), np.float32)])
+    counted = overlaps_by_threshold(empty_roi((20, 20, 20)), MaskProbabilities(core, inside, min(CANDIDATES)), truth)
+    assert counted == {"GTVp": [(64, 3 * 64)] * len(CANDIDATES), "GTVn": [(0, 8)] * len(CANDIDATES)}
+
+
 def test_thresholds_suit_the_1_mm_mask_not_the_network_grids(empty_roi):
     """A ball of 10 mm on a grid of 4 mm: cut there, every threshold is about as good; brought to 1 mm, it is not."""
     zyx = np.indices((60, 60, 60)) + 0.5
