@@ -151,7 +151,8 @@ def _run_claimed(
     scheduler: str | None,
     progress: Progress,
 ) -> BatchEnd:
-    _claim(out, opened, settings.inference.plan)
+    inference = settings.inference
+    _claim(out, opened, inference.plan if inference.plan_settings is None else asdict(inference.plan_settings))
     jobs = [CaseJob(case, out / case.case_id, settings) for case in cases]
     ends = {job.case.case_id: end for job in jobs if (end := finished(job)) is not None}
     before = len(ends)

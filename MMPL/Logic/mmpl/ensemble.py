@@ -97,11 +97,13 @@ class Inference:
     backend : device, library and precision
     plan : "fast", "paper", or "auto": fast where the bundle was fitted for it, which its search threshold says
     memory_gb : that a pass may take besides weights and images; None: from what is free, at most 3 GB
+    plan_settings : every field of the plan, in place of ``plan``; None: as that says
     """
 
     backend: BackendChoice = field(default_factory=BackendChoice)
     plan: str = AUTO
     memory_gb: float | None = None
+    plan_settings: PlanSettings | None = None
 
     def __post_init__(self):
         if self.plan not in (AUTO, *PLANS):
@@ -137,6 +139,8 @@ class Ensemble:
 
     @property
     def plan_settings(self) -> PlanSettings:
+        if self.inference.plan_settings is not None:
+            return self.inference.plan_settings
         name = self.inference.plan
         if name == AUTO:
             name = PAPER if self.settings.search_threshold is None else FAST
@@ -175,6 +179,7 @@ def load_ensemble(bundle: Bundle, inference: Inference = PLAIN) -> Ensemble:
     except (InputError, TypeError, ValueError) as error:
         raise BundleError(f"bundle {bundle.path}: 'network' or 'radiomics' cannot be used: {error}") from error
     settings = InferenceSettings.from_dict(info.preprocessing)
+    _check_search_threshold(settings, info, bundle)
     intervals = len(settings.breaks_days) - 1
     members = tuple(_load_member(bundle, m, network, intervals) for m in info.members)
     for member in members:
@@ -183,6 +188,16 @@ def load_ensemble(bundle: Bundle, inference: Inference = PLAIN) -> Ensemble:
     chosen, why_not = backends(inference.backend, network, bundle.path)
     networks = Networks(chosen, network, why_not, memory_gb=inference.memory_gb)
     return Ensemble(info, bundle.sha256, network, settings, feature_set, members, networks, inference)
+
+
+def _check_search_threshold(settings: InferenceSettings, info: BundleInfo, bundle: Bundle) -> None:
+    """Below the search threshold the other members do not look, and so nothing may be contoured there."""
+    search, lowest = settings.search_threshold, min(info.thresholds.GTVp, info.thresholds.GTVn)
+    if search is not None and search > lowest:
+        raise BundleError(
+            f"bundle {bundle.path}: its search_threshold {search:g} lies above the threshold {lowest:g} of its masks: "
+            "the searching members alone would contour what lies between; give it one from 0 to that, or none"
+        )
 
 
 def _check_columns(member: Member, feature_set: FeatureSet, bundle: Bundle) -> None:

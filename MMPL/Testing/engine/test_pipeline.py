@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mmpl.bundle.reader import open_bundle
 from mmpl.case import PET_UNKNOWN
-from mmpl.ensemble import Inference
-from mmpl.errors import ClinicalError, GeometryError, InputError
+from mmpl.ensemble import Inference, load_ensemble
+from mmpl.errors import BundleError, ClinicalError, GeometryError, InputError
 from mmpl.geometry import Volume
 from mmpl.network.backends.base import BackendUnavailable, OutOfMemory
 from mmpl.network.backends.pytorch import TorchBackend
@@ -26,6 +27,7 @@ from mmpl.pipeline import (
     prepare_case,
     with_clinical,
 )
+from mmpl.segmentation.plan import PlanSettings
 from mmpl.steps import label_for_measurement, share_outside
 
 CT_VOXEL_ML = 0.012
@@ -384,6 +386,26 @@ def test_both_plans_draw_the_tiny_patients_lesions(plan, tiny_prepared, tiny_ens
     drawing = draw_contours(tiny_prepared, on(tiny_ensemble, TorchBackend(), plan=plan))
     assert drawing.record["plan"]["name"] == plan
     assert set(np.unique(drawing.label_map.array)) == {0, 1, 2}
+
+
+def test_a_plan_can_be_given_field_by_field(tiny_bundle_path):
+    settings = PlanSettings(searchers=0, skip_air=False)
+    ensemble = load_ensemble(open_bundle(tiny_bundle_path), Inference(plan_settings=settings))
+    assert ensemble.plan_settings is settings
+
+
+@pytest.mark.parametrize(("search", "refused"), [(0.5, False), (0.51, True)])
+def test_every_member_looks_at_what_is_contoured(search, refused, tiny_bundle_path):
+    bundle = open_bundle(tiny_bundle_path)
+    lowest = min(bundle.info.thresholds.GTVp, bundle.info.thresholds.GTVn)
+    search += lowest - 0.5
+    info = replace(bundle.info, preprocessing={**bundle.info.preprocessing, "search_threshold": search})
+    bundle = replace(bundle, info=info)
+    if not refused:
+        assert load_ensemble(bundle).settings.search_threshold == search
+        return
+    with pytest.raises(BundleError, match=rf"search_threshold {search:g} lies above the threshold {lowest:g} "):
+        load_ensemble(bundle)
 
 
 def test_without_a_search_threshold_the_papers_plan_is_taken(tiny_ensemble):

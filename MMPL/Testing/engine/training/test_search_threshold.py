@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmpl.training.search_threshold import SearchThreshold, fit_search_threshold, lesion_peaks
+from mmpl.training.mask_thresholds import CANDIDATES
+from mmpl.training.search_threshold import HIGHEST, SearchThreshold, fit_search_threshold, lesion_peaks
 
 
 def test_peak_of_each_lesion_whichever_class_sees_it():
@@ -38,3 +39,7 @@ def test_half_of_the_lowest_peak(peaks, value, missed):
 
 def test_without_lesions_everything_is_searched():
     assert fit_search_threshold([]) == SearchThreshold(0.0, 0, 0)
+
+
+def test_none_is_above_a_threshold_of_masks():
+    assert min(CANDIDATES) >= HIGHEST

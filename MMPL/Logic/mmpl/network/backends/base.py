@@ -15,9 +15,7 @@ from mmpl.network.run import outcome_net, segmentation_net
 FP32, BF16, FP16 = "fp32", "bf16", "fp16"
 BYTES = {FP32: 4, BF16: 2, FP16: 2}
 
-Tick = Callable[
-    [float], None
-]  # told the finished fraction of one pass at least every 2 s; what it raises stops the pass
+Tick = Callable[[float], None]  # told the finished fraction of one pass all along; what it raises stops the pass
 
 
 def no_tick(fraction: float) -> None:
