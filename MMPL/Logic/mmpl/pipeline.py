@@ -36,7 +36,7 @@ from mmpl.notices import (
     PLAN_SHRUNK,
     Notice,
 )
-from mmpl.preprocess.field_of_view import FIELD_OF_VIEW_MM
+from mmpl.preprocess.field_of_view import FIELD_OF_VIEW_MM, outcome_patch_start
 from mmpl.preprocess.grid import common_grid
 from mmpl.preprocess.network_grid import network_input
 from mmpl.preprocess.prepare import label_on_ct, prepare
@@ -128,12 +128,14 @@ class PreparedCase:
     case, roi : as read, and on the 1 mm ROI
     network_array : float32, shape (2, z, y, x)
     radiomics : CaseRadiomics, which keeps the filtered images
+    scores : what networks said of patches of these images: the networks and the patch's first voxel -> rows
     """
 
     case: Case
     roi: RoiCase
     network_array: np.ndarray
     radiomics: CaseRadiomics
+    scores: dict[tuple, tuple[Mapping[str, float], ...]] = field(default_factory=dict)
 
 
 def prepare_case(
@@ -495,7 +497,7 @@ def read_deep_scores(
     ensemble: Ensemble,
     done: Callable[[float], None] = lambda fraction: None,
 ) -> DeepScores:
-    """Each member's deep scores of the patch around the lesions.
+    """Each member's deep scores of the patch around the lesions; networks run once a patch of a case.
 
     Raises
     ------
@@ -503,6 +505,17 @@ def read_deep_scores(
         If the memory of this machine does not hold the patch's pass.
     """
     centre = outcome_centre(label_for_measurement(label_map, prepared.roi))
+    spacing_mm = ensemble.network.spacing_mm
+    start = outcome_patch_start(prepared.network_array.shape[1:], centre, spacing_mm)
+    key = (ensemble.networks, start, *((member.hpv_net, member.rfs_net) for member in ensemble.members))
+    if key not in prepared.scores:
+        prepared.scores[key] = _run_members(prepared, centre, ensemble, done)
+    return DeepScores(tuple(float(v) for v in centre), prepared.scores[key])
+
+
+def _run_members(
+    prepared: PreparedCase, centre: np.ndarray, ensemble: Ensemble, done: Callable[[float], None]
+) -> tuple[Mapping[str, float], ...]:
     count = 2 * len(ensemble.members)
     rows = []
     for n, member in enumerate(ensemble.members):
@@ -519,7 +532,7 @@ def read_deep_scores(
             breaks_days=ensemble.settings.breaks_days,
         )
         rows.append({DEEP_HPV: logit, DEEP_DAYS: days})
-    return DeepScores(tuple(float(v) for v in centre), tuple(rows))
+    return tuple(rows)
 
 
 def make_ready_for_patch(ensemble: Ensemble) -> tuple[Notice, ...]:

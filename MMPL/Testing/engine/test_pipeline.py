@@ -229,6 +229,23 @@ def test_deep_scores_of_an_earlier_outcome_are_kept(tiny_prepared, tiny_outcome,
     assert numbers(same) == numbers(tiny_outcome)
 
 
+def test_networks_run_once_a_patch_of_a_case(tiny_case, tiny_patient, tiny_outcome, tiny_ensemble):
+    backend = Scarce()
+    ensemble = on(tiny_ensemble, backend)
+    prepared = prepare_case(tiny_case, ensemble)
+    first = measure(prepared, tiny_patient.label_map, ensemble)
+    ran = len(backend.asked)
+    assert ran == 2 * len(ensemble.members)
+    younger = with_clinical(prepared, {**prepared.case.clinical, "Age": 40})
+    again = measure(younger, tiny_patient.label_map, ensemble)
+    assert len(backend.asked) == ran
+    assert again.deep == first.deep
+    assert not again.deep_is_kept
+    assert numbers(measure(prepared, tiny_patient.label_map, ensemble)) == numbers(tiny_outcome)
+    measure(prepared, tiny_patient.label_map, on(tiny_ensemble, backend))  # other networks have a say of their own
+    assert len(backend.asked) == 2 * ran
+
+
 def test_without_a_lesion_there_are_no_deep_scores(tiny_prepared, tiny_patient, tiny_outcome, tiny_ensemble):
     label_map = tiny_patient.label_map
     nothing = label_map.with_array(np.zeros_like(label_map.array))

@@ -36,6 +36,18 @@ def outcome_patch(network_array: np.ndarray, centre_zyx_1mm, spacing_mm: float) 
     return cut_patch(network_array, roi_index_to_network(centre_zyx_1mm, spacing_mm), window)
 
 
+def outcome_patch_start(shape: tuple[int, int, int], centre_zyx_1mm, spacing_mm: float) -> tuple[int, int, int]:
+    """First voxel (z, y, x) of :func:`outcome_patch` on a network grid of this shape: it says which patch that is."""
+    window = padded_voxels(FIELD_OF_VIEW_MM, spacing_mm)
+    centres = roi_index_to_network(centre_zyx_1mm, spacing_mm)
+    return tuple(_start(centre, n, window) for centre, n in zip(centres, shape, strict=True))
+
+
+def _start(centre: float, n: int, window: int) -> int:
+    start = round(float(centre) - (window - 1) / 2)
+    return min(max(start, 0), n - window) if n >= window else -((window - n) // 2)
+
+
 def cut_patch(network_array: np.ndarray, centre_zyx, window: int, margin: int = 0) -> np.ndarray:
     """Cube of ``window`` voxels around a continuous network index; see :func:`outcome_patch`.
 
@@ -48,9 +60,7 @@ def cut_patch(network_array: np.ndarray, centre_zyx, window: int, margin: int = 
         patch[channel] = fill
     source, target = [], []
     for centre, n in zip(centre_zyx, network_array.shape[1:], strict=True):
-        start = round(float(centre) - (window - 1) / 2)
-        start = min(max(start, 0), n - window) if n >= window else -((window - n) // 2)
-        start -= margin
+        start = _start(centre, n, window) - margin
         low, high = max(start, 0), min(start + wide, n)
         source.append(slice(low, high))
         target.append(slice(low - start, high - start))

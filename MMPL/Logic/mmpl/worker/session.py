@@ -181,7 +181,7 @@ class Session:
         return self._told(deep_is_current=self._deep_is_current())
 
     def save(self, arguments: Mapping, progress: Progress) -> dict:
-        """Write the usual files of ``label_map`` into ``out``, measured anew with the networks: as ``assess`` would.
+        """Write the usual files of ``label_map`` into ``out``, with the networks' scores of it: as ``assess`` would.
 
         ``model_label_map``, the model's own contours, is set beside it in the report where it differs. With ``dicom``
         (``files`` of the CT's slices, and ``anonymise``, a name that takes the patient's place, or null) they are
