@@ -29,7 +29,7 @@ from mmpl.training.cache import build_cache, prepare_case
 from mmpl.training.cohort import CohortCase, read_cohort
 from mmpl.training.config import AugmentationConfig
 from mmpl.training.crops import where_to_crop
-from mmpl.training.patches import SegmentationPatches, segmentation_transform
+from mmpl.training.patches import SegmentationPatches, segmentation_patch
 
 SPACINGS_MM = (1.0, 4.0)  # the full-size networks' and the demo's
 TARGET = 3.0  # times as many patches a second from the cache
@@ -71,22 +71,21 @@ class PlainPatches:
         self.cases, self.spacing_mm = cases, spacing_mm
         self.window = (padded_voxels(WINDOW_MM, spacing_mm),) * 3
         self.draw = np.random.default_rng(seed)
-        self.transform = segmentation_transform(self.window, spacing_mm, augmentation)
-        self.transform.set_random_state(seed)
+        self.augmentation = augmentation
 
     def __len__(self) -> int:
         return len(self.cases)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def patch(self, index: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
         case = prepare_case(self.cases[index], self.spacing_mm)
-        out = self.transform({"case": case, "where": where_to_crop(case, self.window, self.draw)})
-        return out["image"], out["label"]
+        where = where_to_crop(case, self.window, self.draw)
+        return segmentation_patch(case, where, self.window, self.spacing_mm, self.augmentation, seed)
 
 
 def patches_per_second(data, patches: int) -> float:
     """One patch to warm up, then ``patches``, one case after the other."""
-    data[0]
-    return patches / seconds(lambda: [data[n % len(data)] for n in range(patches)])
+    data.patch(0, 0)
+    return patches / seconds(lambda: [data.patch(n % len(data), n) for n in range(patches)])
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from monai.transforms import Randomizable, Transform
 from monai.transforms.utils import generate_pos_neg_label_crop_centers
 
 from mmpl.preprocess.network_grid import background_values
@@ -86,32 +84,20 @@ def where_to_crop(case: CachedCase, wide: Sequence[int], draw: np.random.Generat
     return WhereToCrop(canvas, background_values(case.image), foreground, background())
 
 
-class RandomCrop(Randomizable, Transform):
-    """Cuts a crop of ``size`` (z, y, x) voxels out of a case, centred on fore- or background alike.
+def crop_start(where: WhereToCrop, size: tuple[int, int, int], draw: np.random.RandomState) -> list[int]:
+    """First index (z, y, x) in the case of a crop of ``size``, centred on fore- or background alike.
 
-    Gives what MONAI's ``RandCropByPosNegLabeld`` would of the padded case, with the same random numbers.
+    What MONAI's ``RandCropByPosNegLabeld`` would cut out of the padded case, with the same random numbers.
     """
-
-    def __init__(self, size: tuple[int, int, int]):
-        self.size = size
-        self.centre = (0, 0, 0)
-
-    def randomize(self, where: WhereToCrop) -> None:
-        (self.centre,) = generate_pos_neg_label_crop_centers(
-            self.size, 1, 0.5, where.canvas.shape, where.foreground, where.background, self.R
-        )
-
-    def __call__(self, item: Mapping) -> dict[str, torch.Tensor]:
-        case, where = item["case"], item["where"]
-        self.randomize(where)
-        start = [c - n // 2 - o for c, n, o in zip(self.centre, self.size, where.canvas.offset, strict=True)]
-        label = cut_box(case.label, start, self.size, (0, 0))
-        label /= 255
-        image = cut_box(case.image, start, self.size, where.fills)
-        return {"image": torch.from_numpy(image), "label": torch.from_numpy(label)}
+    (centre,) = generate_pos_neg_label_crop_centers(
+        size, 1, 0.5, where.canvas.shape, where.foreground, where.background, draw
+    )
+    return [c - n // 2 - o for c, n, o in zip(centre, size, where.canvas.offset, strict=True)]
 
 
-def cut_box(array: np.ndarray, start: Sequence[int], size: Sequence[int], fills: Sequence[float]) -> np.ndarray:
+def cut_box(
+    array: np.ndarray, start: Sequence[int], size: Sequence[int], fills: Sequence[float], dtype: type = np.float32
+) -> np.ndarray:
     """A box of ``size`` (z, y, x) voxels that may lie beyond the array, filled by channel there.
 
     Parameters
@@ -121,17 +107,19 @@ def cut_box(array: np.ndarray, start: Sequence[int], size: Sequence[int], fills:
 
     Returns
     -------
-    float32, shape (channels, z, y, x)
+    ``dtype``, shape (channels, z, y, x)
     """
-    box = np.empty((array.shape[0], *size), np.float32)
-    for channel, fill in enumerate(fills):
-        box[channel] = fill
+    box = np.empty((array.shape[0], *size), dtype)
     source, target = [], []
     for first, length, n in zip(start, size, array.shape[1:], strict=True):
         low, high = min(max(first, 0), n), max(min(first + length, n), 0)
         source.append(slice(low, max(low, high)))
         target.append(slice(low - first, max(low, high) - first))
-    if all(s.stop > s.start for s in source):
+    inside = all(s.stop > s.start for s in source)
+    if not inside or any(t != slice(0, n) for t, n in zip(target, size, strict=True)):
+        for channel, fill in enumerate(fills):
+            box[channel] = fill
+    if inside:
         box[(slice(None), *target)] = array[(slice(None), *source)]
     return box
 

@@ -1,4 +1,4 @@
-"""Training patches: MONAI transforms and datasets."""
+"""Training patches: each a function of a case and a seed, whoever makes it and when."""
 
 from __future__ import annotations
 
@@ -8,35 +8,32 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from monai.data import Dataset, MetaTensor
-from monai.transforms import (
-    Compose,
-    RandAffined,
-    RandFlipd,
-    RandGaussianNoised,
-    RandScaleIntensityd,
-    RandShiftIntensityd,
-)
 from monai.utils import set_determinism
+from torch import Tensor
 
 from mmpl.lengths import WINDOW_MM, padded_voxels
 from mmpl.preprocess.field_of_view import cut_patch
 from mmpl.preprocess.network_grid import roi_index_to_network
-from mmpl.training.cache import load_cached
+from mmpl.training.augmentation import Changes
+from mmpl.training.cache import CachedCase, load_cached
 from mmpl.training.config import AugmentationConfig
-from mmpl.training.crops import MARGIN, RandomCrop, where_to_crop
+from mmpl.training.crops import MARGIN, WhereToCrop, crop_start, cut_box, where_to_crop
+from mmpl.training.warp import Size
+
+Seed = int | Sequence[int]
+Patch = tuple[Tensor, Tensor]
 
 
-class SegmentationPatches(Dataset):
-    """Stage 1 items: image (2, z, y, x) and target (2, z, y, x) in [0, 1], of a window's or of the wide field's size.
+class SegmentationPatches:
+    """Stage 1 patches: image (2, z, y, x) and target (2, z, y, x) in [0, 1], of a window's or of the wide field's size.
 
     Half of the crops are centred on foreground, either class as often as the other. Cases stay on the disk: a crop is
     cut from memory-mapped arrays, opened anew for each (hundreds of open cases would be more files than a process may
-    have). Which size comes next is set by :meth:`set_wide`: a batch has one. A network that has only seen windows
-    has never seen what a whole-ROI pass shows it.
+    have). A network that has only seen windows has never seen what a whole-ROI pass shows it.
 
     Parameters
     ----------
+    seed : of the crop centres that are kept of each case
     wide_mm : (z, y, x) lengths of the wide field
     """
 
@@ -48,31 +45,42 @@ class SegmentationPatches(Dataset):
         seed: int,
         wide_mm: Sequence[float] = (WINDOW_MM,) * 3,
     ):
-        window = padded_voxels(WINDOW_MM, spacing_mm)
-        wide = tuple(padded_voxels(length, spacing_mm) for length in wide_mm)
+        self._spacing_mm, self._augmentation = spacing_mm, augmentation
+        self._window = (padded_voxels(WINDOW_MM, spacing_mm),) * 3
+        self._wide = tuple(padded_voxels(length, spacing_mm) for length in wide_mm)
         draw = np.random.default_rng(seed)
-        items = [{"path": path, "where": where_to_crop(load_cached(path), wide, draw)} for path in paths]
-        self._narrow = segmentation_transform((window,) * 3, spacing_mm, augmentation)
-        self._wide = segmentation_transform(wide, spacing_mm, augmentation)
-        super().__init__(items, self._narrow)
-        self.set_random_state(seed)
+        self._cases = [(path, where_to_crop(load_cached(path), self._wide, draw)) for path in paths]
 
-    def set_random_state(self, seed: int) -> None:
-        for transform in (self._narrow, self._wide):
-            transform.set_random_state(seed)
+    def __len__(self) -> int:
+        return len(self._cases)
 
-    def set_wide(self, wide: bool) -> None:
-        """Give crops of the wide field's size from now on, or of a window's."""
-        self.transform = self._wide if wide else self._narrow
-
-    def __getitem__(self, index):
-        item = self.data[index]
-        out = self.transform({"case": load_cached(item["path"]), "where": item["where"]})
-        return _plain(out["image"]), _plain(out["label"]).clamp(0, 1)
+    def patch(self, index: int, seed: Seed, *, wide: bool = False) -> Patch:
+        """A case's crop of a window's size, or of the wide field's, and the changes that the seed decides."""
+        path, where = self._cases[index]
+        size = self._wide if wide else self._window
+        return segmentation_patch(load_cached(path), where, size, self._spacing_mm, self._augmentation, seed)
 
 
-class OutcomePatches(Dataset):
-    """Stage 2 and 3 items: image (2, w, w, w) around the lesions, jittered, and the targets. Cases stay on the disk."""
+def segmentation_patch(
+    case: CachedCase, where: WhereToCrop, size: Size, spacing_mm: float, augmentation: AugmentationConfig, seed: Seed
+) -> Patch:
+    """A crop of ``size`` (z, y, x) voxels around fore- or background, changed: see :class:`SegmentationPatches`."""
+    of_crop, of_changes = np.random.SeedSequence(seed).spawn(2)
+    changes = Changes.drawn(augmentation, spacing_mm, np.random.default_rng(of_changes))
+    wider = tuple(n + 2 * MARGIN for n in size)
+    start = crop_start(where, wider, np.random.RandomState(np.random.MT19937(of_crop)))
+    if changes.affine is None:  # the margin is not needed
+        start, wider = [s + MARGIN for s in start], size
+    image = changes.image(cut_box(case.image, start, wider, where.fills), size)
+    label = changes.label(cut_box(case.label, start, wider, (0, 0), np.uint8), size)
+    return torch.from_numpy(image), torch.from_numpy(label)
+
+
+class OutcomePatches:
+    """Stage 2 and 3 patches: image (2, w, w, w) around the lesions, jittered, and the targets.
+
+    Cases stay on the disk.
+    """
 
     def __init__(
         self,
@@ -81,80 +89,25 @@ class OutcomePatches(Dataset):
         targets: Sequence[np.ndarray],
         spacing_mm: float,
         augmentation: AugmentationConfig,
-        seed: int,
     ):
-        self.window = padded_voxels(WINDOW_MM, spacing_mm)
-        items = [
-            {
-                "path": path,
-                "centre": roi_index_to_network(centre, spacing_mm),
-                "target": np.asarray(target, dtype=np.float32),
-            }
+        self._spacing_mm, self._augmentation = spacing_mm, augmentation
+        self._window = padded_voxels(WINDOW_MM, spacing_mm)
+        self._cases = [
+            (path, roi_index_to_network(centre, spacing_mm), torch.from_numpy(np.asarray(target, dtype=np.float32)))
             for path, centre, target in zip(paths, centres_zyx_1mm, targets, strict=True)
         ]
-        keys = ["image"]
-        transform = Compose(
-            [
-                affine((self.window,) * 3, spacing_mm, augmentation, keys),
-                mirror(augmentation, keys),
-                *intensity(augmentation),
-            ]
-        )
-        super().__init__(items, transform)
-        self.set_random_state(seed)
 
-    def set_random_state(self, seed: int) -> None:
-        self.transform.set_random_state(seed)
+    def __len__(self) -> int:
+        return len(self._cases)
 
-    def __getitem__(self, index):
-        item = self.data[index]
-        # the affine transform shifts, so the cut is wider than the patch it keeps; the patch is inference's own
-        wide = cut_patch(load_cached(item["path"]).image, item["centre"], self.window, margin=MARGIN)
-        image = self.transform({"image": torch.from_numpy(wide)})["image"]
-        return _plain(image), torch.from_numpy(item["target"])
-
-
-def segmentation_transform(size: tuple[int, int, int], spacing_mm: float, augmentation: AugmentationConfig) -> Compose:
-    """Crops of ``size`` (z, y, x) voxels around fore- and background, augmented, of {"case", "where"}."""
-    keys = ["image", "label"]
-    return Compose(
-        [
-            RandomCrop(tuple(n + 2 * MARGIN for n in size)),
-            affine(size, spacing_mm, augmentation, keys),
-            mirror(augmentation, keys),
-            *intensity(augmentation),
-        ]
-    )
-
-
-def affine(size: tuple[int, int, int], spacing_mm: float, augmentation: AugmentationConfig, keys) -> RandAffined:
-    """Shift, scale, rotation and shear; the centre ``size`` of a wider patch is what remains."""
-    angle, shift = np.deg2rad(augmentation.rotation_deg), augmentation.shift_mm / spacing_mm
-    return RandAffined(
-        keys,
-        prob=augmentation.probability,
-        spatial_size=size,
-        rotate_range=(angle,) * 3,
-        shear_range=(augmentation.shear,) * 6,
-        translate_range=(shift,) * 3,
-        scale_range=(augmentation.scale,) * 3,
-        mode="bilinear",
-        padding_mode="border",
-    )
-
-
-def mirror(augmentation: AugmentationConfig, keys) -> RandFlipd:
-    """Left and right swapped: the last axis of (channel, z, y, x)."""
-    return RandFlipd(keys, prob=augmentation.mirror, spatial_axis=2)
-
-
-def intensity(augmentation: AugmentationConfig) -> list:
-    p = augmentation.probability
-    return [
-        RandScaleIntensityd(["image"], factors=augmentation.intensity_scale, prob=p, channel_wise=True),
-        RandShiftIntensityd(["image"], offsets=augmentation.intensity_shift, prob=p),
-        RandGaussianNoised(["image"], prob=p / 2, std=augmentation.noise_std),
-    ]
+    def patch(self, index: int, seed: Seed, *, wide: bool = False) -> Patch:
+        """A case's patch and the changes that the seed decides; there is no wide one."""
+        path, centre, target = self._cases[index]
+        changes = Changes.drawn(self._augmentation, self._spacing_mm, np.random.default_rng(seed))
+        # the changes shift, so the cut is wider than the patch it keeps; the patch is inference's own
+        margin = 0 if changes.affine is None else MARGIN
+        crop = cut_patch(load_cached(path).image, centre, self._window, margin=margin)
+        return torch.from_numpy(changes.image(crop, (self._window,) * 3)), target
 
 
 def seed_everything(seed: int, *, deterministic: bool = False) -> None:
@@ -163,8 +116,3 @@ def seed_everything(seed: int, *, deterministic: bool = False) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it
     set_determinism(seed)
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
-
-
-def _plain(image: torch.Tensor) -> torch.Tensor:
-    """The tensor without MONAI's metadata, which would slow every operation after."""
-    return image.as_tensor() if isinstance(image, MetaTensor) else image

@@ -86,13 +86,13 @@ def train_segmentation(
     if start is not None:
         net.load_state_dict({name: value.float() for name, value in load_file(start).items()}, strict=False)
 
-    def choose_field(draw: np.random.Generator, settling: bool) -> None:
+    def is_wide(draw: np.random.Generator, settling: bool) -> bool:
         # BatchNorm's averages are those of what a whole-ROI pass shows, not of windows around lesions
         share = float(config.wide_share > 0) if settling else config.wide_share
-        data.set_wide(draw.random() < share)
+        return bool(draw.random() < share)
 
     loss = SEGMENTATION_LOSSES[config.segmentation_loss]
-    _train(run, config.segmentation, net, data, _shuffled(len(data)), loss, progress, choose_field)
+    _train(run, config.segmentation, net, data, _shuffled(len(data)), loss, progress, is_wide)
 
 
 def train_hpv(
@@ -160,7 +160,7 @@ def train_rfs(
 
 
 def _outcome_data(run: StageRun, paths, centres, targets) -> OutcomePatches:
-    return OutcomePatches(paths, centres, targets, run.config.network.spacing_mm, run.config.augmentation, run.seed)
+    return OutcomePatches(paths, centres, targets, run.config.network.spacing_mm, run.config.augmentation)
 
 
 def _with_backbone(net: OutcomeNet, weights: Mapping[str, Tensor]) -> OutcomeNet:
@@ -180,7 +180,7 @@ def _train(
     order,
     loss,
     progress: Progress,
-    before_batch: Callable[[np.random.Generator, bool], None] = lambda draw, settling: None,
+    is_wide: Callable[[np.random.Generator, bool], bool] = lambda draw, settling: False,
 ) -> None:
     ranks, device = current(), training_device(run.config.device)
 
@@ -188,13 +188,13 @@ def _train(
         settling = epoch == stage.epochs  # after the last: BatchNorm's averages, every process's own
         sharing = ALONE if settling else ranks
         seed = run.seed + 17 * (epoch + 1)
-        data.set_random_state(seed + sharing.rank)  # no two processes draw alike
-        indices, draw = order(np.random.default_rng(seed)), np.random.default_rng(seed + 1)
-        indices = indices[:SETTLING] if settling else indices
+        order_of, draw = order(np.random.default_rng(seed)), np.random.default_rng(seed + 1)
+        indices = [int(i) for i in order_of][: SETTLING if settling else None]
         for first in range(0, len(indices), stage.batch_size):
-            before_batch(draw, settling)
-            batch = indices[first : first + stage.batch_size]
-            items = [data[int(i)] for i in sharing.share(batch)]
+            wide = is_wide(draw, settling)
+            batch = list(enumerate(indices))[first : first + stage.batch_size]
+            # a patch hangs on its place in the epoch alone: not on who makes it, nor on those made before
+            items = [data.patch(i, (run.seed, epoch, place), wide=wide) for place, i in sharing.share(batch)]
             together, wanted = (sharing.normalised(n, device) for n in (len(batch), stage.batch_size))
             # BatchNorm cannot learn from a single patch at the coarsest level
             if items and (together > 1 or wanted == 1 or len(indices) <= stage.batch_size):

@@ -307,10 +307,7 @@ def test_a_process_never_sees_the_last_patient_alone(tmp_path, tiny_config, monk
     made = {}
 
     class Patches:
-        def set_random_state(self, seed):
-            pass
-
-        def __getitem__(self, index):
+        def patch(self, index, seed, *, wide):
             return (torch.tensor([index]),)
 
     def keep(net, batches, *_args, **_how):
@@ -387,30 +384,29 @@ def test_networks_train_where_the_settings_say(monkeypatch):
         training_device("cuda:2")
 
 
-@pytest.mark.parametrize(("rank", "share"), [(0, [0, 1]), (1, [2, 3])])
-def test_processes_of_a_run_draw_patches_each_in_its_own_way(tmp_path, tiny_config, monkeypatch, rank, share):
-    """With one seed for all, the patches of a batch would be moved, turned and centred alike."""
+def test_processes_of_a_run_share_what_one_would_see(tmp_path, tiny_config, monkeypatch):
+    """Each patch once, whoever makes it; with one seed for all, those of a batch would be moved and turned alike."""
 
     class Patches:
-        seeds, drawn = [], []
+        def patch(self, index, seed, *, wide):
+            return (torch.tensor([index, hash(seed)]),)
 
-        def set_random_state(self, seed):
-            self.seeds.append(seed)
-
-        def __getitem__(self, index):
-            self.drawn.append(index)
-            return (torch.zeros(1),)
-
-    def first_epoch(net, batches, *_args, **_how):
-        list(batches(0))
+    def first_epochs(net, batches, *_args, **_how):
+        seen.append([row for epoch in (0, 1) for (batch,) in batches(epoch) for row in batch.tolist()])
         raise KeyboardInterrupt
 
-    run, patches = StageRun(tiny_config, tmp_path, fold=0, stage=HPV), Patches()
-    monkeypatch.setattr(training_stages, "current", lambda: Ranks(rank, 2))
-    monkeypatch.setattr(training_stages, "fit", first_epoch)
-    with pytest.raises(KeyboardInterrupt):
-        training_stages._train(
-            run, StageConfig(1, 4, (1e-3,) * 3), torch.nn.Linear(1, 1), patches, lambda draw: np.arange(4), None, silent
-        )
-    assert patches.drawn == share
-    assert patches.seeds == [run.seed + 17 + rank]
+    def see(ranks):
+        run, stage = StageRun(tiny_config, tmp_path, fold=0, stage=HPV), StageConfig(2, 4, (1e-3,) * 3)
+        monkeypatch.setattr(training_stages, "current", lambda: ranks)
+        monkeypatch.setattr(training_stages, "fit", first_epochs)
+        net, order = torch.nn.Linear(1, 1), lambda draw: np.arange(8)
+        with pytest.raises(KeyboardInterrupt):
+            training_stages._train(run, stage, net, Patches(), order, None, silent)
+
+    seen = []
+    for ranks in (Ranks(0, 1), Ranks(0, 2), Ranks(1, 2)):
+        see(ranks)
+    alone, first, second = seen
+    assert len({seed for _, seed in alone}) == 16
+    assert [index for index, _ in first[:4]] == [0, 1, 4, 5]
+    assert sorted(first + second) == sorted(alone)
