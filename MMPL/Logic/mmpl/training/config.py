@@ -96,6 +96,8 @@ class TrainingConfig:
     time_zero : what the cohort's RFS days count from; printed on every time axis
     workers : processes that share folds and cases, one thread each; with one, all threads of this process. Sums in
         another order round otherwise: the same up to that
+    patch_threads : threads that make patches for each network; 0: as many as the device can use
+        (:func:`mmpl.training.prefetch.patch_threads`). Patches are the same whoever makes them
     autocast : run training convolutions in bfloat16 where the device has it
     device : where networks train: "cpu", "cuda", "cuda:N", or "auto": a graphics card where there is one. No setting of
         the result, up to rounding
@@ -122,6 +124,7 @@ class TrainingConfig:
     breaks_days: tuple[float, ...] = BREAKS_DAYS
     time_zero: str = "end of radiotherapy"
     workers: int = 1
+    patch_threads: int = 0
     autocast: bool = True
     device: str = "auto"
     deterministic: bool = False
@@ -152,6 +155,8 @@ class TrainingConfig:
             raise TrainingError(f"training config: wide_share = {self.wide_share}, expected a share from 0 to 1")
         if len(self.wide_mm) != 3 or not all(0 < length < math.inf for length in self.wide_mm):
             raise TrainingError(f"training config: wide_mm = {self.wide_mm}, expected three lengths in mm (z, y, x)")
+        if self.patch_threads < 0:
+            raise TrainingError(f"training config: patch_threads = {self.patch_threads}, expected 0 (auto) or more")
         try:
             check_breaks(self.breaks_days)
         except InputError as error:

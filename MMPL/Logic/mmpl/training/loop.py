@@ -136,10 +136,10 @@ class Trainer:
     def step(self, image: Tensor, target: Tensor) -> tuple[float, bool]:
         """The loss, and whether the gradient was finite, as it is not once in a while in reduced precision."""
         device = next(self.net.parameters()).device
-        image = image.to(device).contiguous(memory_format=torch.channels_last_3d)
+        image = image.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last_3d)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.rounds(image)):
             output = self.parallel(image)
-        loss = self.loss_function(output.float(), target.to(device))
+        loss = self.loss_function(output.float(), target.to(device, non_blocking=True))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if not math.isfinite(float(nn.utils.clip_grad_norm_(self.net.parameters(), max_norm=10.0))):

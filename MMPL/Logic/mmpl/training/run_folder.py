@@ -76,12 +76,13 @@ def claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase], start:
 
 def settings_of(config: TrainingConfig, cases: Sequence[CohortCase]) -> dict:
     """As JSON gives them back. How many processes share the work, and where, changes nothing but rounding; these are
-    left at what they are by default.
+    left at what they are by default. How many threads make patches changes nothing at all, and is left out.
     """
     settings = {
         **config_to_dict(replace(config, workers=1, device="auto", tensorboard=False)),
         "patients": [c.patient_id for c in cases],
     }
+    del settings["patch_threads"]
     return json.loads(json.dumps(settings))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,17 +17,18 @@ from mmpl.network.model import OutcomeNet, SegmentationNet
 from mmpl.network.run import HPV_OUTPUTS, outcome_net, segmentation_net, stored_weights
 from mmpl.progress import Progress, silent
 from mmpl.survival.discrete import interval_targets
+from mmpl.training.batches import Batches, IsWide
 from mmpl.training.config import StageConfig, TrainingConfig
 from mmpl.training.errors import require
 from mmpl.training.folds import PATIENT
 from mmpl.training.loop import fit
 from mmpl.training.losses import SEGMENTATION_LOSSES, balanced_bce_loss, discrete_time_nll
 from mmpl.training.patches import OutcomePatches, SegmentationPatches, seed_everything
-from mmpl.training.ranks import ALONE, Ranks, current
+from mmpl.training.prefetch import patch_threads, usable_cores
+from mmpl.training.ranks import Ranks, current
 
 SEGMENTATION, HPV, RFS = "segmentation", "hpv", "rfs"
 STAGES = (SEGMENTATION, HPV, RFS)
-SETTLING = 100  # patients whose crops BatchNorm's averages are over; more would hardly change them
 
 
 @dataclass(frozen=True)
@@ -180,28 +181,14 @@ def _train(
     order,
     loss,
     progress: Progress,
-    is_wide: Callable[[np.random.Generator, bool], bool] = lambda draw, settling: False,
+    is_wide: IsWide = lambda draw, settling: False,
 ) -> None:
-    ranks, device = current(), training_device(run.config.device)
-
-    def batches(epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
-        settling = epoch == stage.epochs  # after the last: BatchNorm's averages, every process's own
-        sharing = ALONE if settling else ranks
-        seed = run.seed + 17 * (epoch + 1)
-        order_of, draw = order(np.random.default_rng(seed)), np.random.default_rng(seed + 1)
-        indices = [int(i) for i in order_of][: SETTLING if settling else None]
-        for first in range(0, len(indices), stage.batch_size):
-            wide = is_wide(draw, settling)
-            batch = list(enumerate(indices))[first : first + stage.batch_size]
-            # a patch hangs on its place in the epoch alone: not on who makes it, nor on those made before
-            items = [data.patch(i, (run.seed, epoch, place), wide=wide) for place, i in sharing.share(batch)]
-            together, wanted = (sharing.normalised(n, device) for n in (len(batch), stage.batch_size))
-            # BatchNorm cannot learn from a single patch at the coarsest level
-            if items and (together > 1 or wanted == 1 or len(indices) <= stage.batch_size):
-                yield tuple(torch.stack(parts) for parts in zip(*items, strict=True))
-
+    ranks, net = current(), net.to(training_device(run.config.device))
+    device = next(net.parameters()).device
+    threads = patch_threads(run.config, device, usable_cores())
+    batches = Batches(data, order, stage, run.seed, ranks, device, threads, is_wide)
     net = fit(
-        net.to(device),
+        net,
         batches,
         loss,
         stage,

@@ -85,6 +85,7 @@ def test_a_misspelt_key_is_named_with_the_known_ones(tmp_path):
         ("time_zero: ''", "time_zero is '', expected what RFS days count from"),
         ("seed: -1", "seed = -1, expected 0 to 4000000000"),
         ("seed: 5000000000", "seed = 5000000000, expected 0 to"),
+        ("patch_threads: -1", r"patch_threads = -1, expected 0 \(auto\) or more"),
         ("base: [x]", "base must be 'demo' or 'full'"),
         ("augmentation: {shift_mm: -3}", "shift_mm = -3.0, expected 0 or more"),
         ("augmentation: {rotation_deg: .inf}", "rotation_deg = inf, expected 0 or more"),

@@ -169,9 +169,9 @@ def test_other_settings_need_another_folder(finished_run, cohort_folder, run_con
     out, _, _ = finished_run
     with pytest.raises(TrainingError, match="holds a run with another 'seed'; choose another folder"):
         train(cohort_folder, out, replace(run_config, seed=99))
-    # how sums are rounded, and the number of processes, are no settings of the result
+    # how sums are rounded, and the number of processes and threads, are no settings of the result
     claim(out, replace(run_config, autocast=not run_config.autocast), read_cohort(cohort_folder))
-    claim(out, replace(run_config, workers=7), read_cohort(cohort_folder))
+    claim(out, replace(run_config, workers=7, patch_threads=3), read_cohort(cohort_folder))
 
 
 def test_more_folds_than_patients_are_refused_at_once(cohort_folder, run_config, tmp_path):

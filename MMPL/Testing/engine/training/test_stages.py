@@ -17,6 +17,7 @@ from mmpl.cluster import InlinePool
 from mmpl.errors import TrainingError
 from mmpl.network.model import OutcomeNet, SegmentationNet
 from mmpl.progress import silent
+from mmpl.training import batches as training_batches
 from mmpl.training import out_of_fold
 from mmpl.training import stages as training_stages
 from mmpl.training.config import StageConfig
@@ -171,7 +172,9 @@ class Stopped(Exception):
 
 
 def test_resuming_every_stage_gives_the_uninterrupted_weights(reference, tmp_path, tiny_config, a_cohort, folds, cache):
-    split = _split_run(tiny_config, tmp_path, folds)
+    split = _split_run(
+        replace(tiny_config, patch_threads=3), tmp_path, folds
+    )  # nor does it matter how many make patches
     runs = split.networks[0]
     task = outcome_tasks(replace(split, cache=cache), a_cohort, {c.patient_id: CENTRE for c in a_cohort})[0]
     calls = {
@@ -227,7 +230,7 @@ def test_a_share_of_the_steps_sees_wide_fields(tmp_path, tiny_config, a_cohort, 
         return sum(len(image) for image, _ in made["batches"](epoch))
 
     assert patients(0) == patients(settling) == len(_paths(a_cohort, folds, cache))
-    monkeypatch.setattr(training_stages, "SETTLING", 2)
+    monkeypatch.setattr(training_batches, "SETTLING", 2)
     assert patients(settling) == 2
     assert patients(0) > 2
 
