@@ -15,7 +15,6 @@ import pandas as pd
 
 from mmpl.cluster import Pool
 from mmpl.io.output import make_folder, write_json_atomic
-from mmpl.network.backends.pytorch import TorchRunner
 from mmpl.preprocess.prepare import label_on_ct
 from mmpl.progress import Progress
 from mmpl.radiomics.case_radiomics import CaseRadiomics
@@ -38,7 +37,7 @@ from mmpl.training.mask_thresholds import (
 from mmpl.training.ranks import current
 from mmpl.training.search_threshold import SearchThreshold, fit_search_threshold
 from mmpl.training.split_run import Centres, SplitRun
-from mmpl.training.stages import HPV, RFS, SEGMENTATION, StageRun, trained_network
+from mmpl.training.stages import HPV, RFS, SEGMENTATION, StageRun, trained_runner
 from mmpl.training.unseen import unseen_labels
 
 Measured = tuple[np.ndarray, dict[str, float]]  # centre (z, y, x) on the 1 mm ROI, radiomics columns
@@ -103,8 +102,8 @@ def deep_scores_of(task: DeepScoreTask) -> tuple[float, float]:
     return deep_scores(
         array,
         task.centre_zyx_1mm,
-        TorchRunner(trained_network(hpv)),
-        TorchRunner(trained_network(rfs)),
+        trained_runner(hpv),
+        trained_runner(rfs),
         spacing_mm=hpv.config.network.spacing_mm,
         breaks_days=rfs.config.breaks_days,
     )

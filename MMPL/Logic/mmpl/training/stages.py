@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from mmpl.io.output import write_bytes_atomic
+from mmpl.network.backends.base import Tick, no_tick
+from mmpl.network.backends.choose import cuda_precision
+from mmpl.network.backends.pytorch import TorchRunner
 from mmpl.network.model import OutcomeNet, SegmentationNet
 from mmpl.network.run import HPV_OUTPUTS, outcome_net, segmentation_net, stored_weights
 from mmpl.progress import Progress, silent
@@ -69,8 +73,27 @@ class StageRun:
 
 @cache
 def trained_network(run: StageRun) -> nn.Module:
-    """A finished stage's network, loaded once a process."""
-    return run.load()
+    """A finished stage's network, loaded once a process, where networks train."""
+    return run.load().to(training_device(run.config.device))
+
+
+def trained_runner(run: StageRun) -> Callable[[np.ndarray, Tick], np.ndarray]:
+    """A finished stage's network on arrays: (n, 2, z, y, x) -> logits.
+
+    In fp32 on the CPU. On a graphics card in the precision that inference would choose there, unless the settings
+    forbid ``autocast``; in fp32 where that gives numbers that are not finite.
+    """
+    net = trained_network(run)
+    exact = TorchRunner(net)
+    if next(net.parameters()).device.type == "cpu" or not run.config.autocast:
+        return exact
+    reduced = TorchRunner(net, cuda_precision())
+
+    def finite(batch: np.ndarray, tick: Tick = no_tick) -> np.ndarray:
+        logits = reduced(batch, tick)
+        return logits if math.isfinite(logits.sum(dtype=np.float64)) else exact(batch, tick)
+
+    return finite
 
 
 def train_segmentation(

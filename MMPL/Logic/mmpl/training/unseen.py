@@ -14,12 +14,11 @@ import numpy as np
 from mmpl.boxes import bounding_box
 from mmpl.case import RoiCase
 from mmpl.io.output import make_folder, write_bytes_atomic
-from mmpl.network.backends.pytorch import TorchRunner
 from mmpl.preprocess.network_grid import background_values, network_input
 from mmpl.segmentation.engine import segment_by_plan
 from mmpl.segmentation.plan import Account, single_plan
 from mmpl.steps import draw, probabilities_at_1mm
-from mmpl.training.stages import StageRun, trained_network
+from mmpl.training.stages import StageRun, trained_runner
 
 LEAST = 0.1  # kept is what a mask cut at this probability or above is drawn from, to the last voxel
 INSIDE, START, SHAPE = "inside", "start", "shape"
@@ -51,7 +50,7 @@ def unseen_probabilities(run: StageRun, patient_id: str, roi: RoiCase) -> np.nda
     image = network_input(roi, run.config.network.spacing_mm)
     probabilities = segment_by_plan(
         image,
-        [TorchRunner(trained_network(run))],
+        [trained_runner(run)],
         single_plan(image, run.config.network.spacing_mm),
         fills=background_values(image),
         account=Account(),

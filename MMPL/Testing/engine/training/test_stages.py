@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -44,6 +45,8 @@ from mmpl.training.stages import (
     train_hpv,
     train_rfs,
     train_segmentation,
+    trained_network,
+    trained_runner,
     training_device,
 )
 
@@ -385,6 +388,60 @@ def test_networks_train_where_the_settings_say(monkeypatch):
     assert training_device("cuda:1") == torch.device("cuda:1")
     with pytest.raises(TrainingError, match="device = 'cuda:2', this machine has cpu, cuda, cuda:0, cuda:1"):
         training_device("cuda:2")
+
+
+def test_unseen_patients_are_judged_where_networks_train(tmp_path, tiny_config, monkeypatch):
+    """No card is needed to see that one is asked for."""
+
+    class Network:
+        moved_to = None
+
+        def to(self, device):
+            self.moved_to = device
+            return self
+
+    monkeypatch.setattr(StageRun, "load", lambda run: Network())
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    trained_network.cache_clear()
+    for device in ("cuda:1", "cpu"):
+        run = StageRun(replace(tiny_config, device=device), tmp_path / device, 0, SEGMENTATION)
+        assert trained_network(run).moved_to == torch.device(device)
+    trained_network.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("device", "autocast", "precisions"),
+    [("cpu", True, ["fp32"]), ("cuda", False, ["fp32"]), ("cuda", True, ["bf16", "fp32"])],
+)
+def test_unseen_patients_are_judged_as_inference_would(
+    tmp_path, tiny_config, monkeypatch, device, autocast, precisions
+):
+    """In reduced precision on a card, and again in fp32 where that overflows."""
+
+    class Network:
+        def parameters(self):
+            return iter([SimpleNamespace(device=torch.device(device))])
+
+    class Runner:
+        def __init__(self, net, precision="fp32"):
+            self.precision = precision
+
+        def __call__(self, batch, tick=None):
+            ran.append(self.precision)
+            overflows = self.precision != "fp32" and batch.max() > 1
+            return batch * (np.nan if overflows else 2)
+
+    ran = []
+    monkeypatch.setattr(training_stages, "trained_network", lambda run: Network())
+    monkeypatch.setattr(training_stages, "TorchRunner", Runner)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    runner = trained_runner(StageRun(replace(tiny_config, autocast=autocast), tmp_path, 0, SEGMENTATION))
+    assert runner(np.ones(2)).tolist() == [2, 2]
+    assert ran == precisions[:1]
+    ran.clear()
+    assert runner(np.full(2, 3.0)).tolist() == [6, 6]
+    assert ran == precisions
 
 
 def test_processes_of_a_run_share_what_one_would_see(tmp_path, tiny_config, monkeypatch):

@@ -11,7 +11,7 @@ from scipy import ndimage
 from mmpl.network.model import SegmentationNet
 from mmpl.preprocess.prepare import prepare
 from mmpl.steps import draw, probabilities_at_1mm
-from mmpl.training import unseen
+from mmpl.training import stages, unseen
 from mmpl.training.mask_thresholds import CANDIDATES
 from mmpl.training.stages import SEGMENTATION, StageRun
 from mmpl.training.unseen import (
@@ -75,7 +75,7 @@ def passes(monkeypatch, tiny_config):
         return probabilities
 
     monkeypatch.setattr(unseen, "segment_by_plan", run)
-    monkeypatch.setattr(unseen, "trained_network", lambda run: SegmentationNet(run.config.network).eval())
+    monkeypatch.setattr(stages, "trained_network", lambda run: SegmentationNet(run.config.network).eval())
     return made
 
 

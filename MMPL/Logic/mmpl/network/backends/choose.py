@@ -77,7 +77,8 @@ def backends(choice: BackendChoice, config: NetworkConfig, bundle: Path) -> tupl
     if choice.device != CPU:
         precision = FP32 if choice.precision == FP32 else AUTO
         on_cpu, _ = backends(BackendChoice(backend=choice.backend, precision=precision), config, bundle)
-        return [TorchBackend(choice.device, _cuda_precision(choice)), *on_cpu], None
+        precision = cuda_precision() if choice.precision == AUTO else choice.precision
+        return [TorchBackend(choice.device, precision), *on_cpu], None
     reference, asked_for = TorchBackend(), choice.backend == OPENVINO or choice.precision == BF16
     if choice.backend == PYTORCH or not (asked_for or worth_converting(config)):
         return [reference], None
@@ -91,9 +92,8 @@ def worth_converting(config: NetworkConfig) -> bool:
     return gflop(config, padded_voxels(WINDOW_MM, config.spacing_mm) ** 3) >= WORTH_CONVERTING_GFLOP
 
 
-def _cuda_precision(choice: BackendChoice) -> str:
-    if choice.precision != AUTO:
-        return choice.precision
+def cuda_precision() -> str:
+    """Of networks on a graphics card, where nobody asks for another: bf16 where it computes in it, else fp16."""
     return BF16 if torch.cuda.is_bf16_supported(including_emulation=False) else FP16
 
 
