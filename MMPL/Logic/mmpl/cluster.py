@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from typing import Protocol
 
 from mmpl.errors import InputError, MMPLError
@@ -29,6 +30,9 @@ THREAD_COUNTS = (
     "NUMBA_NUM_THREADS",
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 )
+
+# Which of this machine's workers a task runs in, from 0; None elsewhere
+LOCAL_NUMBER: ContextVar[int | None] = ContextVar("LOCAL_NUMBER", default=None)
 
 Lost = Callable[[object, str], object]  # a task and why it was given up -> what stands for its result
 

@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from distributed import CancelledError, Client, Future, KilledWorker, wait
+from distributed import CancelledError, Client, Future, KilledWorker, get_worker, wait
 
-from mmpl.cluster import Lost
+from mmpl.cluster import LOCAL_NUMBER, Lost
 from mmpl.errors import MMPLError
 from mmpl.progress import Progress
 from mmpl.version import __version__
@@ -48,6 +48,7 @@ def run_sealed(function: Callable, sealed: Sealed, version: str, one_thread: boo
         import torch
 
         torch.set_num_threads(1)
+        LOCAL_NUMBER.set(int(get_worker().name))
     return function(sealed.task)
 
 

@@ -18,7 +18,7 @@ from distributed import LocalCluster
 
 import mmpl
 from mmpl import dask_clients, dask_pool
-from mmpl.cluster import InlinePool, Pool, open_pool
+from mmpl.cluster import LOCAL_NUMBER, InlinePool, Pool, open_pool
 from mmpl.errors import GeometryError, InputError, MMPLError
 from mmpl.progress import silent
 from mmpl.version import __version__
@@ -127,6 +127,16 @@ def test_several_workers_are_other_processes_and_stay(two):
     assert os.getpid() not in first
     assert len(first) == 2
     assert first == again
+
+
+def number_of(task: object) -> int | None:
+    time.sleep(BETWEEN_S)
+    return LOCAL_NUMBER.get()
+
+
+def test_several_workers_know_their_numbers(two):
+    assert set(two.each(number_of, range(12), progress=silent, step="x")) == {0, 1}
+    assert InlinePool().each(number_of, [0], progress=silent, step="x") == [None]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems tell the connections of processes to root only")

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from mmpl.cluster import LOCAL_NUMBER
 from mmpl.io.output import write_bytes_atomic
 from mmpl.network.backends.base import Tick, no_tick
 from mmpl.network.backends.choose import cuda_precision
@@ -252,7 +253,7 @@ def check_batch_sizes(config: TrainingConfig, ranks: Ranks) -> None:
 
 
 def training_device(name: str) -> torch.device:
-    """The device of that name; for "auto" a graphics card where there is one.
+    """The device of that name; for "auto" a graphics card where there is one: this machine's workers take turns.
 
     Raises
     ------
@@ -260,12 +261,17 @@ def training_device(name: str) -> torch.device:
         If there is no such device.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = _own_card(LOCAL_NUMBER.get()) if torch.cuda.is_available() else "cpu"
     known = ["cpu"]
     if torch.cuda.is_available():
         known += ["cuda", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
     require(name in known, f"training config: device = '{name}', this machine has {', '.join(known)}")
     return torch.device(name)
+
+
+def _own_card(worker: int | None) -> str:
+    """The next card for each next worker; that which torchrun, or the system, has given a process that is none."""
+    return "cuda" if worker is None else f"cuda:{worker % torch.cuda.device_count()}"
 
 
 def _shuffled(n: int):

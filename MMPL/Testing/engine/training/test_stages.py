@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from mmpl.case import CLASS_NAMES
-from mmpl.cluster import InlinePool
+from mmpl.cluster import LOCAL_NUMBER, InlinePool
 from mmpl.errors import TrainingError
 from mmpl.network.model import OutcomeNet, SegmentationNet
 from mmpl.progress import silent
@@ -388,6 +389,19 @@ def test_networks_train_where_the_settings_say(monkeypatch):
     assert training_device("cuda:1") == torch.device("cuda:1")
     with pytest.raises(TrainingError, match="device = 'cuda:2', this machine has cpu, cuda, cuda:0, cuda:1"):
         training_device("cuda:2")
+
+
+def test_workers_of_a_machine_take_its_cards_in_turn(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+    def device_of(worker, name):
+        LOCAL_NUMBER.set(worker)
+        return str(training_device(name))
+
+    for name, expected in (("auto", ["cuda:0", "cuda:1", "cuda:0"]), ("cuda:1", ["cuda:1"] * 3), ("cpu", ["cpu"] * 3)):
+        assert [copy_context().run(device_of, worker, name) for worker in range(3)] == expected
+    assert training_device("auto") == torch.device("cuda")
 
 
 def test_unseen_patients_are_judged_where_networks_train(tmp_path, tiny_config, monkeypatch):
