@@ -48,15 +48,18 @@ def _start(centre: float, n: int, window: int) -> int:
     return min(max(start, 0), n - window) if n >= window else -((window - n) // 2)
 
 
-def cut_patch(network_array: np.ndarray, centre_zyx, window: int, margin: int = 0) -> np.ndarray:
+def cut_patch(
+    network_array: np.ndarray, centre_zyx, window: int, margin: int = 0, fills: tuple[float, float] | None = None
+) -> np.ndarray:
     """Cube of ``window`` voxels around a continuous network index; see :func:`outcome_patch`.
 
     With a ``margin`` the cube is that much wider on every side (air where it leaves the grid), for augmentation to
-    draw from; its middle is the same window.
+    draw from; its middle is the same window. ``fills`` is the air of (PET, CT) where it is known already: to find it
+    takes a look at the whole array.
     """
     wide = window + 2 * margin
     patch = np.empty((network_array.shape[0],) + (wide,) * 3, dtype=np.float32)
-    for channel, fill in enumerate(background_values(network_array)):
+    for channel, fill in enumerate(fills or background_values(network_array)):
         patch[channel] = fill
     source, target = [], []
     for centre, n in zip(centre_zyx, network_array.shape[1:], strict=True):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mmpl.lengths import WINDOW_MM, padded_voxels
 from mmpl.preprocess.field_of_view import cut_patch
-from mmpl.preprocess.network_grid import roi_index_to_network
+from mmpl.preprocess.network_grid import background_values, roi_index_to_network
 from mmpl.training.augmentation import Changes
 from mmpl.training.cache import CachedCase, load_cached
 from mmpl.training.config import AugmentationConfig
@@ -92,6 +92,7 @@ class OutcomePatches:
     ):
         self._spacing_mm, self._augmentation = spacing_mm, augmentation
         self._window = padded_voxels(WINDOW_MM, spacing_mm)
+        self._fills: dict[int, tuple[float, float]] = {}  # of the patients seen so far
         self._cases = [
             (path, roi_index_to_network(centre, spacing_mm), torch.from_numpy(np.asarray(target, dtype=np.float32)))
             for path, centre, target in zip(paths, centres_zyx_1mm, targets, strict=True)
@@ -106,7 +107,10 @@ class OutcomePatches:
         changes = Changes.drawn(self._augmentation, self._spacing_mm, np.random.default_rng(seed))
         # the changes shift, so the cut is wider than the patch it keeps; the patch is inference's own
         margin = 0 if changes.affine is None else MARGIN
-        crop = cut_patch(load_cached(path).image, centre, self._window, margin=margin)
+        image = load_cached(path).image
+        if index not in self._fills:
+            self._fills[index] = background_values(image)
+        crop = cut_patch(image, centre, self._window, margin, self._fills[index])
         return torch.from_numpy(changes.image(crop, (self._window,) * 3)), target
 
 
