@@ -58,9 +58,11 @@ compare: $(STAMP)
 	    --csv runs/unseen-$$run-$$task.csv || exit; done; done
 	$(BIN)/python -P bench/compare.py --plain runs/unseen-demo --full runs/unseen-ten --names demo "ten members"
 
-# Patches a second from the training cache, against loading and resampling each (some minutes).
+# Patches a second from the training cache, against loading and resampling each; what training costs (some minutes).
 bench-data: $(STAMP)
-	$(BIN)/python -P bench/data_pipeline.py
+	mkdir -p runs
+	$(BIN)/python -P bench/data_pipeline.py --json runs/data-pipeline.json
+	$(BIN)/python -P bench/training_cost.py --measured runs/data-pipeline.json
 
 # What perfect answers on a coarse network grid score on the 1 mm region (some minutes).
 bench-grid: $(STAMP)
