@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -167,6 +168,7 @@ def a_cohort():
 # --- a whole run --------------------------------------------------------------------------------------
 
 CASES = 8
+TOLD = "told.json"
 ONCE = StageConfig(1, 4, (1e-3, 1e-3, 1e-3))
 
 
@@ -190,9 +192,33 @@ def run_config(tiny_config):
 
 
 @pytest.fixture(scope="session")
-def cohort_folder(tmp_path_factory, tiny_patient, save_image):
-    """The tiny patient eight times over, each with other noise, in HECKTOR's layout with a phantom's manifest."""
-    folder = tmp_path_factory.mktemp("data") / "cohort"
+def made_once(tmp_path_factory):
+    """``made_once(name, make)`` -> a folder that ``make(folder)`` fills in one of the test processes."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        done = shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.is_file():
+                make(shared / name)
+                done.touch()
+        return shared / name
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def cohort_folder(made_once, tiny_patient, save_image):
+    """The tiny patient eight times over, each with other noise, in HECKTOR's layout with a phantom's manifest.
+
+    All test processes read the same one: a run knows its images by their times of change, too.
+    """
+    return made_once("cohort", lambda folder: _write_cohort(folder, tiny_patient, save_image))
+
+
+def _write_cohort(folder: Path, tiny_patient, save_image) -> None:
     draw = np.random.default_rng(0)
     tables = {1: [], 2: [], 3: []}
     for n in range(CASES):
@@ -213,23 +239,21 @@ def cohort_folder(tmp_path_factory, tiny_patient, save_image):
         text = "\n".join([f"PatientID,CenterID,Age,Gender{columns[task]}", *rows])
         (folder / f"Task {task}" / f"HECKTOR_2025_Training_Task_{task}.csv").write_text(text, encoding="utf-8")
     (folder / MANIFEST).write_text(json.dumps({"seed": 11}), encoding="utf-8")
-    return folder
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory, cohort_folder, run_config, small_statistics):
+def finished_run(made_once, tmp_path_factory, cohort_folder, run_config, small_statistics):
     """The run folder, the bundle and what progress was told. One test process trains it, each has a copy."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    run, told = shared / "finished run", shared / "told.json"
-    with FileLock(shared / "finished run.lock"):
-        if not told.is_file():
-            steps = []
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(training_run, "StatisticsConfig", lambda: small_statistics)
-                train(cohort_folder, run, run_config, progress=lambda step, fraction: steps.append((step, fraction)))
-            told.write_text(json.dumps(steps), encoding="utf-8")
+
+    def make(folder: Path) -> None:
+        steps = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(training_run, "StatisticsConfig", lambda: small_statistics)
+            train(cohort_folder, folder / "run", run_config, progress=lambda *step: steps.append(step))
+        (folder / TOLD).write_text(json.dumps(steps), encoding="utf-8")
+
+    home = made_once("finished run", make)
     out = tmp_path_factory.mktemp("run") / "run"
-    shutil.copytree(run, out)
-    return out, open_bundle(out / "bundle"), [tuple(step) for step in json.loads(told.read_text(encoding="utf-8"))]
+    shutil.copytree(home / "run", out)
+    told = json.loads((home / TOLD).read_text(encoding="utf-8"))
+    return out, open_bundle(out / "bundle"), [tuple(step) for step in told]
