@@ -15,7 +15,7 @@ TEN := --config MMPL/Resources/Training/ten.yaml --start $(DEMO)
 demo: $(STAMP)
 	$(BIN)/mmpl demo --out $(OUT)
 
-# Two processes of one thread each: two of two threads on two cores wait for each other half as long again.
+# Two processes of one thread each: with more, they wait for each other on two cores.
 test: $(STAMP) lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder --durations 20
 
