@@ -11,20 +11,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from mmpl.batch_cases import MANIFEST, BatchCase, find_cases
-from mmpl.batch_job import DONE, FAILED, CaseEnd, CaseJob, Settings, finished, run_case
+from mmpl.batch_cases import BatchCase, find_cases
+from mmpl.batch_folder import DONE, MANIFEST
+from mmpl.batch_job import FAILED, CaseEnd, CaseJob, Settings, finished, run_case
 from mmpl.batch_table import write_tables
 from mmpl.bundle.reader import Bundle, open_bundle
 from mmpl.cluster import open_pool
 from mmpl.ensemble import Inference
 from mmpl.errors import OutputError
+from mmpl.io.folder_lock import held
 from mmpl.io.output import check_writable, make_folder, write_json_atomic
 from mmpl.machine import FREE_SHARE, GB, free_bytes, usable_bytes
 from mmpl.network.backends.choose import AUTO, BackendChoice, on_this_machine
@@ -93,10 +92,18 @@ def run_batch(
         _check_apart(case, out)
     check_writable(out)
     make_folder(out)
-    with _alone_in(out):
-        return _run_claimed(
-            cases, opened, out, Settings(bundle, opened.sha256, inference, site), workers, scheduler, progress
-        )
+    settings = Settings(bundle, opened.sha256, inference, site)
+    jobs = [CaseJob(case, out / case.case_id, settings) for case in cases]
+    refusal = OutputError(f"{out}: another mmpl batch is writing there; wait for it, or choose another folder")
+    with held(out / LOCK, refusal):
+        _claim(out, opened, inference.plan if inference.plan_settings is None else asdict(inference.plan_settings))
+        ends = {job.case.case_id: end for job in jobs if (end := finished(job)) is not None}
+        before = len(ends)
+        todo = [job for job in jobs if job.case.case_id not in ends]
+        ends |= _run(todo, workers, scheduler, progress)
+        listed = tuple(ends[job.case.case_id] for job in jobs)
+        write_tables(out, listed)
+    return BatchEnd(listed, before)
 
 
 def _check_apart(case: BatchCase, out: Path) -> None:
@@ -115,52 +122,6 @@ def _check_apart(case: BatchCase, out: Path) -> None:
             raise OutputError(
                 f"{home}: the results of {case.case_id} would lie among its images; choose another folder"
             )
-
-
-@contextmanager
-def _alone_in(out: Path) -> Iterator[None]:
-    """Keep a second batch out of the folder; the lock ends with the process, however that ends.
-
-    Raises
-    ------
-    OutputError
-        If another batch writes there.
-    """
-    lock = FileLock(out / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise OutputError(
-            f"{out}: another mmpl batch is writing there; wait for it, or choose another folder"
-        ) from None
-    except (OSError, NotImplementedError):  # a file system without locks
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _run_claimed(
-    cases: Sequence[BatchCase],
-    opened: Bundle,
-    out: Path,
-    settings: Settings,
-    workers: int,
-    scheduler: str | None,
-    progress: Progress,
-) -> BatchEnd:
-    inference = settings.inference
-    _claim(out, opened, inference.plan if inference.plan_settings is None else asdict(inference.plan_settings))
-    jobs = [CaseJob(case, out / case.case_id, settings) for case in cases]
-    ends = {job.case.case_id: end for job in jobs if (end := finished(job)) is not None}
-    before = len(ends)
-    todo = [job for job in jobs if job.case.case_id not in ends]
-    ends |= _run(todo, workers, scheduler, progress)
-    listed = tuple(ends[job.case.case_id] for job in jobs)
-    write_tables(out, listed)
-    return BatchEnd(listed, before)
 
 
 def shared(inference: Inference, workers: int) -> Inference:
@@ -187,15 +148,15 @@ def _run(todo: Sequence[CaseJob], workers: int, scheduler: str | None, progress:
     return {end.case_id: end for end in found}
 
 
-def _claim(out: Path, bundle: Bundle, plan: str) -> None:
+def _claim(out: Path, bundle: Bundle, plan: str | dict) -> None:
     """Write what the batch is of, or check that an earlier run was of the same, and by this version.
 
     Device, library and precision may change on the way: they change results by rounding only.
     """
     path = out / MANIFEST
     info = bundle.info
-    now = {"bundle": {"name": info.name, "version": info.version, "sha256": bundle.sha256}, "plan": plan}
-    now["mmpl_version"] = __version__
+    of_bundle = {"name": info.name, "version": info.version, "sha256": bundle.sha256}
+    now = {"bundle": of_bundle, "plan": plan, "mmpl_version": __version__}
     if not path.is_file():
         write_json_atomic(path, now)
         return

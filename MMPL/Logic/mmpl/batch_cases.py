@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mmpl.batch_folder import MANIFEST
 from mmpl.clinical.fields import HPV_STATUS, PRIMARY_SITE
 from mmpl.errors import InputError
 from mmpl.file_names import can_be_spelt, is_left_by_file_manager, spelt
@@ -22,7 +23,6 @@ from mmpl.training.scan.tables import Row, read_tables
 from mmpl.training.scan.values import merged
 
 CT_WORDS, PET_WORDS = {"ct"}, {"pt", "pet"}
-MANIFEST = "batch.json"  # in the folder that holds a batch's results
 RECORDED = (*CLINICAL_COLUMNS, PRIMARY_SITE, HPV_STATUS)
 OTHER_WORDS = {"mask", "label", "labels", "seg", "segmentation", "contour", "contours", "planning", "dose", "rtdose"}
 RECORD = "ehr.json"

@@ -9,11 +9,12 @@ import shutil
 import time
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from mmpl.batch_cases import BatchCase
+from mmpl.batch_folder import DONE
 from mmpl.bundle.reader import canonical_json, open_bundle
 from mmpl.clinical.fields import PRIMARY_SITE, primary_site
 from mmpl.ensemble import Ensemble, Inference, load_ensemble
@@ -21,7 +22,6 @@ from mmpl.errors import BundleError, InputError, MMPLError, OutputError
 from mmpl.file_names import is_left_by_file_manager
 from mmpl.io.case import read_case
 from mmpl.io.output import make_folder, partial_stem, write_json_atomic, write_text_atomic
-from mmpl.network.backends.choose import on_this_machine
 from mmpl.outputs import FEATURES, MASK, REPORT, RESULTS, SEGMENTATION, write_outputs
 from mmpl.pipeline import check_clinical, predict
 from mmpl.training.scan.tables import squeezed
@@ -31,7 +31,7 @@ TRACEBACK = "traceback.txt"
 DETACHED_HEADERS = (".nhdr", ".mhd")  # their voxels lie in another file of the same name
 WRITTEN = (MASK, SEGMENTATION, RESULTS, FEATURES, REPORT)
 READ_BY_TABLE = {"case_id", "bundle", "lesions", "hpv", "rfs", "warnings"}
-DONE, FAILED, FAULT = "done", "failed", "fault"
+FAILED, FAULT = "failed", "fault"
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,6 @@ def loaded_ensemble(bundle: Path, sha256: str, inference: Inference) -> Ensemble
     BundleError
         If the bundle is no longer the one that the batch began with.
     """
-    inference = replace(inference, backend=on_this_machine(inference.backend))
     opened = open_bundle(bundle)
     if opened.sha256 != sha256:
         raise BundleError(f"bundle {bundle} is not the one that this batch began with: put that back, or start again")

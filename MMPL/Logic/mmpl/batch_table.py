@@ -7,18 +7,19 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmpl.batch_job import DONE, CaseEnd, read_results
+from mmpl.batch_folder import CASE_ID, CASES, DONE, STATUS
+from mmpl.batch_job import CaseEnd, read_results
 from mmpl.case import CLASS_NAMES
 from mmpl.errors import OutputError
 from mmpl.io.output import write_text_atomic
 from mmpl.outputs import RESULTS
 
-CASES, FAILED_CASES = "cases.csv", "failed.csv"
+FAILED_CASES = "failed.csv"
 FIGURES = ("volume_ml", "suv_max", "mtv_ml", "tlg_g")
 YEARS = ("1y", "2y", "3y", "5y")
 COLUMNS = (
-    "case_id",
-    "status",
+    CASE_ID,
+    STATUS,
     *(f"{name}_{column}" for name in CLASS_NAMES.values() for column in (*FIGURES, "lesions")),
     "hpv_probability",
     "hpv_status",
@@ -32,7 +33,7 @@ COLUMNS = (
     "bundle_sha256",
     "seconds",
 )
-FAILED_COLUMNS = ("case_id", "status", "reason")
+FAILED_COLUMNS = (CASE_ID, STATUS, "reason")
 
 
 def write_tables(out: Path, ends: Sequence[CaseEnd]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mmpl.batch_folder import done_cases
 from mmpl.errors import GeometryError, InputError
-from mmpl.evaluation.batch_folder import done_cases
 from mmpl.geometry import IDENTITY, Geometry, Volume
 from mmpl.io.images import IMAGE_SUFFIXES, read_label_map
 from mmpl.resample import resample

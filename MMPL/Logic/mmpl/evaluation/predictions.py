@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from mmpl.batch_folder import done_cases
 from mmpl.errors import InputError, OutputError
-from mmpl.evaluation.batch_folder import done_cases
 from mmpl.evaluation.follow_up import YEAR_DAYS
 from mmpl.evaluation.tables import DAYS_MOST, PatientTable, Row, read_table
 from mmpl.report.validate import validate_results

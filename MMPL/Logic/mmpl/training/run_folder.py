@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import datetime
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from mmpl.bundle.reader import BUNDLE_JSON, open_bundle
 from mmpl.errors import TrainingError
+from mmpl.io.folder_lock import held
 from mmpl.io.output import make_folder, write_json_atomic
 from mmpl.training.cache_entry import arrays_sha256
 from mmpl.training.config import TrainingConfig, config_to_dict
 from mmpl.training.errors import require
 from mmpl.training.layout import CohortCase
 from mmpl.training.ranks import ALONE, Ranks
-
-log = logging.getLogger(__name__)
 
 LOCK = "run.lock"
 CONFIG, OUTCOMES, IMAGES = "config.json", "outcomes.json", "images.json"
@@ -35,29 +31,21 @@ START = "start"  # in config.json: sha256 of the bundle that stage 1 starts from
 def only_command(out: Path, ranks: Ranks = ALONE) -> Iterator[None]:
     """Keep other commands out of a run's folder while the block lasts; of several processes the first one does.
 
-    A file system that knows no locks goes without. A lock ends with its process, however that ends.
-
     Raises
     ------
     TrainingError
         If another command works in the folder.
     """
     make_folder(out)
-    lock = FileLock(out / LOCK)
-    try:
-        if ranks.is_first:
-            lock.acquire(timeout=0)
-    except Timeout as error:
-        raise TrainingError(
-            f"{out}: another command is at work in this folder; wait for it, or choose another folder (where none is, "
-            f"remove {LOCK} there)"
-        ) from error
-    except (NotImplementedError, OSError) as error:
-        log.info("%s: no lock (%s)", out, error)
-    try:
+    if not ranks.is_first:
         yield
-    finally:
-        lock.release()
+        return
+    refusal = TrainingError(
+        f"{out}: another command is at work in this folder; wait for it, or choose another folder (where none is, "
+        f"remove {LOCK} there)"
+    )
+    with held(out / LOCK, refusal):
+        yield
 
 
 def claim(out: Path, config: TrainingConfig, cases: Sequence[CohortCase], start: str | None = None) -> None:

@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from mmpl import batch, batch_job, batch_table
+from mmpl import batch, batch_folder, batch_job, batch_table
 from mmpl.errors import InputError
-from mmpl.evaluation import batch_folder
 from mmpl.evaluation.estimates import Bootstrap
 from mmpl.evaluation.hpv import evaluate_hpv
 

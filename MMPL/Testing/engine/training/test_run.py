@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from mmpl.bundle.reader import open_bundle
 from mmpl.ensemble import load_ensemble
 from mmpl.errors import TrainingError
+from mmpl.io import folder_lock
 from mmpl.network.config import NetworkConfig
 from mmpl.training import run as training_run
 from mmpl.training import run_folder
@@ -247,7 +248,7 @@ def test_a_file_system_without_locks_goes_without(tmp_path, monkeypatch):
     def none(lock, timeout):
         raise NotImplementedError("FileSystem does not appear to support flock")
 
-    monkeypatch.setattr(run_folder.FileLock, "acquire", none)
+    monkeypatch.setattr(folder_lock.FileLock, "acquire", none)
     with only_command(tmp_path):
         pass
 

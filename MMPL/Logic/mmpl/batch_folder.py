@@ -1,4 +1,4 @@
-"""Which cases of a folder that ``mmpl batch`` wrote are its results."""
+"""What lies in a folder that ``mmpl batch`` wrote, for whoever writes or reads it; light to import."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 from mmpl.errors import InputError
 
-# As mmpl.batch and mmpl.batch_table name them, without importing what runs networks
 MANIFEST, CASES = "batch.json", "cases.csv"
 CASE_ID, STATUS, DONE = "case_id", "status", "done"
 
