@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import load_file
-
 from mmpl.bundle.info import BundleInfo, MemberInfo
 from mmpl.bundle.parts import CohortSurvival, Thresholds
 from mmpl.bundle.reader import Bundle
@@ -92,7 +90,7 @@ def assemble(
             RFS_STATISTICS: f"{name}/rfs.json",
         }
         for stage in (SEGMENTATION, HPV, RFS):
-            payload[files[stage]] = load_file(stages[stage].weights_path)
+            payload[files[stage]] = stages[stage].weights()
         payload[files[ENCODER]] = fitted.encoder.to_dict()
         payload[files[HPV_STATISTICS]] = fitted.hpv.to_dict()
         payload[files[HPV_FOREST]] = fitted.hpv.to_arrays()

@@ -8,7 +8,6 @@ whose voxels may be 64 times as large, is another mask than a cut of the probabi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from mmpl.metrics.segmentation import overlap
 from mmpl.preprocess.prepare import label_on_roi
 from mmpl.steps import MaskProbabilities, draw, probabilities_at_1mm
 from mmpl.training.cache import load_cached, load_roi
+from mmpl.training.finished import read_finished, record_or_none
 from mmpl.training.layout import CohortCase
 from mmpl.training.search_threshold import lesion_peaks
 from mmpl.training.stages import StageRun
@@ -65,7 +65,7 @@ def count_overlaps(task: OverlapTask) -> None:
 
 def is_cut_at(path: Path, thresholds: Sequence[float]) -> bool:
     """Whether a JSON file is there and of masks cut at these thresholds; older ones say none, and are not."""
-    return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get(CUT_AT) == [*thresholds]
+    return (record_or_none(path) or {}).get(CUT_AT) == [*thresholds]
 
 
 def overlaps_by_threshold(
@@ -96,13 +96,13 @@ def overlaps_by_threshold(
 
 def read_overlaps(path: Path) -> Mapping[str, np.ndarray]:
     """Class name -> int array, shape (candidates, 2)."""
-    stored = json.loads(path.read_text(encoding="utf-8"))
+    stored = read_finished(path)
     return {name: np.array(stored[name]) for name in CLASS_NAMES.values()}
 
 
 def read_peaks(path: Path) -> list[float]:
     """The highest out-of-fold probability within each of the patient's lesions."""
-    return json.loads(path.read_text(encoding="utf-8"))[PEAKS]
+    return read_finished(path)[PEAKS]
 
 
 def best_thresholds(overlaps: Sequence[Mapping[str, np.ndarray]]) -> MaskThresholds:

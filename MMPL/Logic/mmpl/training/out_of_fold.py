@@ -5,7 +5,6 @@ Every patient's row comes from the networks of the fold that did not train on th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from mmpl.steps import deep_scores, label_for_measurement, outcome_centre
 from mmpl.training.cache import load_cached, load_roi
 from mmpl.training.cohort import CohortCase
 from mmpl.training.cohort_table import CohortTable
+from mmpl.training.finished import read_finished
 from mmpl.training.mask_thresholds import (
     CUT_AT,
     MaskThresholds,
@@ -77,7 +77,7 @@ def measure_out_of_fold(task: MaskTask) -> None:
 
 def read_measured(path: Path) -> Measured:
     """What :func:`measure_out_of_fold` wrote; NaN where a column is missing."""
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = read_finished(path)
     features = {name: float("nan") if v is None else float(v) for name, v in data["features"].items()}
     return np.array(data["centre_zyx"]), features
 
@@ -207,7 +207,7 @@ def _scores_path(run: SplitRun) -> Path:
 
 def out_of_fold_table(run: SplitRun, cases: Sequence[CohortCase], measured: Mapping[str, Measured]) -> CohortTable:
     """Every patient's row from the networks that did not train on them; :func:`keep_deep_scores` has been called."""
-    scores = json.loads(_scores_path(run).read_text(encoding="utf-8"))
+    scores = read_finished(_scores_path(run))
     return CohortTable(
         patient_ids=tuple(c.patient_id for c in cases),
         fold=np.array([run.split.fold_of[c.patient_id] for c in cases]),

@@ -16,6 +16,7 @@ from mmpl.io.output import make_folder, write_json_atomic
 from mmpl.training.cache_entry import arrays_sha256
 from mmpl.training.config import TrainingConfig, config_to_dict
 from mmpl.training.errors import require
+from mmpl.training.finished import read_finished
 from mmpl.training.layout import CohortCase
 from mmpl.training.ranks import ALONE, Ranks
 
@@ -140,13 +141,4 @@ def read_record(path: Path) -> dict:
     TrainingError
         If the file is damaged.
     """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:  # no JSON, or no UTF-8
-        record = None
-    require(
-        isinstance(record, dict),
-        f"{path}: the file is damaged, so that nobody knows what the run began with; restore it from a copy, or choose "
-        "another folder",
-    )
-    return record
+    return read_finished(path, "nobody knows what the run began with: restore it from a copy, or choose another folder")

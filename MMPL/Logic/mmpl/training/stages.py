@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from mmpl.cluster import LOCAL_NUMBER
@@ -25,6 +25,7 @@ from mmpl.survival.discrete import interval_targets
 from mmpl.training.batches import Batches, IsWide
 from mmpl.training.config import StageConfig, TrainingConfig
 from mmpl.training.errors import require
+from mmpl.training.finished import read_stage_weights, read_weights
 from mmpl.training.folds import PATIENT
 from mmpl.training.loop import fit
 from mmpl.training.losses import SEGMENTATION_LOSSES, balanced_bce_loss, discrete_time_nll
@@ -62,9 +63,13 @@ class StageRun:
     def label(self) -> str:
         return f"{self.split} fold {self.fold}: {self.stage}"
 
+    def weights(self) -> dict[str, Tensor]:
+        """The trained network's, as stored."""
+        return read_stage_weights(self.weights_path)
+
     def load(self) -> nn.Module:
         """The trained network, in evaluation mode."""
-        weights = load_file(self.weights_path)
+        weights = self.weights()
         what = str(self.weights_path)
         if self.stage == SEGMENTATION:
             return segmentation_net(self.config.network, weights, what)
@@ -109,7 +114,8 @@ def train_segmentation(
     data = SegmentationPatches(paths, config.network.spacing_mm, config.augmentation, run.seed, config.wide_mm)
     net = SegmentationNet(config.network)
     if start is not None:
-        net.load_state_dict({name: value.float() for name, value in load_file(start).items()}, strict=False)
+        weights = read_weights(start, "remove it and give the bundle that it is from once more (--start)")
+        net.load_state_dict({name: value.float() for name, value in weights.items()}, strict=False)
 
     def is_wide(draw: np.random.Generator, settling: bool) -> bool:
         # BatchNorm's averages are those of what a whole-ROI pass shows, not of windows around lesions
@@ -143,7 +149,7 @@ def train_hpv(
     seed_everything(run.seed, deterministic=run.config.deterministic)
     targets = [np.array([label]) for label in labels]
     data = _outcome_data(run, paths, centres_zyx_1mm, targets)
-    net = _with_backbone(OutcomeNet(run.config.network, HPV_OUTPUTS), load_file(start))
+    net = _with_backbone(OutcomeNet(run.config.network, HPV_OUTPUTS), read_stage_weights(start))
     pos_weight = (len(labels) - positive) / positive
 
     def loss(output: Tensor, target: Tensor) -> Tensor:
@@ -176,7 +182,7 @@ def train_rfs(
     seed_everything(run.seed, deterministic=run.config.deterministic)
     survived, failed = interval_targets(np.asarray(time_days), events, run.config.breaks_days)
     data = _outcome_data(run, paths, centres_zyx_1mm, list(np.stack([survived, failed], axis=1)))
-    net = _with_backbone(OutcomeNet(run.config.network, run.config.intervals), load_file(start))
+    net = _with_backbone(OutcomeNet(run.config.network, run.config.intervals), read_stage_weights(start))
 
     def loss(output: Tensor, target: Tensor) -> Tensor:
         return discrete_time_nll(output, target[:, 0], target[:, 1])

@@ -10,12 +10,11 @@ from safetensors.torch import save
 
 from mmpl.bundle.reader import Bundle, open_bundle
 from mmpl.ensemble import SEGMENTATION
-from mmpl.errors import TrainingError
 from mmpl.io.output import make_folder, write_bytes_atomic, write_json_atomic
 from mmpl.network.config import NetworkConfig
 from mmpl.network.run import check_weights
 from mmpl.training.errors import require
-from mmpl.training.run_folder import read_record
+from mmpl.training.finished import record_or_none
 
 KEPT = "start.json"
 
@@ -90,10 +89,7 @@ def kept_start(folder: Path, sha256: str) -> Start:
     TrainingError
         If it is not there as a whole, as in a run that was stopped while it was copied.
     """
-    try:
-        record = read_record(folder / KEPT) if (folder / KEPT).is_file() else {}
-    except TrainingError:  # damaged: the bundle can be copied once more
-        record = {}
+    record = record_or_none(folder / KEPT) or {}
     weights = tuple(folder / name for name in record.get("weights", ()))
     require(
         record.get("sha256") == sha256 and len(weights) > 0 and all(path.is_file() for path in weights),

@@ -316,9 +316,44 @@ def test_a_damaged_record_is_one_sentence(finished_run, cohort_folder, run_confi
     for needed in ("config.json", "outcomes.json", "folds.csv"):
         shutil.copy(finished_run[0] / needed, tmp_path)
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(TrainingError, match=f"{name}: the file is damaged, .* restore it from a copy, or choose"):
+    with pytest.raises(
+        TrainingError, match=f"{name}: the file is missing or damaged; .* restore it from a copy, or choose"
+    ):
         train(cohort_folder, tmp_path, run_config)
     assert (tmp_path / name).read_bytes() == content
+
+
+def test_damaged_measurements_are_made_anew(
+    finished_run, cohort_folder, run_config, small_statistics, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(training_run, "StatisticsConfig", lambda: small_statistics)
+    out = tmp_path / "run"
+    shutil.copytree(finished_run[0], out)
+    whole = {
+        path: path.read_bytes() for path in (out / "patient/measured/T-03.json", out / "patient/overlaps/T-03.json")
+    }
+    for path, content in whole.items():
+        path.write_bytes(content[: len(content) // 2])
+    train(cohort_folder, out, run_config)
+    assert {path: path.read_bytes() for path in whole} == whole
+    assert open_bundle(out / "bundle").sha256 == finished_run[1].sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("patient/out_of_fold.json", r"missing or damaged; remove it and give the same command again"),
+        ("patient/fold_0/hpv/weights.safetensors", r"damaged \(.*\); remove the folder .*fold_0, whose networks are"),
+    ],
+)
+def test_a_damaged_result_is_one_sentence(finished_run, cohort_folder, run_config, tmp_path, name, said):
+    out = tmp_path / "run"
+    shutil.copytree(finished_run[0], out)
+    half = (out / name).read_bytes()[:-40]
+    (out / name).write_bytes(half)
+    with pytest.raises(TrainingError, match=f"{name}: .*{said}"):
+        train(cohort_folder, out, run_config)
+    assert (out / name).read_bytes() == half
 
 
 def test_outcomes_that_changed_under_a_run_are_refused(finished_run, cohort_folder, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from mmpl.progress import Progress
 from mmpl.training.ablation.comparison import Comparison, compare
 from mmpl.training.cache import load_roi
 from mmpl.training.cohort import CohortCase
+from mmpl.training.finished import read_finished
 from mmpl.training.mask_thresholds import (
     MaskThresholds,
     OverlapTask,
@@ -127,4 +127,4 @@ def score_out_of_fold(task: ScoreTask) -> None:
 
 def read_score(path: Path) -> CaseScore:
     """What :func:`score_out_of_fold` wrote; runs begun before it wrote the volume of a voxel are of the same ROI."""
-    return CaseScore.from_dict({"voxel_ml": ROI_VOXEL_ML, **json.loads(path.read_text(encoding="utf-8"))})
+    return CaseScore.from_dict({"voxel_ml": ROI_VOXEL_ML, **read_finished(path)})
