@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mmpl.report.labels import label_of
+from mmpl.report.text import NBSP, against_threshold, percent
 from mmpl.segments import SEGMENTS
 from mmpl_slicer.panel_state import ClassRow, Driver, LesionRow, ResultsState
 
 MOST_DRIVERS = 6
 YEARS = {"1y": "1 year", "2y": "2 years", "3y": "3 years", "5y": "5 years"}
 UNKNOWN = "not given"
-PERCENT = "\N{NO-BREAK SPACE}%"  # a line never breaks before it
 
 
 def results_state(results: Mapping, *, current: bool, stale_text: str, chart_id: str, deep_note: str) -> ResultsState:
@@ -31,7 +31,7 @@ def results_state(results: Mapping, *, current: bool, stale_text: str, chart_id:
         rfs_text=_rfs_text(rfs),
         risk_group=rfs["risk_group"] or "",
         survival=tuple((YEARS.get(key, key), _percent(value)) for key, value in rfs["survival_at"].items()),
-        hpv_drivers=_drivers(drivers["hpv"], lambda effect: f"{100 * effect:+.1f}{PERCENT}"),
+        hpv_drivers=_drivers(drivers["hpv"], lambda effect: f"{100 * effect:+.1f}{NBSP}%"),
         rfs_drivers=_drivers(drivers["rfs"], lambda effect: f"{effect:+.2f}"),
         warnings=tuple(warning["text"] for warning in results["warnings"]),
         chart_id=chart_id,
@@ -64,10 +64,11 @@ def _figures(figures: Mapping) -> tuple[str, str, str]:
 def _hpv_text(hpv: Mapping) -> str:
     if hpv["probability"] is None:
         return f"HPV: {UNKNOWN}, {hpv['reason']}"
-    text = f"HPV {hpv['status']}: probability {_percent(hpv['probability'])}"
+    probability, threshold = against_threshold(hpv["probability"], hpv["threshold"])
+    text = f"HPV {hpv['status']}: probability {probability}"
     if hpv["members"]:
-        text += f" (members {_percent(min(hpv['members']))} to {_percent(max(hpv['members']))})"
-    return text + f", threshold {_percent(hpv['threshold'])}"
+        text += f" (members {percent(min(hpv['members']))} to {percent(max(hpv['members']))})"
+    return text + f", threshold {threshold}"
 
 
 def _rfs_text(rfs: Mapping) -> str:
@@ -92,7 +93,7 @@ def _drivers(terms, effect_text) -> tuple[Driver, ...]:
 
 
 def _percent(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{100 * value:.0f}{PERCENT}"
+    return UNKNOWN if value is None else percent(value)
 
 
 def _value(value: float | None) -> str:

@@ -10,6 +10,7 @@ from mmpl.report.labels import is_indicator, label_of
 from mmpl.report.text import (
     MISSING,
     NBSP,
+    against_threshold,
     at_least,
     escape,
     percent,
@@ -30,9 +31,10 @@ def hpv_panel(results: dict, before: dict | None) -> str:
         return _not_given("HPV probability", hpv["reason"]) + _known_status(hpv)
     was = before["hpv"]["probability"] if before else None
     bar = probability_bar(hpv["probability"], threshold=hpv["threshold"], members=hpv["members"], before=was)
+    probability, threshold = against_threshold(hpv["probability"], hpv["threshold"])
     sentence = (
         f"<p>Predicted <strong>HPV-{escape(hpv['status'])}</strong>: probability "
-        f"<strong>{percent(hpv['probability'])}</strong>, threshold {percent(hpv['threshold'])}"
+        f"<strong>{probability}</strong>, threshold {threshold}"
         f"{_spread(hpv['members'])}.</p>"
     )
     drivers = _drivers(

@@ -28,6 +28,15 @@ def percent(probability: float | None) -> str:
     return f"{100 * probability:.0f}{NBSP}%"
 
 
+def against_threshold(probability: float, threshold: float) -> tuple[str, str]:
+    """Both as :func:`percent`, with decimals where they would read the same and are not: "58.6 %" and "58.7 %"."""
+    texts = percent(probability), percent(threshold)
+    for decimals in (1, 2):
+        if texts[0] == texts[1] and probability != threshold:
+            texts = tuple(f"{100 * value:.{decimals}f}{NBSP}%" for value in (probability, threshold))
+    return texts
+
+
 def fixed(value: float | None, decimals: int = 1) -> str:
     """A number with a fixed count of decimals and a true minus sign."""
     if value is None or not math.isfinite(value):

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from mmpl.report.labels import label_of
-from mmpl.report.text import NBSP, escape, fixed, percent, sentence, signed, significant, years
+from mmpl.report.text import NBSP, against_threshold, escape, fixed, percent, sentence, signed, significant, years
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,21 @@ def test_feature_labels(feature, label):
 def test_percentages_never_round_to_certainty():
     values = [percent(p).replace(NBSP, " ") for p in (0.0, 0.0001, 0.834, 0.999, 1.0, None)]
     assert values == ["0 %", "< 1 %", "83 %", "> 99 %", "100 %", "–"]
+
+
+@pytest.mark.parametrize(
+    ("probability", "threshold", "said"),
+    [
+        (0.731, 0.5, ("73 %", "50 %")),
+        (0.5861, 0.587, ("58.6 %", "58.7 %")),
+        (0.58696, 0.58704, ("58.70 %", "58.70 %")),  # a hundredth of a per cent is the most that is said
+        (0.5866, 0.587, ("58.66 %", "58.70 %")),
+        (0.587, 0.587, ("59 %", "59 %")),
+        (0.9961, 0.9982, ("99.6 %", "99.8 %")),
+    ],
+)
+def test_a_probability_beside_its_threshold_reads_as_above_or_below_it(probability, threshold, said):
+    assert tuple(text.replace(NBSP, " ") for text in against_threshold(probability, threshold)) == said
 
 
 def test_numbers_carry_a_true_minus_and_no_negative_zero():

@@ -31,6 +31,11 @@ def test_hpv_and_rfs_in_one_line_each(results):
     assert state.warnings == ("The primary site is unknown.",)
 
 
+def test_a_probability_just_below_the_threshold_reads_so(results):
+    results["hpv"] |= {"status": "negative", "probability": 0.5861, "threshold": 0.587, "members": []}
+    assert plain(shown(results).hpv_text) == "HPV negative: probability 58.6 %, threshold 58.7 %"
+
+
 def test_what_is_not_given_says_why(results):
     results["hpv"] |= {"probability": None, "status": None, "members": [], "reason": "no lesion is contoured"}
     results["rfs"] |= {"risk": None, "risk_group": None, "reason": "no lesion is contoured"}
