@@ -34,6 +34,7 @@ from mmpl.io.output import write_json_atomic
 from mmpl.network.backends import openvino_cpu
 from mmpl.training.parallel import each
 
+JOBS = ("convert", "plain", "ours 1", "ours 10", "plain-outcomes", "convert-outcomes", "outcomes")
 TARGETS = {"one": 30.0, "ten": 60.0, "dice": 0.98, "truth": -0.003}
 
 
@@ -48,7 +49,7 @@ def main() -> int:
         table = {"machine": _machine(), "agreement": _agreement(arguments)}
         print(_agreement_text(table["agreement"]))
         cost.make_case(folder)
-        table["cost"] = {name: cost.job(name, folder) for name in ("convert", "plain", "ours 1", "ours 10")}
+        table["cost"] = {name: cost.job(name, folder) for name in JOBS}
         print(_cost_text(table["cost"]))
         table["growth"] = _growth(folder)
         print(_growth_text(table["growth"]))
@@ -125,7 +126,7 @@ def _agreement_text(table: dict) -> str:
 
 
 def _cost_text(table: dict) -> str:
-    plain = table["plain"]
+    plain, plain_pair = table["plain"], table["plain-outcomes"]
     lines = ["\nCost of one full-width case", f"{'':28s}{'wall s':>10s}{'CPU s':>10s}{'peak GB':>9s}"]
     rows = {
         "plain, one member": plain,
@@ -133,6 +134,10 @@ def _cost_text(table: dict) -> str:
         "ours, one member": table["ours 1"],
         "ours, ten members": table["ours 10"],
         "conversion, once a bundle": table["convert"],
+        "plain, one HPV, one RFS": plain_pair,
+        "plain, ten of each (extrap.)": {k: 10 * plain_pair[k] for k in ("wall_s", "cpu_s")},
+        "ours, ten of each": table["outcomes"],
+        "their conversion, once": table["convert-outcomes"],
     }
     for name, row in rows.items():
         peak = f"{row['peak_gb']:.2f}" if "peak_gb" in row else ""
@@ -144,6 +149,7 @@ def _cost_text(table: dict) -> str:
         _target("CPU time, ten members", 10 * plain["cpu_s"] / ten["cpu_s"], TARGETS["ten"]),
         f"  wall time: one member {plain['wall_s'] / table['ours 1']['wall_s']:.1f} times, "
         f"ten {10 * plain['wall_s'] / ten['wall_s']:.1f} times",
+        f"  CPU time, ten HPV and ten RFS networks: {10 * plain_pair['cpu_s'] / table['outcomes']['cpu_s']:.1f} times",
     ]
     return "\n".join(lines)
 

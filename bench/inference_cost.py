@@ -25,15 +25,16 @@ from mmpl.io.output import write_json_atomic
 from mmpl.network.backends.base import StoredNetwork, describe
 from mmpl.network.backends.choose import BackendChoice, backends
 from mmpl.network.config import NetworkConfig
-from mmpl.network.model import SegmentationNet
+from mmpl.network.model import OutcomeNet, SegmentationNet
 from mmpl.network.networks import Networks
-from mmpl.network.run import stored_weights
+from mmpl.network.run import HPV_OUTPUTS, stored_weights
 from mmpl.phantom import generate_patient
 from mmpl.pipeline import plan_case, prepare_case
 from mmpl.preprocess.network_grid import network_input, to_roi_grid
 from mmpl.segmentation.engine import PlanRun
 from mmpl.segmentation.plan import Account, PlanSettings, make_plan
 from mmpl.segmentation.postprocess import compose
+from mmpl.training.config import TrainingConfig
 
 SEED, INDEX = 7001, 0
 MEMBERS = 10
@@ -42,10 +43,12 @@ LIMITS_GB = (0.6, 1.0, 1.5, 3.0)
 LENGTHS_MM = (80, 160, 240, 310)
 MEMBER_COUNTS = (1, 2, 4, 7, 10)
 LESION_COUNTS = (1, 2, 4, 8)
+PATCH = 128  # voxels along each side: what the HPV and RFS networks see
+OUTPUTS = {"hpv": HPV_OUTPUTS, "rfs": len(TrainingConfig().breaks_days) - 1}
 
 
 def make_case(folder: Path) -> None:
-    """The phantom at 1 mm, what the demo ensemble finds possible on it, and ten sets of random weights."""
+    """The phantom at 1 mm, what the demo ensemble finds possible on it, and random weights."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "peak.npy").is_file():
         ensemble = load_ensemble(open_bundle(default_bundle_path()))
@@ -62,6 +65,11 @@ def make_case(folder: Path) -> None:
         if not path.is_file():
             torch.manual_seed(member)
             save_file(stored_weights(SegmentationNet(FULL)), path)
+    for name, outputs in OUTPUTS.items():
+        path = folder / f"{name}.safetensors"
+        if not path.is_file():
+            torch.manual_seed(MEMBERS + outputs)
+            save_file(stored_weights(OutcomeNet(FULL, outputs)), path)
 
 
 def job(name: str, folder: Path) -> dict:
@@ -78,6 +86,7 @@ def do_job(name: str, folder: Path) -> None:
     kind, *numbers = name.split()
     jobs = {"plain": plain, "convert": convert, "ours": ours, "length": ours_at_length, "limit": ours_within}
     jobs |= {"lesions": ours_with_lesions}
+    jobs |= {"plain-outcomes": plain_outcomes, "convert-outcomes": convert_outcomes, "outcomes": outcomes}
     measured = jobs[kind](folder, *map(float, numbers))
     measured["peak_gb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2)
     write_json_atomic(folder / f"{name.replace(' ', '_')}.json", measured)
@@ -111,6 +120,51 @@ def plain(folder: Path) -> dict:
     with torch.no_grad():  # in inference mode our convolutions choose their own kernels
         sliding_window_inference(image, (128,) * 3, 1, counted, overlap=0.5, mode="constant")
     return {**clock.read(), "windows": sum(windows)}
+
+
+def plain_outcomes(folder: Path) -> dict:
+    """One HPV and one RFS network on a patch, in PyTorch and fp32."""
+    patch = torch.from_numpy(_patch(folder))
+    nets = [network.module() for network in stored_outcomes(folder)[: len(OUTPUTS)]]
+    clock = Clock()
+    with torch.no_grad():
+        for net in nets:
+            net(patch)
+    return clock.read()
+
+
+def convert_outcomes(folder: Path) -> dict:
+    """What happens once a bundle: the HPV and RFS networks of ten members made ready."""
+    networks, clock = networks_of(folder), Clock()
+    tiny = np.zeros((1, 2, 16, 16, 16), np.float32)
+    for network in stored_outcomes(folder):
+        networks.run(network, tiny)
+    return clock.read()
+
+
+def outcomes(folder: Path) -> dict:
+    """The HPV and RFS networks of ten members on a patch."""
+    networks, patch = networks_of(folder), _patch(folder)
+    clock = Clock()
+    for network in stored_outcomes(folder):
+        networks.run(network, patch)
+    return {**clock.read(), "backend": describe(networks.backend), "notices": [n.text for n in networks.notices]}
+
+
+def _patch(folder: Path) -> np.ndarray:
+    """From the middle of the ROI, shape (1, 2, z, y, x)."""
+    array = np.load(folder / "array.npy", mmap_mode="r")
+    box = tuple(slice((size - PATCH) // 2, (size + PATCH) // 2) for size in array.shape[1:])
+    return np.ascontiguousarray(array[(slice(None), *box)])[None]
+
+
+def stored_outcomes(folder: Path) -> list[StoredNetwork]:
+    """Each of another name, so that each is converted, on the same two sets of weights."""
+    return [
+        StoredNetwork(FULL, outputs, partial(load_file, folder / f"{name}.safetensors"), f"{name}{n}".zfill(64), name)
+        for n in range(MEMBERS)
+        for name, outputs in OUTPUTS.items()
+    ]
 
 
 def stored(folder: Path) -> list[StoredNetwork]:
