@@ -252,6 +252,7 @@ def _assess(arguments) -> int:
 def _run_case(arguments, job) -> int:
     from mmpl.bundle.reader import default_bundle_path, open_bundle
     from mmpl.console import ConsoleProgress
+    from mmpl.earlier_files import sentence_about
     from mmpl.ensemble import Inference, load_ensemble
     from mmpl.io.case import read_case
     from mmpl.io.ehr import read_ehr
@@ -283,11 +284,13 @@ def _run_case(arguments, job) -> int:
             export.check(case)
         outcome = job(case, ensemble, progress=progress, extractor=arguments.extractor)
         progress("writing results", 0.0)
-        write_outputs(arguments.out, case, outcome, mrb=arguments.mrb, dicom=export)
+        left = write_outputs(arguments.out, case, outcome, mrb=arguments.mrb, dicom=export)
     print(summary_of(outcome.results, describe(ensemble.networks.backend)))
     for warning in outcome.results.warnings:
         print(f"warning {warning.code}: {warning.text}", file=sys.stderr)
-    return DONE_WITH_WARNINGS if arguments.strict and outcome.results.warnings else DONE
+    if left:
+        print(f"warning EARLIER_FILES: {sentence_about(left, arguments.out)}", file=sys.stderr)
+    return DONE_WITH_WARNINGS if arguments.strict and (outcome.results.warnings or left) else DONE
 
 
 def _batch(arguments) -> int:

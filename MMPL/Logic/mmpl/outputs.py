@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmpl.case import PET_SUV, Case
 from mmpl.clinical.fields import FIELDS, HPV_STATUS, PRIMARY_SITE, by_known_name, parse_record
+from mmpl.earlier_files import DICOM, SCENE, left_of_earlier
 from mmpl.errors import InputError
 from mmpl.io.masks import write_label_map, write_segmentation_nrrd
 from mmpl.io.output import OutputFolder, write_json_atomic, write_text_atomic
@@ -25,8 +26,6 @@ SEGMENTATION = "segmentation.seg.nrrd"
 RESULTS = "results.json"
 FEATURES = "features.csv"
 REPORT = "report.html"
-SCENE = "scene.mrb"
-DICOM = "dicom"
 
 
 @dataclass(frozen=True)
@@ -77,13 +76,17 @@ def write_outputs(
     mrb: bool = False,
     before: Outcome | None = None,
     dicom: DicomExport | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """Write mask, segmentation, results, features and report; with ``mrb`` a Slicer scene too.
 
     Parameters
     ----------
     before : the outcome with the model's own contours, where ``outcome`` is of corrected ones
     dicom : write segmentation, structure set and report as DICOM too, into a folder ``dicom``
+
+    Returns
+    -------
+    Files in ``out`` that an earlier result was written to and this one was not: they tell of other contours.
 
     Raises
     ------
@@ -102,6 +105,8 @@ def write_outputs(
             write_dicom_files(folder / DICOM, case, outcome, dicom, corrected=before is not None)
         if mrb:
             load_plugin("scene")(case, outcome, folder / SCENE)
+        left = left_of_earlier(out, folder)
+    return left
 
 
 def write_files(folder: Path, case: Case, outcome: Outcome, *, before: Outcome | None = None) -> None:

@@ -16,11 +16,12 @@ from scipy import ndimage
 from mmpl.bundle.reader import default_bundle_path, open_bundle
 from mmpl.case import GTVN, GTVP, Case
 from mmpl.cli import summary_of
+from mmpl.earlier_files import SCENE
 from mmpl.ensemble import Inference, load_ensemble
 from mmpl.geometry import Volume, image_from_volume
 from mmpl.io.case import read_case
 from mmpl.io.output import OutputFolder, write_json_atomic
-from mmpl.outputs import REPORT, SCENE, write_files
+from mmpl.outputs import REPORT, write_files
 from mmpl.phantom import PhantomPatient, generate_patient
 from mmpl.pipeline import Outcome, PreparedCase, Stopwatch, draw_contours, measure, measure_drawing, prepare_case
 from mmpl.progress import Progress

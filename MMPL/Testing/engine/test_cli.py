@@ -148,6 +148,15 @@ def test_strict_ends_with_3_when_there_are_warnings(on_tiny, tmp_path):
     assert {p.name for p in (tmp_path / "out").iterdir()} == FILES
 
 
+def test_what_is_left_of_an_earlier_result_is_said(on_tiny, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "scene.mrb").write_bytes(b"earlier")
+    ran = on_tiny("assess")
+    assert ran.code == 0
+    said = f"warning EARLIER_FILES: {tmp_path / 'out'}: scene.mrb is of an earlier result, not of this one"
+    assert any(line.startswith(said) for line in ran.errors)
+
+
 def test_a_mask_on_another_grid_is_brought_to_the_cts(on_tiny, tiny_patient, save_image, read_mask, tmp_path):
     coarse = Geometry((20, 18, 24), (4.0, 4.0, 4.0), (-45.0, -30.0, -74.0))
     mask = resample(tiny_patient.label_map, coarse, method="nearest", fill=0)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from mmpl.case import Case
+from mmpl.earlier_files import sentence_about
 from mmpl.errors import MMPLError, OutputError
 from mmpl.outputs import clinical_rows, report_of, write_outputs
 
@@ -93,6 +95,27 @@ def test_files_of_an_earlier_run_are_replaced_and_others_stay(out, tiny_case, ti
     assert json.loads((out / "results.json").read_text(encoding="utf-8"))["case_id"] == "TINY-1"
     assert (out / "mask.nii.gz").read_bytes()[:2] == b"\x1f\x8b"
     assert not [p.name for p in out.iterdir() if p.name.startswith(".")]
+
+
+def test_files_that_only_an_earlier_result_was_written_to_are_named(out, tiny_case, tiny_outcome):
+    assert write_outputs(out, tiny_case, tiny_outcome) == ()
+    (out / "dicom").mkdir()
+    (out / "dicom" / "0001.dcm").write_bytes(b"a slice of a user's own")
+    assert write_outputs(out, tiny_case, tiny_outcome) == ()
+    for name in ("scene.mrb", "dicom/rtstruct.dcm"):
+        (out / name).write_bytes(b"earlier")
+    assert write_outputs(out, tiny_case, tiny_outcome) == ("scene.mrb", "dicom/rtstruct.dcm")
+    assert (out / "dicom" / "rtstruct.dcm").read_bytes() == b"earlier"
+
+
+def test_what_is_left_of_an_earlier_result_is_one_sentence(tmp_path):
+    assert sentence_about(("scene.mrb",), Path("out")) == (
+        "out: scene.mrb is of an earlier result, not of this one: remove it, or have it written again"
+    )
+    assert sentence_about(("scene.mrb", "dicom/report.dcm"), Path("out")) == (
+        "out: scene.mrb, dicom/report.dcm are of an earlier result, not of this one: remove them, or have them written "
+        "again"
+    )
 
 
 def test_a_scene_that_cannot_be_written_stops_everything(out, tiny_case, tiny_outcome, contents, monkeypatch):

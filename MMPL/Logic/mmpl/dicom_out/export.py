@@ -11,6 +11,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from mmpl.dicom_out.anonymity import Anonymity
+from mmpl.dicom_out.files import REPORT, SEGMENTATION, STRUCTURE_SET
 from mmpl.dicom_out.finish import Export
 from mmpl.dicom_out.headers import SourceHeaders, anonymised, read_headers
 from mmpl.dicom_out.report import make_report
@@ -23,10 +24,6 @@ from mmpl.errors import GeometryError
 from mmpl.geometry import Volume
 from mmpl.io.output import write_bytes_atomic
 from mmpl.segments import SEGMENTS
-
-SEGMENTATION = "segmentation.dcm"
-STRUCTURE_SET = "rtstruct.dcm"
-REPORT = "report.dcm"
 
 
 def write_dicom(

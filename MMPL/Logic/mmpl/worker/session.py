@@ -13,6 +13,7 @@ import torch
 from mmpl.bundle.reader import default_bundle_path, open_bundle
 from mmpl.case import Case
 from mmpl.dicom_source import DicomSource
+from mmpl.earlier_files import DICOM
 from mmpl.ensemble import Ensemble, Inference, load_ensemble
 from mmpl.errors import InputError
 from mmpl.geometry import Volume
@@ -22,7 +23,7 @@ from mmpl.io.suv import Conversion
 from mmpl.machine import devices
 from mmpl.network.backends.base import describe
 from mmpl.network.backends.choose import AUTO, BackendChoice, on_this_machine
-from mmpl.outputs import DICOM, REPORT, DicomExport, write_outputs
+from mmpl.outputs import REPORT, DicomExport, write_outputs
 from mmpl.pipeline import (
     Drawing,
     Outcome,
@@ -194,8 +195,9 @@ class Session:
         before = self._model_outcome(arguments, progress)
         progress("writing results", 0.0)
         case = replace(self._prepared().case, ct_source=source)
-        write_outputs(out, case, self.outcome, before=before, dicom=export)
-        return {"out": str(out), "report": str(out / REPORT), "dicom": DICOM if export else None, **told}
+        left = write_outputs(out, case, self.outcome, before=before, dicom=export)
+        files = {"out": str(out), "report": str(out / REPORT), "dicom": DICOM if export else None, "left": list(left)}
+        return {**files, **told}
 
     def _dicom(self, wanted: Mapping | None) -> tuple[DicomSource | None, DicomExport | None]:
         """The CT's files in the order of its slices, and how results refer to them; checked before any work is done."""

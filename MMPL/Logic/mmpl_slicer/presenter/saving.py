@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from mmpl.earlier_files import SCENE, sentence_about
 from mmpl.errors import InputError, MMPLError
 from mmpl_slicer.presenter.case_session import SAVE, CaseSession, Run
 from mmpl_slicer.presenter.contours import ContourWork
@@ -15,7 +16,6 @@ from mmpl_slicer.scene_io import save_mrb
 from mmpl_slicer.volume_guess import anonymous_name
 
 NO_CT = "there is no CT yet"
-SCENE_FILE = "scene.mrb"
 
 
 class Saving:
@@ -90,6 +90,9 @@ class Saving:
         case.saved_text, case.report_path = f"Saved to {told['out']}", told["report"]
         if told.get("dicom"):
             case.saved_text += f", as DICOM in its folder {told['dicom']}"
+        left = [name for name in told.get("left", ()) if not (with_scene and name == SCENE)]
+        if left:
+            self.desk.say(sentence_about(left, Path(told["out"])))
         if with_scene:
             self._save_scene(case, Path(told["out"]))
         self.measuring.follow()  # a what-if that is not saved comes back, and what was edited meanwhile
@@ -97,7 +100,7 @@ class Saving:
     def _save_scene(self, case: CaseSession, folder: Path) -> None:
         self.desk.do_chores()
         try:
-            save_mrb(self.desk.scene, folder / SCENE_FILE)
+            save_mrb(self.desk.scene, folder / SCENE)
         except MMPLError as problem:
             self.desk.say(problem)
         else:

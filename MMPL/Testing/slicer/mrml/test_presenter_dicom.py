@@ -235,6 +235,18 @@ def test_saved_as_dicom_too(with_mask, tmp_path):
     }
 
 
+def test_what_is_left_of_an_earlier_save_is_said(with_mask, tmp_path):
+    def saved(**how) -> str:
+        with_mask.presenter.save(str(tmp_path / "out"), **how)
+        with_mask.until(lambda: not with_mask.presenter.running)
+        return with_mask.state.message
+
+    assert saved(with_dicom=True, with_scene=True) == ""
+    left = ", ".join(f"dicom/{name}" for name in ("segmentation.dcm", "rtstruct.dcm", "report.dcm"))
+    assert saved(with_scene=True).startswith(f"{tmp_path / 'out'}: {left} are of an earlier result, not of this one")
+    assert saved(with_dicom=True).startswith(f"{tmp_path / 'out'}: scene.mrb is of an earlier result")
+
+
 def test_without_the_choice_there_is_no_dicom(with_mask, tmp_path):
     save(with_mask, tmp_path / "out")
     assert not (tmp_path / "out" / "dicom").exists()
