@@ -177,9 +177,13 @@ _SIDES = (("to the right", "to the left"), ("forward", "backward"), ("down", "up
 
 
 def _label_bounds(label_map: Volume) -> tuple[np.ndarray, np.ndarray] | None:
+    """LPS bounds in mm of the labelled voxels' centres."""
     box = bounding_box(label_map.array)
     if box is None:
         return None
+    if not label_map.geometry.is_axis_aligned():  # the box' corners lie farther out than any labelled voxel
+        points = label_map.geometry.physical(np.argwhere(label_map.array)[:, ::-1])
+        return points.min(axis=0), points.max(axis=0)
     low, size = zip(*((s.start, s.stop - s.start) for s in reversed(box)), strict=True)
     return label_map.geometry.cropped(low, size).bounds_lps()
 

@@ -181,6 +181,34 @@ def test_contours_inside_keep_the_roi(large_case, large_roi):
     assert radiomics_roi(large_case, large_roi, empty) == (large_roi, ())
 
 
+@pytest.mark.parametrize("degrees", [-10.0, 10.0])
+def test_the_corners_of_a_tilted_box_are_no_contours(large_case, large_roi, degrees):
+    """Lesions lie within the ROI at its ends: the corners of the box around them, on a tilted CT, lie outside."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    grid = large_case.ct.geometry
+    tilted = Geometry(grid.size, grid.spacing_mm, grid.origin_mm, ((1, 0, 0), (0, c, -s), (0, s, c)))
+    points = [
+        large_roi.geometry.physical(index) for index in ((100, 50, 12), (100, 150, 12), (100, 50, 297), (100, 150, 297))
+    ]
+    k, j, i = np.indices(tilted.shape)
+    at = tilted.physical(np.stack([i, j, k], axis=-1).reshape(-1, 3))
+    near = np.min([np.linalg.norm(at - point, axis=1) for point in points], axis=0) < 8
+    label_map = Volume(near.reshape(tilted.shape).astype(np.uint8), tilted)
+    assert label_map.array.sum() > 20
+    assert share_outside(label_map, large_roi.geometry) == 0
+    corners = tilted.cropped(*_box_xyz(label_map.array)).bounds_lps()
+    assert np.any(large_roi.geometry.index(corners) < -0.5) or np.any(
+        large_roi.geometry.index(corners) > np.array(large_roi.geometry.size) - 0.5
+    )
+    assert radiomics_roi(large_case, large_roi, label_map) == (large_roi, ())
+
+
+def _box_xyz(array):
+    """First index and size (x, y, z) of the box around what is labelled."""
+    xyz = np.argwhere(array)[:, ::-1]
+    return xyz.min(axis=0), xyz.max(axis=0) - xyz.min(axis=0) + 1
+
+
 def test_contours_that_leave_it_move_it_on_the_lattice(large_case, large_roi):
     low, _ = large_roi.geometry.bounds_lps()
     below = (*large_roi.geometry.physical((100, 100, 0))[:2], low[2] - 12)
