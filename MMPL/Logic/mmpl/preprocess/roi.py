@@ -76,7 +76,7 @@ def roi_geometry(grid: Geometry, centre_lps) -> Geometry:
 
 
 def shifted_to_hold(roi: Geometry, low_lps, high_lps) -> Geometry:
-    """The ROI moved on a 16 mm lattice so that it holds a box, or as much of it as fits.
+    """The ROI moved on a 16 mm lattice so that it holds a box, or leaves as little of its length outside as can be.
 
     Parameters
     ----------
@@ -88,9 +88,15 @@ def shifted_to_hold(roi: Geometry, low_lps, high_lps) -> Geometry:
     need_up = np.ceil(np.maximum(high - (size - 1), 0) / LATTICE_MM)
     need_down = np.ceil(np.maximum(-low, 0) / LATTICE_MM)
     shift = np.where(need_up > 0, need_up, -need_down) * LATTICE_MM
-    too_large = high - low > size - 1
     middle = np.rint(((low + high) / 2 - (size - 1) / 2) / LATTICE_MM) * LATTICE_MM
-    shift = np.where(too_large, middle, shift)
+
+    def outside(shift: np.ndarray) -> np.ndarray:
+        return np.maximum(shift - low, 0) + np.maximum(high - shift - (size - 1), 0)
+
+    shift = np.where(high - low > size - 1, middle, shift)
+    # moved as far as one side asks, a box that hardly fits may leave on the other
+    for other in (middle, np.zeros(3)):
+        shift = np.where(outside(other) < outside(shift), other, shift)
     return roi.cropped(shift.astype(int), roi.size)
 
 

@@ -116,6 +116,8 @@ def test_smaller_grids_are_centred_and_padded(axis):
         ((5, 5, 100), (100, 100, 326), (0, 0, 32)),  # 17 mm beyond index 309
         ((50, -16, 5), (215, 100, 100), (16, -16, 0)),
         ((5, 5, -100), (100, 100, 500), (0, 0, 48)),  # longer than the box: centred, 200 - 154.5 = 45.5 -> 48
+        ((10, 5, 5), (200, 100, 100), (0, 0, 0)),  # 1 mm beyond 199; moved by 16, 6 mm would leave on the other side
+        ((14, 5, 5), (205, 100, 100), (16, 0, 0)),  # 6 mm beyond; moved, 2 mm on the other side
     ],
 )
 def test_lattice_shift_by_hand(low, high, moved):
