@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from distributed import CancelledError, Client, Future, KilledWorker, get_worker, wait
@@ -55,8 +55,8 @@ def run_sealed(function: Callable, sealed: Sealed, version: str, one_thread: boo
 class DaskPool:
     """Satisfies :class:`mmpl.cluster.Pool`.
 
-    There are as many tasks under way as the workers have threads. A worker that dies takes down all tasks that it was
-    given, and Dask counts that against each of them: one that waits here is not blamed for another's fault.
+    There are as many tasks under way as there are workers, of one thread each. A worker that dies takes down all tasks
+    that it was given, and Dask counts that against each of them: one that waits here is not blamed for another's fault.
 
     Parameters
     ----------
@@ -86,8 +86,8 @@ class DaskPool:
         waiting, running = deque(range(len(tasks))), {}
         try:
             while waiting or running:
-                threads = self._threads()
-                while waiting and len(running) < threads:
+                workers = self._workers()
+                while waiting and len(running) < workers:
                     n = waiting.popleft()
                     running[self._submit(function, Sealed(tasks[n], names[n]))] = n
                 for future in self._finished(running):
@@ -112,16 +112,17 @@ class DaskPool:
         except LOST as error:
             raise MMPLError(SCHEDULER_LOST) from error
 
-    def _threads(self) -> int:
+    def _workers(self) -> int:
         """Tasks that can run at once; waits a while for a first worker."""
         started = time.monotonic()
         while True:
             try:
-                threads = sum(self._client.nthreads().values())
+                threads_of = self._client.nthreads()
             except LOST as error:
                 raise MMPLError(SCHEDULER_LOST) from error
-            if threads:
-                return threads
+            _require_one_thread_each(threads_of)
+            if threads_of:
+                return len(threads_of)
             if time.monotonic() - started > NO_WORKERS_S:
                 raise MMPLError(_no_workers(self._client))
             time.sleep(LOOK_AGAIN_S)
@@ -147,6 +148,16 @@ def _result(future: Future, task: object, name: str, lost: Lost | None) -> objec
         return lost(task, why)
     finally:
         future.release()  # else it is done again when its worker dies
+
+
+def _require_one_thread_each(threads_of: Mapping[str, int]) -> None:
+    """Refuse workers that would run several tasks at once: these would share networks and random numbers."""
+    several = next((address for address, threads in threads_of.items() if threads > 1), None)
+    if several is not None:
+        raise MMPLError(
+            f"the Dask worker {several} has {threads_of[several]} threads: start workers with '--nthreads 1', and as "
+            "many as there is room for"
+        )
 
 
 def _is_local(client: Client) -> bool:

@@ -244,6 +244,18 @@ def test_a_running_cluster_does_the_work_and_stays(running_cluster, tmp_path):
             assert pool.each(double, [3, 1, 2], progress=silent, step="doubling") == [6, 2, 4]
 
 
+def test_workers_of_several_threads_are_refused():
+    """Two cases in one process would share its networks and random numbers."""
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, protocol="tcp", host="127.0.0.1", dashboard_address=None
+        ) as cluster,
+        open_pool(scheduler=cluster.scheduler_address) as pool,
+        pytest.raises(MMPLError, match="has 2 threads: start workers with '--nthreads 1'"),
+    ):
+        pool.each(double, [1, 2], progress=silent, step="doubling")
+
+
 def test_a_scheduler_without_workers_is_told(running_cluster, monkeypatch):
     monkeypatch.setattr(dask_pool, "NO_WORKERS_S", 0.0)
     running_cluster.scale(0)
