@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mmpl.batch_cases import BatchCase, find_cases
 from mmpl.batch_folder import DONE, MANIFEST
-from mmpl.batch_job import FAILED, CaseEnd, CaseJob, Settings, finished, run_case
+from mmpl.batch_job import FAILED, CaseEnd, CaseJob, Settings, finished, remove_leftovers, run_case
 from mmpl.batch_table import write_tables
 from mmpl.bundle.reader import Bundle, open_bundle
 from mmpl.cluster import open_pool
@@ -101,6 +101,7 @@ def run_batch(
         before = len(ends)
         todo = [job for job in jobs if job.case.case_id not in ends]
         ends |= _run(todo, workers, scheduler, progress)
+        remove_leftovers(out, ends.keys())  # of processes that were killed, in this run or an earlier one
         listed = tuple(ends[job.case.case_id] for job in jobs)
         write_tables(out, listed)
     return BatchEnd(listed, before)

@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 import traceback
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +17,7 @@ from pathlib import Path
 from mmpl.batch_cases import BatchCase
 from mmpl.batch_folder import DONE
 from mmpl.bundle.reader import canonical_json, open_bundle
-from mmpl.clinical.fields import PRIMARY_SITE, primary_site
+from mmpl.clinical.fields import primary_site, with_primary_site
 from mmpl.ensemble import Ensemble, Inference, load_ensemble
 from mmpl.errors import BundleError, InputError, MMPLError, OutputError
 from mmpl.file_names import is_left_by_file_manager
@@ -24,12 +25,12 @@ from mmpl.io.case import read_case
 from mmpl.io.output import make_folder, partial_stem, write_json_atomic, write_text_atomic
 from mmpl.outputs import FEATURES, MASK, REPORT, RESULTS, SEGMENTATION, write_outputs
 from mmpl.pipeline import check_clinical, predict
-from mmpl.training.scan.tables import squeezed
 
 RECORD = "batch_case.json"  # written last: a case that has it is finished
 TRACEBACK = "traceback.txt"
 DETACHED_HEADERS = (".nhdr", ".mhd")  # their voxels lie in another file of the same name
 WRITTEN = (MASK, SEGMENTATION, RESULTS, FEATURES, REPORT)
+LEFTOVER = re.compile(r"\.(?P<stem>.+)\.partial-[0-9a-f]{8}(-old)?")
 READ_BY_TABLE = {"case_id", "bundle", "lesions", "hpv", "rfs", "warnings"}
 FAILED, FAULT = "failed", "fault"
 
@@ -177,8 +178,7 @@ def _clinical(job: CaseJob) -> dict[str, object]:
     clinical = job.case.clinical()
     if not job.settings.site or primary_site(clinical) is not None:
         return clinical
-    without = {name: value for name, value in clinical.items() if squeezed(name) != squeezed(PRIMARY_SITE)}
-    return {**without, PRIMARY_SITE: job.settings.site}
+    return with_primary_site(clinical, job.settings.site)
 
 
 @lru_cache(maxsize=1)
@@ -210,7 +210,7 @@ def _clear(job: CaseJob) -> None:
     """
     folder = job.folder
     try:
-        _remove_leftovers(folder)
+        remove_leftovers(folder, {folder.name})
         there = [name for name in WRITTEN if (folder / name).exists()]
         if there and not _is_ours(job):
             names = ", ".join(there)
@@ -235,11 +235,13 @@ def _is_ours(job: CaseJob) -> bool:
     return (results["case_id"], results["bundle"]["sha256"]) == (job.case.case_id, job.settings.bundle_sha256)
 
 
-def _remove_leftovers(folder: Path) -> None:
-    leftover = re.compile(re.escape(f".{partial_stem(folder.name)}.partial-") + r"[0-9a-f]{8}(-old)?")
-    homes = [home for home in (folder.parent, folder) if home.is_dir()]
-    for path in [p for home in homes for p in home.iterdir() if leftover.fullmatch(p.name)]:
-        shutil.rmtree(path, ignore_errors=True)
+def remove_leftovers(home: Path, names: Collection[str]) -> None:
+    """Remove what killed runs left half-written in a folder, of outputs of these names."""
+    stems = {partial_stem(name) for name in names}
+    for path in list(home.iterdir()) if home.is_dir() else []:
+        found = LEFTOVER.fullmatch(path.name)
+        if found and found["stem"] in stems:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _fault(job: CaseJob, error: Exception) -> CaseEnd:

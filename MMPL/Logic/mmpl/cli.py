@@ -251,6 +251,7 @@ def _assess(arguments) -> int:
 
 def _run_case(arguments, job) -> int:
     from mmpl.bundle.reader import default_bundle_path, open_bundle
+    from mmpl.clinical.fields import with_primary_site
     from mmpl.console import ConsoleProgress
     from mmpl.earlier_files import sentence_about
     from mmpl.ensemble import Inference, load_ensemble
@@ -274,7 +275,7 @@ def _run_case(arguments, job) -> int:
     export = export_of(arguments, case_id)
     clinical = dict(read_ehr(arguments.ehr)) if arguments.ehr else {}
     if arguments.site:
-        clinical["Primary Site"] = arguments.site
+        clinical = with_primary_site(clinical, arguments.site)
     check_clinical(clinical)
     with ConsoleProgress() as progress:
         progress("reading", 0.0)

@@ -224,6 +224,12 @@ def test_a_pet_in_bqml_gives_masks_but_no_figures(on_tiny, tiny_patient, save_im
     assert features["GTVp_CT_original_firstorder_Maximum"] != ""
 
 
+def test_a_site_takes_the_place_of_the_records_whatever_its_spelling(on_tiny, results_of, tmp_path):
+    (tmp_path / "ehr.json").write_text('{"primary site": "oropharynx"}')
+    assert on_tiny("assess", site="larynx", ehr=tmp_path / "ehr.json").code == 0
+    assert "SITE_NOT_OROPHARYNX" in codes(results_of(tmp_path / "out"))
+
+
 def test_another_primary_site_gets_rfs_but_no_hpv(on_tiny, results_of, tmp_path):
     assert on_tiny("assess", site="larynx").code == 0
     results = results_of(tmp_path / "out")

@@ -255,6 +255,12 @@ def primary_site(raw: Mapping[str, object]) -> str | None:
     return "oropharynx" if value.strip().lower() in _OROPHARYNX else "other"
 
 
+def with_primary_site(raw: Mapping[str, object], site: str) -> dict[str, object]:
+    """A raw record with that primary site, in place of what it says under any spelling of the field."""
+    without = {key: value for key, value in raw.items() if _CANONICAL.get(_squeeze(key)) != PRIMARY_SITE}
+    return {**without, PRIMARY_SITE: site}
+
+
 def known_hpv(raw: Mapping[str, object]) -> str | None:
     """The HPV (or p16) status that a raw record states: "positive", "negative", or None when not given.
 
