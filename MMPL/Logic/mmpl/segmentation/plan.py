@@ -90,6 +90,7 @@ class Plan:
     searchers : members that search every region; the others run where these found anything possible
     threshold : the probability at which anything is possible; None when every member searches
     spacing_mm : of the networks' grid
+    grid_voxels : of the networks' grid, the whole region
     domain : box of the grid on which everything runs
     regions : passes of each searcher
     predicted_s, predicted_bytes : of the whole segmentation; the cascade's part is a guess until the search is done
@@ -104,6 +105,7 @@ class Plan:
     searchers: int
     threshold: float | None
     spacing_mm: float
+    grid_voxels: int
     domain: Box
     regions: tuple[Region, ...]
     predicted_s: float
@@ -171,6 +173,7 @@ def make_plan(
         searchers=searchers,
         threshold=threshold if cascade else None,
         spacing_mm=spacing_mm,
+        grid_voxels=grid.voxels,
         domain=domain,
         regions=tuple(regions),
         predicted_s=once * (searchers + share * (members - searchers)),
@@ -199,6 +202,7 @@ def _paper_plan(grid: Box, settings: PlanSettings, members: int, spacing_mm: flo
         searchers=members,
         threshold=None,
         spacing_mm=spacing_mm,
+        grid_voxels=grid.voxels,
         domain=grid,
         regions=(Region(grid, grid),),
         predicted_s=members * cost.seconds(count * window**3),  # all of one shape: made ready for once
@@ -212,7 +216,7 @@ def _paper_plan(grid: Box, settings: PlanSettings, members: int, spacing_mm: flo
 
 def plan_record(plan: Plan, account: Account, backend: str) -> dict:
     """What ``results.json`` says of how the contours were drawn."""
-    grid_passes = plan.members * max(1, plan.domain.voxels)
+    grid_passes = plan.members * plan.grid_voxels
     return {
         "plan": asdict(plan.settings),
         "backend": backend,
