@@ -70,6 +70,12 @@ def free_bytes(device: str) -> int | None:
     return None if free is None else int(free * GB)
 
 
+def give_back(device: str) -> None:
+    """What PyTorch keeps of a graphics card's memory for its next arrays is free for anyone again."""
+    if device != CPU:
+        torch.cuda.empty_cache()
+
+
 def usable_bytes(device: str, memory_gb: float | None) -> float:
     """Memory that a pass may take: what was asked for, else at most 3 GB and at most 80 % of what is free."""
     if memory_gb is not None:

@@ -251,7 +251,11 @@ def draw_on_roi(
     thresholds = ensemble.info.thresholds
     members = [partial(member, planned=True) for member in ensemble.segmenters]
     ensemble.networks.begin_case()
+    rising, is_short = _Rising(done), False
     while True:
+        if is_short:  # not before: an error that is being handled holds what the failed pass had taken
+            make_room(ensemble)
+            is_short = False
         ensemble.networks.give_way()
         account, cost = Account(), ensemble.cost()
         plan = plan_case(prepared, ensemble, cost)
@@ -265,14 +269,14 @@ def draw_on_roi(
                 plan,
                 thresholds=(thresholds.GTVp, thresholds.GTVn),
                 account=account,
-                done=done,
+                done=rising,
                 preview=preview,
             )
             break
         except BackendChanged:
             pass
-        except OutOfMemory as error:
-            make_room(ensemble, error)
+        except OutOfMemory:
+            is_short = True
         finally:
             ensemble.networks.release()
     record = plan_record(plan, account, describe(ensemble.networks.backend))
@@ -292,8 +296,21 @@ def plan_case(prepared: PreparedCase, ensemble: Ensemble, cost: Cost | None = No
     )
 
 
-def make_room(ensemble: Ensemble, error: OutOfMemory) -> None:
+class _Rising:
+    """Tells a fraction that begins anew, as what is planned again does, only once it is beyond where it was."""
+
+    def __init__(self, done: Callable[[float], None]):
+        self._done, self._most = done, 0.0
+
+    def __call__(self, fraction: float) -> None:
+        self._most = max(self._most, fraction)
+        self._done(self._most)
+
+
+def make_room(ensemble: Ensemble) -> None:
     """After a pass that did not fit even when cut small: fewer weights in memory, else the next backend.
+
+    To be called once the error has been handled: until then it holds what the failed pass had taken.
 
     Raises
     ------
@@ -306,7 +323,7 @@ def make_room(ensemble: Ensemble, error: OutOfMemory) -> None:
     raise InputError(
         f"the memory of {networks.backend.device} does not hold one small pass of the networks: "
         "close other programs, or use a bundle of narrower networks"
-    ) from error
+    )
 
 
 def _over_limit(what: str, cost: Cost, voxels: int) -> tuple[Notice, ...]:
@@ -382,7 +399,7 @@ def measure(
         features, found = prepared.radiomics.of(roi, on_roi, done=lambda f: progress("radiomics", f))
         notices += found
     progress("HPV and RFS", 0.0)
-    reason = _why_no_outcome(case, label_map, on_roi)
+    reason = _why_no_outcome(case, label_map, roi.geometry, on_roi)
     kept = reason is None and deep is not None
     if reason is not None:
         deep = None
@@ -544,21 +561,25 @@ def make_ready_for_patch(ensemble: Ensemble) -> tuple[Notice, ...]:
 
 def _run_outcome(ensemble: Ensemble, network: StoredNetwork, tick: Tick, patch: np.ndarray) -> np.ndarray:
     """An outcome network's pass; the patch cannot be cut, so only weights and backends make room."""
+    rising = _Rising(tick)
     while True:
         try:
-            return ensemble.networks.run(network, patch, tick)
-        except OutOfMemory as error:
-            make_room(ensemble, error)
+            return ensemble.networks.run(network, patch, rising)
+        except OutOfMemory:
+            pass  # it holds what the failed pass had taken until here
         finally:
             ensemble.networks.release()
+        make_room(ensemble)
 
 
-def _why_no_outcome(case: Case, label_map: Volume, on_roi: np.ndarray) -> str | None:
+def _why_no_outcome(case: Case, label_map: Volume, roi: Geometry, on_roi: np.ndarray) -> str | None:
     if not label_map.array.any():
         return "no lesion is contoured"
     if not on_roi.any():
-        wholly = share_outside(label_map, shared_grid(case)) == 1
-        return "the contours lie outside what PET and CT share" if wholly else "the contours span more than the region"
+        if share_outside(label_map, shared_grid(case)) == 1:
+            return "the contours lie outside what PET and CT share"
+        within = share_outside(label_map, roi) < 1
+        return "the contours hold no voxel of 1 mm" if within else "the contours span more than the region"
     if case.pet_units != PET_SUV:
         return "the PET is not in SUV"
     return None

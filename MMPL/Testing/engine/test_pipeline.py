@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from mmpl.notices import BACKEND_FALLBACK, FOV_FALLBACK, MASK_OUTSIDE_ROI, MEMOR
 from mmpl.pipeline import (
     assess,
     draw_contours,
+    make_room,
     measure,
     measure_drawing,
     on_ct_grid,
@@ -169,6 +171,16 @@ def test_contours_that_the_box_holds_nothing_of_give_no_outcome(large_case, larg
     assert "100.0 % of the contoured volume still lies outside" in text_of(outcome, "MASK_OUTSIDE_ROI")
     assert outcome.results.rfs.reason == "the contours span more than the region"
     assert "MASK_OUTSIDE_PET" not in {w.code for w in outcome.results.warnings}
+
+
+def test_contours_too_small_for_the_grid_of_1_mm_say_so(tiny_prepared, tiny_ensemble, monkeypatch):
+    """A click of a fine CT's voxel may hold no voxel of the ROI."""
+    one = np.zeros(tiny_prepared.case.ct.geometry.shape, np.uint8)
+    one[30, 30, 30] = 1
+    none = np.zeros(tiny_prepared.roi.geometry.shape, np.uint8)
+    monkeypatch.setattr("mmpl.pipeline.label_for_measurement", lambda label_map, roi: none)
+    outcome = measure(tiny_prepared, Volume(one, tiny_prepared.case.ct.geometry), tiny_ensemble)
+    assert outcome.results.hpv.reason == outcome.results.rfs.reason == "the contours hold no voxel of 1 mm"
 
 
 def test_what_no_box_can_hold_is_left_out_and_named(large_case, large_prepared, tiny_ensemble):
@@ -348,6 +360,42 @@ def test_too_little_memory_costs_a_warning_and_no_case(tiny_prepared, tiny_ensem
     assert len(scarce.asked) == 2  # once more after the other weights were dropped
     assert [notice.code for notice in drawing.notices] == [PLAN_SHRUNK, BACKEND_FALLBACK]
     assert "too little memory" in drawing.notices[1].text
+
+
+def test_room_is_made_once_the_failed_pass_is_gone(tiny_prepared, tiny_patient, tiny_ensemble, monkeypatch):
+    """An error that is being handled holds what the pass had taken."""
+    made = []
+
+    def noted(ensemble):
+        made.append(sys.exception())
+        make_room(ensemble)
+
+    monkeypatch.setattr("mmpl.pipeline.make_room", noted)
+    draw_contours(tiny_prepared, on(tiny_ensemble, Scarce(most=16**3), TorchBackend()))
+    drawn = len(made)
+    assess(tiny_prepared.case, tiny_patient.label_map, on(tiny_ensemble, Scarce(most=16), TorchBackend()))
+    assert 0 < drawn < len(made)
+    assert set(made) == {None}
+
+
+def test_progress_never_goes_back_when_a_case_is_planned_again(tiny_prepared, tiny_ensemble):
+
+    class Breaking(Scarce):
+        def runner(self, network):
+            run = super().runner(network)
+
+            def breaking(batch, tick=None):
+                if self.asked:
+                    raise BackendUnavailable("it broke after its first pass")
+                return run(batch, tick)
+
+            breaking.release = run.release
+            return breaking
+
+    fractions = []
+    draw_contours(tiny_prepared, on(tiny_ensemble, Breaking(), TorchBackend()), done=fractions.append)
+    assert len(fractions) > 3
+    assert fractions == sorted(fractions)
 
 
 def test_memory_that_holds_nothing_ends_with_one_sentence(tiny_prepared, tiny_ensemble):

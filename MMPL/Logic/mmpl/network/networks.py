@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmpl.errors import BundleError
-from mmpl.machine import FREE_SHARE, GB, MOST_PASS_BYTES, free_bytes, usable_bytes
+from mmpl.machine import FREE_SHARE, GB, MOST_PASS_BYTES, free_bytes, give_back, usable_bytes
 from mmpl.network.backends.base import (
     Backend,
     BackendChanged,
@@ -140,10 +140,7 @@ class Networks:
 
     def drop_weights(self) -> bool:
         """Unload all networks, and for the rest of the case keep one only; False where that is so already."""
-        warm, self._warm = self._runners.get(self._warm), None
-        self._runners.clear()
-        if warm is not None:
-            warm.release()  # after the others are gone: what is given back is then free for other programs, too
+        self._unload_all()
         if self._one_at_a_time:
             return False
         self._one_at_a_time = True
@@ -182,8 +179,14 @@ class Networks:
         return True
 
     def _change_to(self, backends: list[Backend]) -> None:
-        self._backends, self._warm = backends, None
+        self._unload_all()
+        self._backends = backends
+
+    def _unload_all(self) -> None:
+        """What is given back after the networks are gone is free for other programs, too."""
+        self.release()
         self._runners.clear()
+        give_back(self.backend.device)
 
     def _fallen_back(self, why: str) -> Notice:
         return Notice(BACKEND_FALLBACK, f"{why}: {describe(self.backend)} is used instead, which is slower.")

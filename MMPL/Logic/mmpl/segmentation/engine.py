@@ -142,6 +142,8 @@ class PlanRun:
             except OutOfMemory:
                 if len(batch) == 1:
                     raise
+                logits = None
+            if logits is None:  # out of the handler: the error holds what the failed pass had taken
                 self._account.shrunk += 1
                 return np.concatenate([predict(half) for half in np.array_split(batch, 2)])
             self._account.passes += len(batch)

@@ -227,6 +227,23 @@ def test_weights_are_dropped_once():
     assert first.made == [one, one, other, one]
 
 
+def test_what_a_card_keeps_is_given_back_after_the_networks_are_gone(monkeypatch):
+    given = []
+    first, second = Fake("first", device="cuda:0"), Fake("second")
+    networks, one = Networks([first, second], NetworkConfig.demo(), memory_gb=1.0), network()
+
+    def noted(device):
+        given.append((device, len(networks._runners)))
+
+    monkeypatch.setattr("mmpl.network.networks.give_back", noted)
+    networks.run(one, BATCH)
+    assert networks.drop_weights()
+    networks.run(one, BATCH)
+    assert networks.fall_back_for_memory()
+    assert given == [("cuda:0", 0), ("cuda:0", 0)]
+    assert networks.backend is second
+
+
 def test_pytorch_is_always_the_last_resort(tmp_path):
     for config in (NetworkConfig.demo(), NetworkConfig.full()):
         chosen, _ = backends(BackendChoice(), config, tmp_path / "bundle")

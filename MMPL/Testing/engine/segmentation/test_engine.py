@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from mmpl.errors import InputError
 from mmpl.network.backends.base import OutOfMemory, probabilities
 from mmpl.segmentation.engine import grown, segment_by_plan
 from mmpl.segmentation.plan import UNLIMITED, Account, Cost, PlanSettings, make_plan, plan_record
-from mmpl.segmentation.regions import Box
+from mmpl.segmentation.regions import Box, Region, whole
 from mmpl.segmentation.windows import average_windows
 
 EVERYTHING = PlanSettings(skip_air=False)
@@ -137,6 +138,27 @@ def test_the_paper_plans_batches_are_cut_and_the_result_is_the_same(array, most,
     assert account.voxels == 4 * 32**3
 
 
+def test_what_a_failed_batch_took_is_free_when_its_halves_are_run(array):
+    held, alive = [], []
+
+    class Activations:
+        pass
+
+    class Small(Echo):
+        def __call__(self, batch, tick):
+            alive.append(sum(one() is not None for one in held))
+            activations = Activations()
+            held.append(weakref.ref(activations))
+            if len(batch) > 1:
+                raise OutOfMemory("too many windows")
+            return super().__call__(batch, tick)
+
+    part = array[:, :48, :48, :32]
+    run(part, [Small()], plan_of(part, PlanSettings(name="paper"), members=1))
+    assert len(alive) == 7
+    assert set(alive) == {0}
+
+
 def test_what_fits_nowhere_is_said(array):
     with pytest.raises(OutOfMemory):
         run(array, [Echo(most=10)], plan_of(array, members=1))
@@ -241,6 +263,17 @@ def test_the_record_says_what_was_done(array):
     assert record["computed_share"] == 1.0
     assert record["passes"] == 2
     assert record["domain_zyx"] == {"low": [0, 0, 0], "high": [96, 64, 64]}
+
+
+def test_the_share_of_the_work_is_of_the_whole_region(array):
+    """As the paper plan's is, so that both can be compared."""
+    grid = whole((96, 64, 64))
+    half = Box((0, 0, 0), (48, 64, 64))
+    plan = replace(plan_of(array, members=1), domain=half, regions=(Region(half, half),))
+    account = Account()
+    run(array, [Echo()], plan, account=account)
+    assert plan.grid_voxels == grid.voxels
+    assert plan_record(plan, account, "PyTorch, fp32, cpu")["computed_share"] == 0.5
 
 
 @pytest.mark.parametrize("wrong", [{"name": "quick"}, {"halo": 8}, {"halo": -16}, {"searchers": -1}, {"overlap": 1.0}])
