@@ -73,6 +73,14 @@ class Changes:
             return label
         return warped_shares(crop, self._to_crop(crop.shape[1:], size), size)
 
+    def reach(self, size: Size) -> Size:
+        """Voxels (z, y, x) beyond either side of a patch of ``size`` that are looked up: what a crop is wider by."""
+        if self.affine is None:
+            return (0, 0, 0)
+        half = (np.array(size) - 1) / 2
+        farthest = np.abs(self.affine[:3, :3]) @ half + np.abs(self.affine[:3, 3])  # of the patch's corners
+        return tuple(int(n) for n in np.ceil(np.maximum(farthest - half, 0)))
+
     def _middle(self, crop: np.ndarray, size: Size) -> np.ndarray:
         starts = [(n - m) // 2 for n, m in zip(crop.shape[1:], size, strict=True)]
         middle = crop[(slice(None), *(slice(s, s + m) for s, m in zip(starts, size, strict=True)))]

@@ -14,15 +14,14 @@ from mmpl.training.cache import CachedCase
 
 INDEX_SAMPLE = 4000  # fore- and background voxels kept per case to draw crop centres from
 FOREGROUND = 128  # of 255: half of the voxel
-MARGIN = 8  # voxels cut beyond the window on every side, which shifts and rotations draw from
+MARGIN = 8  # voxels that a window may lie beyond where inference's would
 
 
 @dataclass(frozen=True)
 class Canvas:
     """The grid that crops of a case are drawn from, which nobody holds in memory.
 
-    A case padded to at least the wide field, as inference pads it, and by ``MARGIN`` on every side: so a crop with its
-    margin can be cut wherever an inference window lies, at the very border too.
+    A case padded to at least the wide field, as inference pads it, and by ``MARGIN`` on every side.
 
     Attributes
     ----------

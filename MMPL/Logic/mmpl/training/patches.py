@@ -67,10 +67,11 @@ def segmentation_patch(
     """A crop of ``size`` (z, y, x) voxels around fore- or background, changed: see :class:`SegmentationPatches`."""
     of_crop, of_changes = np.random.SeedSequence(seed).spawn(2)
     changes = Changes.drawn(augmentation, spacing_mm, np.random.default_rng(of_changes))
-    wider = tuple(n + 2 * MARGIN for n in size)
-    start = crop_start(where, wider, np.random.RandomState(np.random.MT19937(of_crop)))
-    if changes.affine is None:  # the margin is not needed
-        start, wider = [s + MARGIN for s in start], size
+    placed = tuple(n + 2 * MARGIN for n in size)
+    start = crop_start(where, placed, np.random.RandomState(np.random.MT19937(of_crop)))
+    reach = changes.reach(size)  # a patch that is turned looks beyond its window: what lies there is the patient's
+    start = [s + MARGIN - r for s, r in zip(start, reach, strict=True)]
+    wider = tuple(n + 2 * r for n, r in zip(size, reach, strict=True))
     image = changes.image(cut_box(case.image, start, wider, where.fills), size)
     label = changes.label(cut_box(case.label, start, wider, (0, 0), np.uint8), size)
     return torch.from_numpy(image), torch.from_numpy(label)
@@ -105,13 +106,13 @@ class OutcomePatches:
         """A case's patch and the changes that the seed decides; there is no wide one."""
         path, centre, target = self._cases[index]
         changes = Changes.drawn(self._augmentation, self._spacing_mm, np.random.default_rng(seed))
-        # the changes shift, so the cut is wider than the patch it keeps; the patch is inference's own
-        margin = 0 if changes.affine is None else MARGIN
+        size = (self._window,) * 3
+        margin = max(changes.reach(size))  # wider than the patch that is kept, which is inference's own
         image = load_cached(path).image
         if index not in self._fills:
             self._fills[index] = background_values(image)
         crop = cut_patch(image, centre, self._window, margin, self._fills[index])
-        return torch.from_numpy(changes.image(crop, (self._window,) * 3)), target
+        return torch.from_numpy(changes.image(crop, size)), target
 
 
 def seed_everything(seed: int, *, deterministic: bool = False) -> None:
@@ -119,4 +120,5 @@ def seed_everything(seed: int, *, deterministic: bool = False) -> None:
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it
     set_determinism(seed)
+    torch.backends.cudnn.deterministic = deterministic  # MONAI asks for it in any case, and it is slower
     torch.use_deterministic_algorithms(deterministic, warn_only=True)

@@ -54,6 +54,33 @@ def test_labels_move_as_images_do(seed):
     assert moved.max() <= 1
 
 
+@pytest.mark.parametrize("spacing_mm", [1.0, 4.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_crop_wider_by_the_reach_holds_all_that_is_looked_up(seed, spacing_mm):
+    """A ramp stays one: beyond the crop its border would be repeated, as a kink."""
+    size = (48, 40, 44)
+    grey = AugmentationConfig(probability=1.0, intensity_scale=0, intensity_shift=0, noise_std=0)
+    changes = _drawn(seed, grey, spacing_mm)
+    reach = changes.reach(size)
+    wider = tuple(n + 2 * r for n, r in zip(size, reach, strict=True))
+    image = changes.image(_ramps(wider), size)
+    for axis in (1, 2, 3):
+        np.testing.assert_allclose(np.diff(image, 2, axis=axis), 0, atol=1e-4)
+    narrower = tuple(n - 4 for n in wider)  # two voxels less on either side
+    kinked = changes.image(_ramps(narrower), size)
+    assert max(np.abs(np.diff(kinked, 2, axis=axis)).max() for axis in (1, 2, 3)) > 1e-2
+
+
+def _ramps(size):
+    """Two channels that rise along z and y, and along x."""
+    z, y, x = np.indices(size).astype(np.float32)
+    return np.stack([z + y, x])
+
+
+def test_what_does_not_move_reaches_nowhere():
+    assert _drawn(0, AugmentationConfig(probability=0.0)).reach(SIZE) == (0, 0, 0)
+
+
 def test_nothing_labelled_is_nothing():
     assert not _drawn(0).label(np.zeros((2, *CROP), np.uint8), SIZE).any()
 

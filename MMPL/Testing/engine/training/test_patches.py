@@ -18,7 +18,7 @@ from mmpl.training.augmentation import Changes
 from mmpl.training.cache import load_cached
 from mmpl.training.config import AugmentationConfig
 from mmpl.training.crops import FOREGROUND, INDEX_SAMPLE, MARGIN, cut_box
-from mmpl.training.patches import OutcomePatches, SegmentationPatches
+from mmpl.training.patches import OutcomePatches, SegmentationPatches, seed_everything
 
 SPACING_MM = 8.0  # patches of 16 voxels, cut 32 wide
 
@@ -264,7 +264,10 @@ class PaddedInMemory:
         crop.set_random_state(state=np.random.RandomState(np.random.MT19937(of_crop)))
         (out,) = crop(dict(self.items[index]))
         changes = Changes.drawn(self.augmentation, SPACING_MM, np.random.default_rng(of_changes))
-        image, label = (np.ascontiguousarray(out[key].as_tensor().numpy()) for key in ("image", "label"))
+        reach = changes.reach(size)
+        assert max(reach) <= MARGIN
+        felt = (slice(None), *(slice(MARGIN - r, MARGIN + n + r) for n, r in zip(size, reach, strict=True)))
+        image, label = (np.ascontiguousarray(out[key].as_tensor().numpy()[felt]) for key in ("image", "label"))
         return changes.image(image, size), changes.label(label, size)
 
 
@@ -317,3 +320,15 @@ def test_cases_are_not_held_open(tmp_path, write_random, no_augmentation):
     patches = OutcomePatches(paths, centres, targets, SPACING_MM, no_augmentation)
     assert [len(crops.patch(n, 0)) + len(patches.patch(n, 0)) for n in range(6)] == [4] * 6
     assert psutil.Process().num_fds() == before
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_algorithms_are_held_to_one_only_where_asked(deterministic):
+    """MONAI would do it in any case; on a card that costs time."""
+    before = torch.backends.cudnn.deterministic
+    try:
+        seed_everything(1, deterministic=deterministic)
+        assert torch.backends.cudnn.deterministic == deterministic
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.backends.cudnn.deterministic = before
