@@ -43,7 +43,12 @@ def record_or_none(path: Path) -> dict | None:
 
 def read_stage_weights(path: Path) -> dict[str, Tensor]:
     """Those of a finished stage, ``<fold>/<stage>/weights.safetensors``; as :func:`read_weights`."""
-    return read_weights(path, f"remove the folder {path.parent.parent}, whose networks are then trained anew")
+    fold = path.parent.parent
+    return read_weights(
+        path,
+        f"remove {fold.name} in {fold.parent}, and overlaps, measured and out_of_fold.json there, which are of its "
+        "networks: all are then made anew",
+    )
 
 
 def read_weights(path: Path, remedy: str) -> dict[str, Tensor]:

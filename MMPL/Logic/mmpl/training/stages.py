@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from mmpl.cluster import LOCAL_NUMBER
-from mmpl.io.output import write_bytes_atomic
+from mmpl.errors import TrainingError
+from mmpl.io.folder_lock import held
+from mmpl.io.output import make_folder, write_bytes_atomic
 from mmpl.network.backends.base import Tick, no_tick
 from mmpl.network.backends.choose import cuda_precision
 from mmpl.network.backends.pytorch import TorchRunner
@@ -35,6 +38,8 @@ from mmpl.training.ranks import Ranks, current
 
 SEGMENTATION, HPV, RFS = "segmentation", "hpv", "rfs"
 STAGES = (SEGMENTATION, HPV, RFS)
+KEPT_NETWORKS = 12  # of one stage's five folds, twice
+LOCK = "stage.lock"
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,17 @@ class StageRun:
         return outcome_net(self.config.network, outputs, weights, what)
 
 
-@cache
 def trained_network(run: StageRun) -> nn.Module:
-    """A finished stage's network, loaded once a process, where networks train."""
+    """A finished stage's network, where networks train; a process keeps the last ones.
+
+    A cluster's worker outlives the run: what has been trained anew in the same folder is loaded anew.
+    """
+    file = run.weights_path.stat()
+    return _loaded(run, file.st_mtime_ns, file.st_size)
+
+
+@lru_cache(maxsize=KEPT_NETWORKS)
+def _loaded(run: StageRun, changed_ns: int, size: int) -> nn.Module:
     return run.load().to(training_device(run.config.device))
 
 
@@ -213,7 +226,37 @@ def _train(
     progress: Progress,
     is_wide: IsWide = lambda draw, settling: False,
 ) -> None:
-    ranks, net = current(), net.to(training_device(run.config.device))
+    ranks = current()
+    with _only_trainer(run, ranks):
+        _train_alone(run, ranks, stage, net, data, order, loss, progress, is_wide)
+    ranks.wait()
+
+
+@contextmanager
+def _only_trainer(run: StageRun, ranks: Ranks) -> Iterator[None]:
+    """Keep others from training a stage: a cluster's worker may still be at it that its run has lost.
+
+    Raises
+    ------
+    TrainingError
+        If another process trains it.
+    """
+    if not ranks.is_first:
+        yield
+        return
+    make_folder(run.folder)
+    refusal = TrainingError(
+        f"{run.folder}: another process still trains this network, as a worker that has lost its run may; wait until "
+        "it has ended, then give the same command again"
+    )
+    with held(run.folder / LOCK, refusal):
+        yield
+
+
+def _train_alone(
+    run: StageRun, ranks: Ranks, stage: StageConfig, net, data, order, loss, progress: Progress, is_wide: IsWide
+) -> None:
+    net = net.to(training_device(run.config.device))
     device = next(net.parameters()).device
     threads = patch_threads(run.config, device, usable_cores())
     batches = Batches(data, order, stage, run.seed, ranks, device, threads, is_wide)
@@ -224,6 +267,7 @@ def _train(
         stage,
         run.folder,
         autocast=run.config.autocast,
+        seed=run.seed,
         ema_decay=run.config.ema_decay,
         tensorboard=run.config.tensorboard,
         progress=progress,
@@ -232,7 +276,6 @@ def _train(
     if ranks.is_first:
         write_bytes_atomic(run.weights_path, save(stored_weights(net)))
         (run.folder / "checkpoint.pt").unlink(missing_ok=True)
-    ranks.wait()
 
 
 def check_batch_sizes(config: TrainingConfig, ranks: Ranks) -> None:

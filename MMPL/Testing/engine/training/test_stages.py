@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file
 
 from mmpl.case import CLASS_NAMES
@@ -417,11 +418,36 @@ def test_unseen_patients_are_judged_where_networks_train(tmp_path, tiny_config, 
     monkeypatch.setattr(StageRun, "load", lambda run: Network())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    trained_network.cache_clear()
     for device in ("cuda:1", "cpu"):
         run = StageRun(replace(tiny_config, device=device), tmp_path / device, 0, SEGMENTATION)
+        run.folder.mkdir()
+        run.weights_path.write_bytes(b"some")
         assert trained_network(run).moved_to == torch.device(device)
-    trained_network.cache_clear()
+
+
+def test_a_network_that_was_trained_anew_is_loaded_anew(tmp_path, tiny_config, monkeypatch):
+    """A cluster's worker outlives a run, and another one may take its folder."""
+    loaded = []
+
+    def load(run):
+        loaded.append(run.weights_path.read_bytes())
+        return torch.nn.Identity()
+
+    monkeypatch.setattr(StageRun, "load", load)
+    run = StageRun(tiny_config, tmp_path, 0, SEGMENTATION)
+    for content in (b"first", b"second"):
+        run.weights_path.write_bytes(content)
+        assert trained_network(run) is trained_network(run)
+    assert loaded == [b"first", b"second"]
+
+
+def test_a_stage_that_another_process_trains_is_refused(a_cohort, folds, cache, tmp_path, tiny_config):
+    """A worker that has lost its run may still be at it; both would write the same files."""
+    run = StageRun(tiny_config, tmp_path / "stage", 0, SEGMENTATION)
+    run.folder.mkdir()
+    with FileLock(run.folder / "stage.lock"), pytest.raises(TrainingError, match="another process still trains this"):
+        train_segmentation(run, _paths(a_cohort, folds, cache))
+    assert not run.weights_path.exists()
 
 
 @pytest.mark.parametrize(
