@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -42,6 +43,7 @@ def fit(
     config: StageConfig,
     folder: Path,
     *,
+    seed: int = 0,
     autocast: bool = True,
     ema_decay: float = 0.0,
     tensorboard: bool = False,
@@ -56,6 +58,7 @@ def fit(
     batches : epoch -> iterable of (image, target), this process's share of each batch; must depend on the epoch alone,
         so that a resumed run goes on as an uninterrupted one would
     loss_function : (output, target) -> scalar
+    seed : of what an epoch drops out, with the epoch's number
     autocast : run the passes in bfloat16 where the device computes in it, see :func:`mixed_precision`
     ema_decay : the network ends with an exponential moving average of its weights; 0: with the last ones
     tensorboard : write the learning curve for TensorBoard, too
@@ -78,7 +81,7 @@ def fit(
     for epoch in range(first, config.epochs):
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate(epoch)
-        torch.manual_seed(epoch_seed(config, epoch) + ranks.rank)  # dropout
+        torch.manual_seed(_epoch_seed(seed, epoch, ranks.rank))  # dropout
         loss, skipped = trainer.epoch(batches(epoch), f"{step}, epoch {epoch}")
         record = {
             "epoch": epoch,
@@ -232,8 +235,8 @@ def prefetched(batches: Iterable, ahead: int = 2) -> Iterator:
             yield batch
 
 
-def epoch_seed(config: StageConfig, epoch: int) -> int:
-    return 7919 * (epoch + 1) + config.epochs
+def _epoch_seed(*of: int) -> int:
+    return int(np.random.SeedSequence(of).generate_state(1, np.uint64)[0])
 
 
 def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average: Average, epoch: int) -> None:
@@ -261,7 +264,7 @@ def _reason(error: Exception, partial: Path) -> str:
 
 
 def _resume(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average: Average) -> int:
-    stored = _read_checkpoint(path, next(net.parameters()).device)
+    stored = _read_checkpoint(path)
     if stored is None:
         return 0
     net.load_state_dict(stored["net"])
@@ -270,12 +273,15 @@ def _resume(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, averag
     return stored["epoch"]
 
 
-def _read_checkpoint(path: Path, device: torch.device) -> dict | None:
-    """None where there is none, or none that can be read: the stage begins anew."""
+def _read_checkpoint(path: Path) -> dict | None:
+    """On the CPU: each part moves itself to where it belongs, and Adam's counters belong on the CPU.
+
+    None where there is none, or none that can be read: the stage begins anew.
+    """
     if not path.is_file():
         return None
     try:
-        stored = torch.load(path, weights_only=True, map_location=device)
+        stored = torch.load(path, weights_only=True, map_location="cpu")
     except (EOFError, OSError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as error:
         stored = None
         log.info("%s: %s", path, error)

@@ -106,7 +106,8 @@ def joined(environ: Mapping[str, str] = os.environ) -> Iterator[Ranks]:
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(environ.get("LOCAL_RANK", "0")))
-    dist.init_process_group("nccl" if cuda else "gloo", timeout=LONGEST_WAIT)
+    backend = "nccl" if cuda and dist.is_nccl_available() else "gloo"  # PyTorch for Windows has no NCCL
+    dist.init_process_group(backend, timeout=LONGEST_WAIT)
     try:
         yield current()
     finally:

@@ -82,6 +82,19 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path):
     assert [r["epoch"] for r in _log(tmp_path / "parts")] == [0, 1, 2, 3, 4]
 
 
+def test_what_is_dropped_out_hangs_on_the_stages_seed(tmp_path):
+    """Else all folds and stages of as many epochs would drop the same units."""
+
+    def trained(seed, name):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv3d(1, 8, 1), nn.Dropout(0.5), nn.Conv3d(8, 1, 1))
+        return fit(net, _batches, _loss, STAGE, tmp_path / name, seed=seed)[0].weight
+
+    first = trained(1, "a")
+    assert torch.equal(first, trained(1, "b"))
+    assert not torch.equal(first, trained(2, "c"))
+
+
 def test_an_interruption_within_an_epoch_repeats_it(tmp_path, net):
     def breaks_in_epoch_one(epoch):
         for n, batch in enumerate(_batches(epoch)):

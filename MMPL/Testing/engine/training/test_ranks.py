@@ -152,3 +152,19 @@ def test_alone_nothing_is_joined():
         assert ranks == current() == ALONE
     assert ALONE.mean(3.0, torch.device("cpu")) == 3.0
     assert ALONE.one_first(lambda: 5) == 5
+
+
+@pytest.mark.parametrize(
+    ("card", "nccl", "chosen"), [(True, True, "nccl"), (True, False, "gloo"), (False, True, "gloo")]
+)
+def test_processes_talk_through_what_there_is(monkeypatch, card, nccl, chosen):
+    """PyTorch for Windows has no NCCL, with a card or without."""
+    asked = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: card)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda n: None)
+    monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda: nccl)
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend, timeout: asked.append(backend))
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: None)
+    with joined({"WORLD_SIZE": "2", "LOCAL_RANK": "0"}):
+        pass
+    assert asked == [chosen]
