@@ -156,7 +156,7 @@ def _rfs_rows(rfs: dict) -> list[tuple[str, str]]:
         ("RFS time zero", rfs["time_zero"]),
         ("RFS risk (higher = earlier relapse)", _number(rfs["risk"], "{:.3f}", rfs["reason"])),
         ("RFS risk group", rfs["risk_group"] or NOT_GIVEN),
-        ("RFS restricted mean of the deep score (days)", _number(rfs["deep_restricted_mean_days"], "{:.0f}")),
+        ("RFS deep score (days; a rank, no forecast)", _number(rfs["deep_restricted_mean_days"], "{:.0f}")),
     ]
     for year, survival in rfs["survival_at"].items():
         rows.append((f"RFS probability at {year}", _number(survival, "{:.3f}")))

@@ -38,7 +38,7 @@ HPV_THRESHOLD = _own("HPV_THRESHOLD", "Threshold of the HPV probability")
 HPV_STATUS = _own("HPV_STATUS", "Predicted HPV status")
 RFS_RISK = _own("RFS_RISK", "Risk score, higher is earlier relapse")
 RFS_GROUP = _own("RFS_RISK_GROUP", "Risk group of relapse")
-RESTRICTED_MEAN = _own("RFS_DEEP_DAYS", "Restricted mean time without relapse, deep score")
+RESTRICTED_MEAN = _own("RFS_DEEP_DAYS", "Deep score of recurrence-free survival, no forecast")
 PREDICTION = _own("PREDICTION", "Prediction for the patient")
 RFS_AT = {
     f"{years}y": _own(f"RFS_{years}Y", f"Recurrence-free survival at {years} year{'s' if years > 1 else ''}")

@@ -17,7 +17,6 @@ from mmpl.report.text import (
     sentence,
     signed,
     significant,
-    years,
 )
 
 TOP_FEATURES = 12
@@ -92,8 +91,8 @@ def _rfs_sentence(rfs: dict) -> str:
     if rfs["deep_restricted_mean_days"] is not None:
         days = rfs["deep_restricted_mean_days"]
         text += (
-            f". By the network alone, the mean time without recurrence within the "
-            f"follow-up is {years(days)} ({days:.0f}{NBSP}days)"
+            f". The networks' own score is {days:.0f}{NBSP}days: the longer, the better the outlook, but no time to "
+            "expect, since they are shown relapsed and other patients in equal parts"
         )
     return _capitalised(text) + ".</p>"
 
