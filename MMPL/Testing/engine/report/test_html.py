@@ -135,6 +135,14 @@ def test_a_known_status_is_shown_beside_the_prediction(corrected):
     assert "HPV-positive; record: negative" in text
 
 
+def test_the_networks_days_are_no_time_to_expect(corrected):
+    """Their batches hold relapsed and other patients in equal parts."""
+    corrected["rfs"]["deep_restricted_mean_days"] = 2927.0
+    assert (
+        "score is 2927 days: the longer, the better the outlook, but no time to expect" in Page(_report(corrected)).text
+    )
+
+
 def test_the_members_range_beside_a_year_is_that_of_its_day(corrected):
     corrected["rfs"]["survival_at"]["2y"], corrected["rfs"]["members_at"]["2y"] = 0.7, [0.614, 0.776]
     assert "2 years 70 % 61–78 %" in Page(_report(corrected)).text
