@@ -1,6 +1,6 @@
 """Two models on the same patients: what `mmpl evaluate --csv` wrote of each, and the paired differences.
 
-    python -P bench/compare.py --plain runs/unseen-demo --full runs/unseen-ten [--names demo "ten members"]
+    python -P bench/compare.py --plain runs/fresh-demo --full runs/fresh-ten [--names demo "ten members"]
 
 Reads ``<prefix>-segmentation.csv``, ``-hpv.csv`` and ``-rfs.csv``. Patients are resampled 2,000 times, the same for
 both models. A patient that only one model has a figure of is left out, and counted.

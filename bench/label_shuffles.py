@@ -26,7 +26,7 @@ from mmpl.training.config import load_config
 from mmpl.training.ensemble_statistics import StatisticsConfig, fit_ensemble
 from mmpl.training.folds import PATIENT
 from mmpl.training.parallel import each
-from mmpl.training.run import trained_networks
+from mmpl.training.run import RunOptions, trained_networks
 
 SEED = 1
 TARGET = 0.55  # of the mean over the shuffles
@@ -37,8 +37,8 @@ def main() -> int:
     arguments = _arguments()
     try:
         with ConsoleProgress() as progress:
-            config = load_config(arguments.config)
-            with trained_networks(arguments.data, arguments.run, config, progress=progress) as networks:
+            config, options = load_config(arguments.config), RunOptions(start=arguments.start)
+            with trained_networks(arguments.data, arguments.run, config, options, progress=progress) as networks:
                 names = [run.split.name for run in networks.runs]
                 table = networks.tables[names.index(PATIENT)]
             tasks = [(table, None), *((table, SEED + n) for n in range(arguments.shuffles))]
@@ -79,6 +79,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="as the run was given it, where it has not kept that")
     parser.add_argument("--shuffles", type=int, default=20)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--json", type=Path)

@@ -339,21 +339,14 @@ def test_damaged_measurements_are_made_anew(
     assert open_bundle(out / "bundle").sha256 == finished_run[1].sha256
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("patient/out_of_fold.json", r"missing or damaged; remove it and give the same command again"),
-        ("patient/fold_0/hpv/weights.safetensors", r"damaged \(.*\); remove fold_0 in .*patient, and overlaps, "),
-    ],
-)
-def test_a_damaged_result_is_one_sentence(finished_run, cohort_folder, run_config, tmp_path, name, said):
+def test_a_damaged_result_is_one_sentence(finished_run, cohort_folder, run_config, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(finished_run[0], out)
-    half = (out / name).read_bytes()[:-40]
-    (out / name).write_bytes(half)
-    with pytest.raises(TrainingError, match=f"{name}: .*{said}"):
+    scores = out / "patient/out_of_fold.json"
+    scores.write_bytes(scores.read_bytes()[:-40])
+    said = "patient/out_of_fold.json: the file is missing or damaged; remove it and give the same command again"
+    with pytest.raises(TrainingError, match=said):
         train(cohort_folder, out, run_config)
-    assert (out / name).read_bytes() == half
 
 
 def test_outcomes_that_changed_under_a_run_are_refused(finished_run, cohort_folder, tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 
 from mmpl.case import CLASS_NAMES
 from mmpl.cluster import LOCAL_NUMBER, InlinePool
@@ -439,6 +439,20 @@ def test_a_network_that_was_trained_anew_is_loaded_anew(tmp_path, tiny_config, m
         run.weights_path.write_bytes(content)
         assert trained_network(run) is trained_network(run)
     assert loaded == [b"first", b"second"]
+
+
+def test_damaged_weights_are_one_sentence(tmp_path, tiny_config):
+    run = StageRun(tiny_config, tmp_path / "patient/fold_0/hpv", 0, HPV)
+    run.folder.mkdir(parents=True)
+    whole = save({"head.weight": torch.zeros(2, 3)})
+    for damaged in (whole[:-4], b"", b"no weights at all"):
+        run.weights_path.write_bytes(damaged)
+        said = (
+            r"weights.safetensors: the weights are damaged \(.*\); remove fold_0 in .*patient, and overlaps, measured"
+        )
+        with pytest.raises(TrainingError, match=said):
+            run.load()
+        assert run.weights_path.read_bytes() == damaged
 
 
 def test_a_stage_that_another_process_trains_is_refused(a_cohort, folds, cache, tmp_path, tiny_config):
