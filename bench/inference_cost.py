@@ -134,12 +134,8 @@ def plain_outcomes(folder: Path) -> dict:
 
 
 def convert_outcomes(folder: Path) -> dict:
-    """What happens once a bundle: the HPV and RFS networks of ten members made ready."""
-    networks, clock = networks_of(folder), Clock()
-    tiny = np.zeros((1, 2, 16, 16, 16), np.float32)
-    for network in stored_outcomes(folder):
-        networks.run(network, tiny)
-    return clock.read()
+    """The same of the HPV and RFS networks of ten members."""
+    return _made_ready(folder, stored_outcomes(folder))
 
 
 def outcomes(folder: Path) -> dict:
@@ -179,9 +175,13 @@ def networks_of(folder: Path) -> Networks:
 
 def convert(folder: Path) -> dict:
     """What happens once a bundle: all ten made ready."""
+    return _made_ready(folder, stored(folder))
+
+
+def _made_ready(folder: Path, all_of_them: list[StoredNetwork]) -> dict:
     networks, clock = networks_of(folder), Clock()
     tiny = np.zeros((1, 2, 16, 16, 16), np.float32)
-    for network in stored(folder):
+    for network in all_of_them:
         networks.run(network, tiny)
     return clock.read()
 
