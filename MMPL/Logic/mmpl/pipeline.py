@@ -251,11 +251,8 @@ def draw_on_roi(
     thresholds = ensemble.info.thresholds
     members = [partial(member, planned=True) for member in ensemble.segmenters]
     ensemble.networks.begin_case()
-    rising, is_short = _Rising(done), False
+    rising = _Rising(done)
     while True:
-        if is_short:  # not before: an error that is being handled holds what the failed pass had taken
-            make_room(ensemble)
-            is_short = False
         ensemble.networks.give_way()
         account, cost = Account(), ensemble.cost()
         plan = plan_case(prepared, ensemble, cost)
@@ -274,11 +271,12 @@ def draw_on_roi(
             )
             break
         except BackendChanged:
-            pass
+            continue
         except OutOfMemory:
-            is_short = True
+            pass  # it holds what the failed pass had taken until here
         finally:
             ensemble.networks.release()
+        make_room(ensemble)
     record = plan_record(plan, account, describe(ensemble.networks.backend))
     found = _over_limit("Networks were run", cost, account.largest_pass)
     return drawn, (*ensemble.networks.notices, *_shrunk(plan, account), *found), record

@@ -182,10 +182,15 @@ def _label_bounds(label_map: Volume) -> tuple[np.ndarray, np.ndarray] | None:
     if box is None:
         return None
     if not label_map.geometry.is_axis_aligned():  # the box' corners lie farther out than any labelled voxel
-        points = label_map.geometry.physical(np.argwhere(label_map.array)[:, ::-1])
+        points = _labelled_lps(label_map)
         return points.min(axis=0), points.max(axis=0)
     low, size = zip(*((s.start, s.stop - s.start) for s in reversed(box)), strict=True)
     return label_map.geometry.cropped(low, size).bounds_lps()
+
+
+def _labelled_lps(label_map: Volume) -> np.ndarray:
+    """LPS mm of the labelled voxels' centres, shape (n, 3)."""
+    return label_map.geometry.physical(np.argwhere(label_map.array)[:, ::-1])
 
 
 def _holds(roi: Geometry, low_lps, high_lps) -> bool:
@@ -195,10 +200,10 @@ def _holds(roi: Geometry, low_lps, high_lps) -> bool:
 
 def share_outside(label_map: Volume, grid: Geometry) -> float:
     """Fraction of the labelled voxels whose centres lie outside a grid; 0 when nothing is labelled."""
-    xyz = np.argwhere(label_map.array)[:, ::-1]
-    if len(xyz) == 0:
+    points = _labelled_lps(label_map)
+    if len(points) == 0:
         return 0.0
-    index = grid.index(label_map.geometry.physical(xyz))
+    index = grid.index(points)
     return float(np.any((index < -0.5) | (index > np.asarray(grid.size) - 0.5), axis=1).mean())
 
 

@@ -37,15 +37,27 @@ def only_command(out: Path, ranks: Ranks = ALONE) -> Iterator[None]:
     TrainingError
         If another command works in the folder.
     """
-    make_folder(out)
-    if not ranks.is_first:
-        yield
-        return
     refusal = TrainingError(
         f"{out}: another command is at work in this folder; wait for it, or choose another folder (where none is, "
         f"remove {LOCK} there)"
     )
-    with held(out / LOCK, refusal):
+    with held_by_first(out / LOCK, refusal, ranks):
+        yield
+
+
+@contextmanager
+def held_by_first(lock_file: Path, refusal: TrainingError, ranks: Ranks) -> Iterator[None]:
+    """Hold a lock in a folder, which is made, while the block lasts; of several processes the first one does.
+
+    Parameters
+    ----------
+    refusal : raised where another command holds the lock
+    """
+    make_folder(lock_file.parent)
+    if not ranks.is_first:
+        yield
+        return
+    with held(lock_file, refusal):
         yield
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,8 +15,7 @@ from torch import Tensor, nn
 
 from mmpl.cluster import LOCAL_NUMBER
 from mmpl.errors import TrainingError
-from mmpl.io.folder_lock import held
-from mmpl.io.output import make_folder, write_bytes_atomic
+from mmpl.io.output import write_bytes_atomic
 from mmpl.network.backends.base import Tick, no_tick
 from mmpl.network.backends.choose import cuda_precision
 from mmpl.network.backends.pytorch import TorchRunner
@@ -35,6 +33,7 @@ from mmpl.training.losses import SEGMENTATION_LOSSES, balanced_bce_loss, discret
 from mmpl.training.patches import OutcomePatches, SegmentationPatches, seed_everything
 from mmpl.training.prefetch import patch_threads, usable_cores
 from mmpl.training.ranks import Ranks, current
+from mmpl.training.run_folder import held_by_first
 
 SEGMENTATION, HPV, RFS = "segmentation", "hpv", "rfs"
 STAGES = (SEGMENTATION, HPV, RFS)
@@ -226,56 +225,40 @@ def _train(
     progress: Progress,
     is_wide: IsWide = lambda draw, settling: False,
 ) -> None:
-    ranks = current()
-    with _only_trainer(run, ranks):
-        _train_alone(run, ranks, stage, net, data, order, loss, progress, is_wide)
-    ranks.wait()
-
-
-@contextmanager
-def _only_trainer(run: StageRun, ranks: Ranks) -> Iterator[None]:
-    """Keep others from training a stage: a cluster's worker may still be at it that its run has lost.
+    """Train a stage and keep its weights.
 
     Raises
     ------
     TrainingError
-        If another process trains it.
+        If another process trains it: a cluster's worker may still be at it that its run has lost.
     """
-    if not ranks.is_first:
-        yield
-        return
-    make_folder(run.folder)
+    ranks = current()
     refusal = TrainingError(
         f"{run.folder}: another process still trains this network, as a worker that has lost its run may; wait until "
         "it has ended, then give the same command again"
     )
-    with held(run.folder / LOCK, refusal):
-        yield
-
-
-def _train_alone(
-    run: StageRun, ranks: Ranks, stage: StageConfig, net, data, order, loss, progress: Progress, is_wide: IsWide
-) -> None:
-    net = net.to(training_device(run.config.device))
-    device = next(net.parameters()).device
-    threads = patch_threads(run.config, device, usable_cores())
-    batches = Batches(data, order, stage, run.seed, ranks, device, threads, is_wide)
-    net = fit(
-        net,
-        batches,
-        loss,
-        stage,
-        run.folder,
-        autocast=run.config.autocast,
-        seed=run.seed,
-        ema_decay=run.config.ema_decay,
-        tensorboard=run.config.tensorboard,
-        progress=progress,
-        step=run.label,
-    )
-    if ranks.is_first:
-        write_bytes_atomic(run.weights_path, save(stored_weights(net)))
-        (run.folder / "checkpoint.pt").unlink(missing_ok=True)
+    with held_by_first(run.folder / LOCK, refusal, ranks):
+        net = net.to(training_device(run.config.device))
+        device = next(net.parameters()).device
+        threads = patch_threads(run.config, device, usable_cores())
+        batches = Batches(data, order, stage, run.seed, ranks, device, threads, is_wide)
+        net = fit(
+            net,
+            batches,
+            loss,
+            stage,
+            run.folder,
+            autocast=run.config.autocast,
+            seed=run.seed,
+            ema_decay=run.config.ema_decay,
+            tensorboard=run.config.tensorboard,
+            progress=progress,
+            step=run.label,
+        )
+        if ranks.is_first:
+            write_bytes_atomic(run.weights_path, save(stored_weights(net)))
+            (run.folder / "checkpoint.pt").unlink(missing_ok=True)
+    ranks.wait()
 
 
 def check_batch_sizes(config: TrainingConfig, ranks: Ranks) -> None:
