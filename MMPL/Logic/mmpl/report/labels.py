@@ -20,7 +20,7 @@ FAMILIES = {
 MISSING_FLAG = "missing_"  # then the class: 1 when it has no voxel
 NAMED = {
     DEEP_HPV: "Network, HPV score (logit)",
-    DEEP_DAYS: "Network, expected recurrence-free days",
+    DEEP_DAYS: "Network, RFS score (days)",
     HPV_PROBABILITY: "HPV probability",
     "Idm": "Inverse difference moment",
     "Idmn": "Inverse difference moment normalised",

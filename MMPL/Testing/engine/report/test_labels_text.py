@@ -24,7 +24,7 @@ from mmpl.report.text import NBSP, against_threshold, escape, fixed, percent, se
         ("GTVp_PT_original_glrlm_RunLengthNonUniformity", "GTVp, PET: GLRLM Run length non-uniformity"),
         ("missing_GTVn", "No GTVn found"),
         ("deep_hpv", "Network, HPV score (logit)"),
-        ("deep_days", "Network, expected recurrence-free days"),
+        ("deep_days", "Network, RFS score (days)"),
         ("Tobacco Consumption=Unknown", "Tobacco: Unknown"),
         ("Gender=1", "Gender: male"),
         ("Treatment=7", "Treatment: 7"),
