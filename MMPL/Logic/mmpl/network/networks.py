@@ -24,13 +24,13 @@ from mmpl.network.backends.base import (
 from mmpl.network.config import NetworkConfig
 from mmpl.notices import BACKEND_FALLBACK, PLAN_SHRUNK, Notice
 
-SPARE_BYTES = 0.4e9  # for networks that stay ready beside the largest pass that is allowed
+SPARE_BYTES = 0.25e9  # for networks that stay ready beside the largest pass that is allowed
 
 
 class Networks:
     """Runs stored networks; keeps them ready, and falls back from a backend that fails.
 
-    A pass and the networks that stay ready beside it take at most what a pass may take and 0.4 GB. Case after case runs
+    A pass and the networks that stay ready beside it take at most what a pass may take and 0.25 GB. Case after case runs
     the same networks in the same order. Where not all fit, what is ready stays, and one place is for the others in
     turn: to drop the one that ran longest ago would drop each just before it is needed. Those of segmentation go first:
     their boxes change from case to case, for which some libraries have to make them ready again.
