@@ -16,8 +16,8 @@ import numpy as np
 
 from mmpl.errors import TrainingError
 from mmpl.io.output import write_text_atomic
-from mmpl.training.cohort import CohortCase
 from mmpl.training.errors import require
+from mmpl.training.layout import CohortCase
 
 PATIENT, CENTRE = "patient", "centre"
 SPLITS = (PATIENT, CENTRE)

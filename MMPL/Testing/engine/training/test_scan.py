@@ -263,9 +263,31 @@ def test_follow_up_in_months_is_suspected(writer, longest, codes):
     names = [f"P-{n:02d}" for n in range(10)]
     for name in names:
         writer.patient(name)
-    rows = [f"{name},{RECORD},0,{longest - n},1" for n, name in enumerate(names)]
+    rows = [f"{name},{n % 5},{RECORD[2:]},0,{longest - n},1" for n, name in enumerate(names)]
     writer.table(2, f"{COLUMNS},Relapse,RFS,HPV Status", *rows)
     assert [p.code for p in scan_cohort(writer.root, thorough=False).problems] == codes
+
+
+@pytest.mark.parametrize(
+    ("centers", "text"),
+    [
+        ("1111111111", "1 centre: the centre split needs one for each of 5 folds"),
+        ("123412341234", "4 centres: the centre split needs one for each of 5 folds"),
+        ("12345 2345", "1 of 10 patients have no CenterID, which the centre split needs"),
+        ("1234512345", None),
+        ("111111111", None),  # nine patients: nobody trains on them
+    ],
+)
+def test_a_cohort_that_the_default_splits_refuse_is_told_so(writer, centers, text):
+    names = [f"P-{n:02d}" for n in range(len(centers))]
+    for name in names:
+        writer.patient(name)
+    rows = [
+        f"{name},{c.strip()},{RECORD[2:]},0,{400 + n},1" for n, (name, c) in enumerate(zip(names, centers, strict=True))
+    ]
+    writer.table(2, f"{COLUMNS},Relapse,RFS,HPV Status", *rows)
+    problems = scan_cohort(writer.root, thorough=False).problems
+    assert [(p.code, p.severity, p.text) for p in problems] == ([("NO_CENTRE_SPLIT", NOTE, text)] if text else [])
 
 
 # --- folders and files --------------------------------------------------------------------------------

@@ -7,16 +7,18 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from mmpl.centers import tidy_centers
 from mmpl.clinical.fields import AGE, FIELDS, UNKNOWN_SPELLINGS
 from mmpl.errors import ClinicalError
-from mmpl.training.layout import HPV_STATUS, RELAPSE, RFS, TARGETS
+from mmpl.training.config import TrainingConfig
+from mmpl.training.layout import CENTER_ID, HPV_STATUS, RELAPSE, RFS, TARGETS
 from mmpl.training.scan.problems import Problem
 from mmpl.training.scan.tables import Row
 
 YOUNGEST_YEARS = 15  # below: no adult's cancer, more likely a slip
 LONGEST_RFS_DAYS = 10_958  # thirty years
 FEW_DAYS = 240  # a cohort with no longer follow-up than this has likely written months or years
-COHORT = 10  # patients with follow-up from which on that is said
+COHORT = 10  # patients from which on what concerns all of them is said
 CODES = {RELAPSE: "1 (relapse) or 0 (none)", HPV_STATUS: "1 (positive) or 0 (negative)"}
 
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
@@ -148,7 +150,7 @@ def _same(first: str, second: str) -> bool:
 
 def cohort_problems(records: Mapping[str, Mapping[str, str]]) -> list[Problem]:
     """What only all of a patient's tables, or all patients, together show."""
-    return [*_half_follow_up(records), *_not_days(records)]
+    return [*_half_follow_up(records), *_not_days(records), *_no_centre_split(records)]
 
 
 def _half_follow_up(records: Mapping[str, Mapping[str, str]]) -> list[Problem]:
@@ -168,3 +170,19 @@ def _not_days(records: Mapping[str, Mapping[str, str]]) -> list[Problem]:
         return []
     text = f"the longest {RFS} of {len(days)} patients is {max(days):g}, as if it were in months or years"
     return [Problem("RFS_NOT_DAYS", "", "all tables", text, "training takes it as days: convert it")]
+
+
+def _no_centre_split(records: Mapping[str, Mapping[str, str]]) -> list[Problem]:
+    """A cohort of one hospital trains well by the patient split; the default settings want the centre split, too."""
+    if len(records) < COHORT:
+        return []
+    centers = tidy_centers({patient_id: record.get(CENTER_ID) for patient_id, record in records.items()})
+    unknown, known = sum(not c for c in centers.values()), {c for c in centers.values() if c}
+    if unknown:
+        text = f"{unknown} of {len(records)} patients have no {CENTER_ID}, which the centre split needs"
+    elif len(known) < (folds := TrainingConfig().folds):
+        counted = f"{len(known)} centre{'' if len(known) == 1 else 's'}"
+        text = f"{counted}: the centre split needs one for each of {folds} folds"
+    else:
+        return []
+    return [Problem("NO_CENTRE_SPLIT", "", "all tables", text, "set 'splits: [patient]' in the training settings")]
