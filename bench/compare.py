@@ -56,9 +56,10 @@ def rfs_c_index(table: pd.DataFrame) -> Measure:
     return lambda rows: c_index(days[rows], event[rows], risk[rows])
 
 
+GTVP_DICE = "GTVp, mean Dice"
 SCORES: dict[str, dict[str, Score]] = {
     "segmentation": {
-        "GTVp, mean Dice": of_contours(gtvp_mean_dice),
+        GTVP_DICE: of_contours(gtvp_mean_dice),
         "GTVn, aggregated Dice": of_contours(gtvn_dice_agg),
         "GTVn, aggregated F1": of_contours(gtvn_f1_agg),
     },
@@ -79,10 +80,15 @@ def main() -> int:
         left_out += len(plain.index.union(full.index)) - len(common)
         for what, score in scores.items():
             ways = [(name, score(table.loc[common])) for name, table in zip(names, (plain, full), strict=True)]
-            print(_line(compare(what, len(common), *ways)))
+            print(_line(compare(what, _patients(what, plain.loc[common]), *ways)))
     if left_out:
         print(f"\nLeft out, since one model only has a figure of them (patients, counted once a task): {left_out}.")
     return 0
+
+
+def _patients(what: str, table: pd.DataFrame) -> int:
+    """Who has a figure: a mean of Dice is over the patients with such a contour."""
+    return int((table.gtvp_truth_ml > 0).sum()) if what == GTVP_DICE else len(table)
 
 
 def _read(prefix: Path, task: str) -> pd.DataFrame:

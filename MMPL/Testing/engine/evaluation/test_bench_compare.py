@@ -93,3 +93,14 @@ def test_where_there_is_no_lesion_nothing_is_shared(compare):
     (case,) = [compare._case_score(one) for one in row.itertuples()]
     assert (case.gtvp.shared, case.gtvp.predicted, case.gtvp.truth) == (0.0, 10.0, 0.0)
     assert case.gtvn.shared == 5.0
+
+
+def test_a_mean_of_dice_counts_the_patients_who_have_the_contour(compare, capsys, monkeypatch, two_models):
+    plain, full = two_models
+    for prefix in two_models:
+        path = prefix.with_name(f"{prefix.name}-segmentation.csv")
+        table = pd.read_csv(path, dtype={"PatientID": str})
+        table.loc[3, ["gtvp_truth_ml", "gtvp_dice"]] = 0.0, None
+        table.to_csv(path, index=False)
+    rows = printed(compare, capsys, monkeypatch, plain, full)
+    assert [rows[what][0] for what in ("GTVp, mean Dice", "GTVn, aggregated Dice")] == ["3", "4"]
