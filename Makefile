@@ -32,7 +32,8 @@ lint: $(STAMP)
 scores: $(STAMP)
 	$(BIN)/python -P bench/phantom_scores.py --run runs/scores
 
-# Train the demo bundle again from nothing (an hour and a quarter on two cores; resumable).
+# Train a demo bundle from nothing, and put it in the place of the bundled one (an hour and a quarter on two cores;
+# resumable).
 demo-bundle: $(STAMP)
 	$(BIN)/mmpl phantom --out runs/phantoms --cases 300 --seed 20250 --workers 2
 	$(BIN)/mmpl train --data runs/phantoms --out runs/demo --config MMPL/Resources/Training/demo.yaml

@@ -235,7 +235,7 @@ def missing_notice(record: Mapping[str, object | None]) -> tuple[Notice, ...]:
     missing = [name for name in FIELDS if record.get(name) is None]
     if not missing:
         return ()
-    text = f"Unknown: {', '.join(missing)}; the prediction goes by the training cohort's typical values"
+    text = f"Unknown: {', '.join(missing)}; the models take them as unknown, an age as the training cohort's median"
     return (Notice(CLINICAL_MISSING, text),)
 
 
