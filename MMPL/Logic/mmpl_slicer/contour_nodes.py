@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import slicer
 from mmpl.geometry import Geometry
-from mmpl.segments import SEGMENTS
+from mmpl.segments import SEGMENTS, SegmentSpec
 from mmpl_slicer.contours import Contours, read_contours
 from mmpl_slicer.oriented_images import oriented_image
 from mmpl_slicer.segmentation import add_segment, empty_segmentation, find_segment, move_from_world
@@ -50,9 +50,16 @@ def set_contours(node, contours: Contours, ct: Geometry, labels: Iterable[int] =
         If the segmentation lies under a non-linear transform.
     """
     for label in labels:
-        spec = SEGMENTS[label]
-        segment_id = find_segment(node, spec) or add_segment(node, spec)
-        set_segment(node, segment_id, contours, ct, label)
+        set_segment(node, _segment_of(node, SEGMENTS[label]), contours, ct, label)
+
+
+def _segment_of(node, spec: SegmentSpec) -> str:
+    """The segment of a class, made where it is missing; of the model's own, the one with its ID, whatever its name."""
+    if is_models(node):
+        found = spec.id if node.GetSegmentation().GetSegment(spec.id) is not None else None
+    else:
+        found = find_segment(node, spec)
+    return found or add_segment(node, spec)
 
 
 def set_segment(node, segment_id: str, contours: Contours, ct: Geometry, label: int) -> None:

@@ -10,6 +10,7 @@ from mmpl.errors import GeometryError, InputError
 from mmpl.geometry import Geometry, Volume
 from mmpl.segments import SEGMENTS, SegmentSpec
 from mmpl_slicer.oriented_images import mask_on_grid, oriented_image
+from mmpl_slicer.segment_mapping import mapping_by_name
 from mmpl_slicer.subject_hierarchy import place_beside
 from mmpl_slicer.volumes import array_from_vtk_matrix, from_world, geometry_of_node, to_world, vtk_matrix
 
@@ -81,11 +82,9 @@ def update_segmentation(segmentation_node, label_map: Volume, ct_node) -> None:
 
 
 def find_segment(segmentation_node, spec: SegmentSpec) -> str | None:
-    """ID of a class's segment: by MMPL's ID, else by name whatever its case; None when absent."""
-    segmentation = segmentation_node.GetSegmentation()
-    if segmentation.GetSegment(spec.id) is not None:
-        return spec.id
-    return segmentation.GetSegmentIdBySegmentName(spec.name) or None
+    """ID of a class's segment: by name, else by MMPL's ID, as ``mapping_by_name`` has it; None when absent."""
+    own = [i for i, label in mapping_by_name(segmentation_node).items() if label == spec.label]
+    return spec.id if spec.id in own else next(iter(own), None)
 
 
 def label_map_from_segmentation(segmentation_node, reference_volume_node) -> Volume:

@@ -35,7 +35,7 @@ from mmpl_slicer.presenter.saving import Saving
 from mmpl_slicer.presenter.segmenting import Segmenting
 from mmpl_slicer.results_nodes import chart_of
 from mmpl_slicer.results_text import class_row, lesion_rows, results_state
-from mmpl_slicer.segment_mapping import proposed_mapping, segment_names
+from mmpl_slicer.segment_mapping import notes_on_segments, proposed_mapping, segment_names
 from mmpl_slicer.volume_guess import case_name_of
 
 SUV_FIELDS = (
@@ -190,10 +190,7 @@ class PanelView:
             notes.append(f"GTVp and GTVn overlap by {case.overlap_ml:.2f} mL, which count as GTVp.")
         if case.contours.on_other_grid:
             notes.append("The segmentation lies on another grid than the CT: it is read there by nearest neighbour.")
-        unused = [name for i, name in segment_names(case.segmentation).items() if i not in case.classes]
-        if unused:
-            notes.append(f"Not used: {', '.join(unused)}.")
-        return tuple(notes)
+        return (*notes, *notes_on_segments(case.segmentation, case.classes))
 
     def _drawn_by(self) -> str:
         record = (self.case.model_results or {}).get("segmentation")

@@ -90,6 +90,35 @@ def test_several_segments_are_one_class(chosen, brought, nodal, grid):
     assert measured(chosen)["GTVp"]["volume_ml"] == 0
 
 
+def test_a_segment_that_is_renamed_is_measured_as_what_it_is_called(segmented):
+    presenter = segmented.presenter
+    segmentation = presenter.segmentation.GetSegmentation()
+    before = {name: presenter.results["lesions"][name]["volume_ml"] for name in ("GTVp", "GTVn")}
+    assert 0 < before["GTVp"] < before["GTVn"]
+    for segment_id, name in (("GTVp", "GTVn"), ("GTVn", "GTVp")):
+        segmentation.GetSegment(segment_id).SetName(name)
+    segmented.rest()
+    segmented.settle()
+    figures = presenter.results["lesions"]
+    assert {name: figures[name]["volume_ml"] for name in before} == {"GTVp": before["GTVn"], "GTVn": before["GTVp"]}
+    segmentation.GetSegment("GTVp").SetName("other")
+    segmented.rest()
+    segmented.settle()
+    assert presenter.results["lesions"]["GTVn"]["volume_ml"] == 0
+    assert "Not used: other (made as GTVp)." in segmented.state.contours.notes
+    segmented.segment()  # the model's contours go where their names are
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+
+
+def test_the_models_own_contours_stay_its_own_whatever_they_are_called(segmented):
+    node = segmented.presenter.record.get("MMPL.Model")
+    for segment_id, name in (("GTVp", "GTVn"), ("GTVn", "GTVp")):
+        node.GetSegmentation().GetSegment(segment_id).SetName(name)
+    segmented.segment()
+    segmented.presenter._scene.read_model()
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+
+
 def test_an_answer_that_was_damaged_is_asked_for_again(chosen, brought, primary, grid):
     node = brought(("Tumour", primary, grid))
     for text in ("nonsense", "[1]", '{"Tumour": "x"}'):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mmpl_slicer.segment_mapping import mapping_in_force, proposed_mapping, remember_mapping
+from mmpl.segments import SEGMENTS
+from mmpl_slicer.segment_mapping import mapping_in_force, notes_on_segments, proposed_mapping, remember_mapping
+from mmpl_slicer.segmentation import find_segment
 
 
 @pytest.fixture
@@ -56,6 +58,54 @@ def test_our_ids_count_whatever_the_segment_is_called_now(named):
     node = named("GTVp", "GTVn")
     node.GetSegmentation().GetSegment("GTVp").SetName("boost")
     assert mapping_in_force(node) == {"GTVp": 1, "GTVn": 2}
+
+
+def test_a_name_decides_where_it_is_a_classs(named):
+    node = named("GTVp", "GTVn")
+    segmentation = node.GetSegmentation()
+    segmentation.GetSegment("GTVn").SetName(" gtvP ")
+    assert mapping_in_force(node) == {"GTVp": 1, "GTVn": 1}
+    segmentation.GetSegment("GTVp").SetName("GTVn")
+    assert mapping_in_force(node) == {"GTVp": 2, "GTVn": 1}
+    assert [find_segment(node, SEGMENTS[label]) for label in (1, 2)] == ["GTVn", "GTVp"]
+
+
+def test_an_id_does_not_count_where_another_segment_bears_the_name(named):
+    node = named("GTVp", "GTVn")
+    segmentation = node.GetSegmentation()
+    segmentation.GetSegment("GTVp").SetName("other")
+    segmentation.GetSegment("GTVn").SetName("GTVp")
+    assert mapping_in_force(node) == {"GTVn": 1}
+    assert find_segment(node, SEGMENTS[1]) == "GTVn"
+    assert find_segment(node, SEGMENTS[2]) is None
+    assert notes_on_segments(node, {"GTVn": 1}) == ["Not used: other (made as GTVp)."]
+
+
+def test_an_id_does_not_count_where_the_name_speaks_of_the_other_class(named):
+    node = named("GTVp", "GTVn")
+    node.GetSegmentation().GetSegment("GTVp").SetName("Lymph node left")
+    assert mapping_in_force(node) == {"GTVn": 2}
+    node.GetSegmentation().GetSegment("GTVn").SetName("Lymph node right")
+    assert mapping_in_force(node) == {"GTVn": 2}
+
+
+def test_an_answer_does_not_outlive_the_name_of_a_class(named):
+    node = named("a", "b")
+    remember_mapping(node, {"a": 1, "b": 2})
+    node.GetSegmentation().GetSegment("a").SetName("GTVn")
+    assert mapping_in_force(node) == {"a": 2, "b": 2}
+
+
+def test_what_a_name_does_not_show_is_said(named):
+    node = named("GTVp", "GTVn", "extra", "Cord")
+    assert notes_on_segments(node, {"GTVp": 1, "GTVn": 2}) == ["Not used: extra, Cord."]
+    node.GetSegmentation().GetSegment("GTVp").SetName("boost")
+    remember_mapping(node, {"extra": 2, "Cord": 0})
+    assert notes_on_segments(node, mapping_in_force(node)) == [
+        "2 segments count as GTVn: GTVn, extra.",
+        "boost counts as GTVp, as which it was made.",
+        "Not used: Cord.",
+    ]
 
 
 def test_names_that_say_nothing_for_certain_are_asked_for(named):
