@@ -57,6 +57,12 @@ class DicomFiles:
         values, problem = _read(tuple(sorted(filter(None, map(self._file, ends)))))
         return None if values is None else PetHeader(values, lambda: self._frames(node), problem)
 
+    def frame_of_reference(self, node) -> str:
+        """UID of the space that a volume was acquired in, "" where no file says; for comparison, never for print."""
+        uids = instances_of(node)
+        files = filter(None, map(self._file, dict.fromkeys((*uids[:1], *uids[-1:]))))
+        return next(filter(None, map(_frame_of_reference, files)), "")
+
     def files(self, node, name: str) -> tuple[str, ...]:
         """The file of each slice of a volume, in the order in which the node names them.
 
@@ -107,6 +113,14 @@ def _read(files: tuple[str, ...]) -> tuple[Mapping[str, object] | None, str]:
     images = [one for series in list_series([Path(file) for file in files]).of(PET) for one in series.slices]
     slopes = {one.slope for one in images if one.frame is not None}
     return earliest_header(one.header for one in images), SCALES_OF_FRAMES if len(slopes) > 1 else ""
+
+
+@lru_cache(maxsize=16)
+def _frame_of_reference(file: str) -> str:
+    from mmpl.io.dicom.headers import read_header, text
+
+    header = read_header(Path(file))
+    return "" if header is None else text(header, "FrameOfReferenceUID")
 
 
 @lru_cache(maxsize=4)

@@ -19,10 +19,16 @@ from mmpl_slicer.volumes import geometry_of_node
 SMALL_OVERLAP_MM = 100.0
 
 Header = Callable[[object], PetHeader | None]
+FrameOfReference = Callable[[object], str]
 
 
 def no_header(_node) -> None:
     """For front ends without a DICOM database."""
+
+
+def no_frame_of_reference(_node) -> str:
+    """For front ends without a DICOM database."""
+    return ""
 
 
 def check_inputs(
@@ -32,6 +38,7 @@ def check_inputs(
     typed: Mapping[str, float | None],
     used_anyway: str = "",
     header: Header = no_header,
+    frame_of_reference: FrameOfReference = no_frame_of_reference,
     kept: Conversion | None = None,
 ) -> InputReport:
     """Check a CT and a PET, either of which may be None.
@@ -41,6 +48,7 @@ def check_inputs(
     typed : what the user typed of ``weight_kg``, ``injected_mbq`` and ``decay_min``
     used_anyway : an objection that the user has overruled
     header : gives a PET's DICOM header, None where there is none
+    frame_of_reference : gives the UID of the space that an image was acquired in, "" where it is not known
     kept : what a header that is not there any more made of the PET
     """
     try:
@@ -56,7 +64,7 @@ def check_inputs(
     if _look_swapped(ct_node, pet_node):
         text = "CT and PET look exchanged: the CT holds no air, the PET does. Swap them."
         return InputReport((Line(BAD, text),), can_swap=True)
-    objection = _objection(ct_node, pet_node)
+    objection = _objection(ct_node, pet_node, apart=_are_apart(ct_node, pet_node, frame_of_reference))
     overruled = objection and objection == used_anyway
     if objection:
         lines.append(Line(NOTE if overruled else BAD, objection + (" Used anyway, as you said." if overruled else "")))
@@ -148,12 +156,31 @@ def _look_swapped(ct_node, pet_node) -> bool:
     return _lowest(ct_node) >= 0 and _lowest(pet_node) < AIR_HU
 
 
-def _objection(ct_node, pet_node) -> str:
-    """What speaks against using the two together, in one sentence; "" for nothing."""
+def _are_apart(ct_node, pet_node, frame_of_reference: FrameOfReference) -> bool:
+    """Whether the images were acquired in two spaces, and no transform brings one to the other."""
+    if ct_node.GetParentTransformNode() is not pet_node.GetParentTransformNode():
+        return False
+    of_ct, of_pet = frame_of_reference(ct_node), frame_of_reference(pet_node)
+    return bool(of_ct and of_pet) and of_ct != of_pet
+
+
+def _objection(ct_node, pet_node, *, apart: bool) -> str:
+    """What speaks against using the two together, in one sentence; "" for nothing.
+
+    Parameters
+    ----------
+    apart : they have different frames of reference
+    """
     of_ct, of_pet = patient_of(ct_node), patient_of(pet_node)
     if of_ct.is_another(of_pet):
         names = (of_ct.id, of_pet.id) if of_ct.id and of_pet.id else (of_ct.name, of_pet.name)
-        return f"The CT is of patient {names[0]!r}, the PET of {names[1]!r}: choose images of one patient."
+        too = ", and they have different frames of reference" if apart else ""
+        return f"The CT is of patient {names[0]!r}, the PET of {names[1]!r}{too}: choose images of one patient."
+    if apart:
+        return (
+            "CT and PET have different frames of reference, so that nothing says how they lie to each other: choose "
+            "images of one session, or use these all the same if they were registered."
+        )
     if _lowest(ct_node) > AIR_HU:
         low = _lowest(ct_node)
         return f"The CT holds no air (its lowest value is {low:.4g}, expected about -1000 HU): choose the CT."

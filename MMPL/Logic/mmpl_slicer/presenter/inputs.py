@@ -139,7 +139,13 @@ class Inputs:
 
         try:
             case.report = check_inputs(
-                case.ct, case.pet, typed=data.suv, used_anyway=data.used_anyway, header=header, kept=_kept(case)
+                case.ct,
+                case.pet,
+                typed=data.suv,
+                used_anyway=data.used_anyway,
+                header=header,
+                frame_of_reference=self.desk.dicom.frame_of_reference,
+                kept=_kept(case),
             )
         except MMPLError as problem:
             self.desk.say(problem)

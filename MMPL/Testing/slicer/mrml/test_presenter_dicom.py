@@ -144,6 +144,57 @@ def test_a_kept_conversion_that_somebody_spoilt_is_not_used(front, load, make_fr
     assert again.presenter.report.conversion.factor is None
 
 
+# --- one space for both ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def apart(load, database):
+    """CT and PET of two sessions: each has a frame of reference of its own."""
+    ct, pet = load()
+    for uid in pet.GetAttribute("DICOM.instanceUIDs").split():
+        image = pydicom.dcmread(database.files[uid])
+        image.FrameOfReferenceUID = "1.2.3.4"
+        image.save_as(database.files[uid])
+    return ct, pet
+
+
+def test_images_of_two_frames_of_reference_are_objected_to_and_can_be_used_all_the_same(front, apart, make_front):
+    front.presenter.choose_inputs(*apart)
+    assert not front.state.inputs.usable
+    assert front.state.inputs.can_use_anyway
+    assert any("CT and PET have different frames of reference, so that nothing says" in text for text in texts(front))
+    front.presenter.use_anyway()
+    assert front.state.inputs.usable
+    assert any(text.endswith("if they were registered. Used anyway, as you said.") for text in texts(front))
+    front.presenter.close()
+    elsewhere = make_front()  # without a DICOM database
+    elsewhere.presenter.choose_inputs(*apart)
+    assert elsewhere.state.inputs.usable
+
+
+def test_a_transform_between_two_frames_of_reference_is_enough(front, apart):
+    move(apart[0])
+    front.presenter.choose_inputs(*apart)
+    assert front.state.inputs.usable
+    apart[1].SetAndObserveTransformNodeID(apart[0].GetTransformNodeID())  # it moves both: nothing between them
+    front.presenter._inputs.check()
+    assert not front.presenter.report.usable
+
+
+def test_an_image_made_in_slicer_has_no_frame_of_reference_to_object_to(front, apart):
+    apart[1].SetAttribute("DICOM.instanceUIDs", None)
+    front.presenter.choose_inputs(*apart)
+    assert front.presenter.report.objection == ""
+
+
+def test_two_patients_and_two_frames_of_reference_are_one_objection(front, apart, scene):
+    place_in_study(scene, apart[1:], "JONES", "another study")
+    front.presenter.choose_inputs(*apart)
+    assert (
+        "and they have different frames of reference: choose images of one patient." in front.presenter.report.objection
+    )
+
+
 # --- the case's name ----------------------------------------------------------------------------------------------
 
 
