@@ -8,6 +8,7 @@ from mmpl_slicer.case_record import SEGMENTATION
 from mmpl_slicer.contours import Contours, read_contours
 from mmpl_slicer.presenter.desk import Desk
 from mmpl_slicer.segment_mapping import mapping_in_force, proposed_mapping, remember_mapping
+from mmpl_slicer.segmentation_check import objection_to
 from mmpl_slicer.volumes import from_world, geometry_of_node
 
 
@@ -29,6 +30,9 @@ class ContourWork:
             self.desk.say("Choose PET and CT first: contours are measured on them.")
             return
         if node is not None:
+            if objection := objection_to(node, case.ct, case.pet):
+                self.desk.say(objection)
+                return
             case.ensure_record()
         if case.record is not None:
             case.record.set(SEGMENTATION, node)

@@ -7,12 +7,15 @@ import pytest
 
 import slicer
 from mmpl.geometry import Geometry, Volume
+from mmpl_slicer.contour_nodes import add_segmentation
 from mmpl_slicer.oriented_images import oriented_image
 from mmpl_slicer.panel_state import EDITED, EMPTY, MANUAL
 from mmpl_slicer.panel_state import MODEL as FROM_MODEL
 from mmpl_slicer.scene_io import load_mrb, save_mrb
 from mmpl_slicer.segmentation import create_segmentation
-from mmpl_slicer.volumes import vtk_matrix
+from mmpl_slicer.subject_hierarchy import hierarchy_of, place_in_study
+from mmpl_slicer.table_nodes import CASE_ATTRIBUTE
+from mmpl_slicer.volumes import node_from_volume, vtk_matrix
 
 
 @pytest.fixture
@@ -271,6 +274,70 @@ def test_a_segmentation_needs_images_first(front, scene):
     front.presenter.choose_segmentation(node)
     assert front.state.message == "Choose PET and CT first: contours are measured on them."
     assert front.state.contours.segmentation_id == ""
+
+
+@pytest.fixture
+def of_beta(chosen, scene, tiny_patient):
+    """ALPHA has a segmentation, and BETA's images are chosen; with ALPHA's segmentation."""
+    presenter = chosen.presenter
+    alphas = add_segmentation(scene, presenter.ct, presenter.state.save.case_name)
+    presenter.choose_segmentation(alphas)
+    assert alphas.GetAttribute(CASE_ATTRIBUTE) == presenter.case_id
+    place_in_study(scene, (presenter.ct, presenter.pet, alphas), "ALPHA", "study")
+    betas = [node_from_volume(volume, scene, "BETA") for volume in (tiny_patient.ct, tiny_patient.pet)]
+    place_in_study(scene, betas, "BETA", "study")
+    presenter.choose_inputs(*betas)
+    assert chosen.state.inputs.usable
+    return chosen, alphas
+
+
+def test_another_patients_segmentation_is_not_chosen(of_beta):
+    front, alphas = of_beta
+    front.presenter.choose_segmentation(alphas)
+    assert front.presenter.segmentation is None
+    assert front.state.contours.segmentation_id == ""
+    assert front.state.message == (
+        f"{alphas.GetName()!r} is of patient 'ALPHA', the images are of 'BETA': choose another segmentation, or put "
+        "this one under its patient in the Data module."
+    )
+
+
+def test_a_segmentation_outside_the_data_tree_is_its_cases(of_beta, scene):
+    front, alphas = of_beta
+    hierarchy = hierarchy_of(scene)
+    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(alphas), hierarchy.GetSceneItemID())
+    front.presenter.choose_segmentation(alphas)
+    assert "is of patient 'ALPHA'" in front.state.message
+    assert front.presenter.segmentation is None
+
+
+def test_a_segmentation_that_another_patients_case_uses_is_cloned_first(of_beta, scene):
+    front, alphas = of_beta
+    place_in_study(scene, (alphas,), "BETA", "study")
+    front.presenter.choose_segmentation(alphas)
+    assert front.state.message.endswith("another patient's: clone it in the Data module and choose the copy.")
+    copy = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "copy")
+    copy.Copy(alphas)
+    place_in_study(scene, (copy,), "BETA", "study")
+    front.presenter.choose_segmentation(copy)
+    assert front.presenter.segmentation is copy
+
+
+def test_a_segmentation_of_nobody_is_accepted_as_before(of_beta, brought, primary, grid):
+    front, _ = of_beta
+    node = brought(("GTVp", primary, grid))
+    front.presenter.choose_segmentation(node)
+    assert front.presenter.segmentation is node
+
+
+def test_images_said_to_be_one_patients_take_the_segmentation_of_either_name(of_beta, scene, brought, primary, grid):
+    front, _ = of_beta
+    presenter = front.presenter
+    place_in_study(scene, (presenter.pet,), "B.", "study")
+    node = brought(("GTVp", primary, grid))
+    place_in_study(scene, (node,), "B.", "study")
+    presenter.choose_segmentation(node)
+    assert presenter.segmentation is node
 
 
 def test_there_is_nothing_to_return_to_before_segment(chosen):
