@@ -16,7 +16,7 @@ import slicer
 from mmpl.boxes import bounding_box
 from mmpl.geometry import Geometry, Volume
 from mmpl.segments import SEGMENTS
-from mmpl_slicer.oriented_images import mask_in_box
+from mmpl_slicer.oriented_images import mask_in_box, volume_outside_ml
 from mmpl_slicer.segmentation import GRID_TOLERANCE_MM, move_to_world
 from mmpl_slicer.volumes import LPS_TO_RAS, array_from_vtk_matrix
 
@@ -34,6 +34,7 @@ class Contours:
     digests : label -> fingerprint of the class's voxels, "" where it is empty
     overlap_voxels : how many voxels are in both classes; they count as GTVp
     on_other_grid : True when a segment's voxels do not lie on the CT's and were brought there by nearest neighbour
+    outside_ml : label -> volume that lies beyond the CT's grid and is in no voxel here; without those that have none
     """
 
     labels: np.ndarray
@@ -41,6 +42,7 @@ class Contours:
     digests: Mapping[int, str] = field(default_factory=dict)
     overlap_voxels: int = 0
     on_other_grid: bool = False
+    outside_ml: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -79,19 +81,21 @@ def read_contours(segmentation_node, classes: Mapping[str, int], geometry: Geome
     """
     segmentation = _with_label_maps(segmentation_node.GetSegmentation())
     found: list[tuple[int, Box, np.ndarray]] = []
-    on_other_grid = False
+    on_other_grid, outside_ml = False, dict.fromkeys(SEGMENTS, 0.0)
     for segment_id, label in classes.items():
         image = _image_of(segmentation, segment_id)
         if image is None:
             continue
         move_to_world(image, segmentation_node)
+        outside_ml[label] += volume_outside_ml(image, geometry)
         boxed = mask_in_box(image, geometry)
         if boxed is not None and boxed[1].any():
             found.append((label, *boxed))
             on_other_grid |= not _shares_grid(image, geometry)
+    seen = {"on_other_grid": on_other_grid, "outside_ml": {label: ml for label, ml in outside_ml.items() if ml}}
     if not found:
-        return contours_of_label_map(np.zeros((0, 0, 0), np.uint8))
-    return _together(found, on_other_grid)
+        return contours_of_label_map(np.zeros((0, 0, 0), np.uint8), **seen)
+    return _together(found, **seen)
 
 
 def holds_voxels(segmentation_node) -> bool:
@@ -101,7 +105,7 @@ def holds_voxels(segmentation_node) -> bool:
     return any(image is not None and image.GetScalarRange()[1] > 0 for image in images)
 
 
-def _together(found: list[tuple[int, Box, np.ndarray]], on_other_grid: bool) -> Contours:
+def _together(found: list[tuple[int, Box, np.ndarray]], **seen) -> Contours:
     start = [min(box[axis].start for _, box, _ in found) for axis in range(3)]
     stop = [max(box[axis].stop for _, box, _ in found) for axis in range(3)]
     labels = np.zeros([b - a for a, b in zip(start, stop, strict=True)], np.uint8)
@@ -110,7 +114,7 @@ def _together(found: list[tuple[int, Box, np.ndarray]], on_other_grid: bool) -> 
         part = labels[tuple(slice(s.start - a, s.stop - a) for s, a in zip(box, start, strict=True))]
         overlap += int(np.count_nonzero(mask & (part != 0) & (part != label)))
         part[mask] = label
-    return contours_of_label_map(labels, start, overlap_voxels=overlap, on_other_grid=on_other_grid)
+    return contours_of_label_map(labels, start, overlap_voxels=overlap, **seen)
 
 
 def _digest(mask: np.ndarray, start_zyx) -> str:

@@ -5,6 +5,8 @@ Only the box of voxels that matters is built or resampled: a lesion fills a thou
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
@@ -13,6 +15,8 @@ import slicer
 from mmpl.boxes import bounding_box
 from mmpl.geometry import Geometry
 from mmpl_slicer.volumes import LPS_TO_RAS, array_from_vtk_matrix, ijk_to_ras, vtk_matrix
+
+ON_EDGE = 1e-3  # of a voxel: rounding is no way out of a grid
 
 
 def oriented_image(mask: np.ndarray, geometry: Geometry, start_zyx=(0, 0, 0)):
@@ -76,19 +80,65 @@ def mask_in_box(image, geometry: Geometry) -> tuple[tuple[slice, ...], np.ndarra
     return tuple(slice(a, b) for a, b in zip(low[::-1], high[::-1], strict=True)), _resampled(image, part)
 
 
+def volume_outside_ml(image, geometry: Geometry) -> float:
+    """How much of an oriented image lies beyond a grid, by the centres of its voxels; mL.
+
+    Voxels are looked at only where the image's extent leaves the grid.
+    """
+    if image.IsEmpty():
+        return 0.0
+    to_index, extent, size = _to_index(image, geometry), np.array(image.GetExtent()), np.array(geometry.size)
+    if not _leaves(to_index, extent[::2], extent[1::2], size):
+        return 0.0
+    voxels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+    box = bounding_box(voxels)
+    if box is None:
+        return 0.0
+    first = extent[::2] + [axis.start for axis in box[::-1]]
+    last = extent[::2] + [axis.stop - 1 for axis in box[::-1]]
+    if not _leaves(to_index, first, last, size):
+        return 0.0
+    voxel_ml = abs(np.linalg.det(to_index[:3, :3])) * geometry.voxel_volume_ml
+    return _count_outside(voxels[box], first, to_index, size) * voxel_ml
+
+
+def _count_outside(mask: np.ndarray, first: np.ndarray, to_index: np.ndarray, size: np.ndarray) -> int:
+    """Voxels of a mask (z, y, x) that begins at ``first`` (i, j, k), whose index on the grid is none of the grid's."""
+    count = 0
+    for k in range(len(mask)):  # a slice at a time: indices take far more memory than the mask
+        j, i = np.nonzero(mask[k])
+        index = to_index[:3, :3] @ np.stack([i + first[0], j + first[1], np.full(len(i), k + first[2])])
+        count += int(np.count_nonzero(_is_beyond(index + to_index[:3, 3:], size[:, None]).any(axis=0)))
+    return count
+
+
+def _leaves(to_index: np.ndarray, first: np.ndarray, last: np.ndarray, size: np.ndarray) -> bool:
+    """Whether any voxel of a box, from its first (i, j, k) to its last, has its centre beyond the grid."""
+    corners = np.array([(i, j, k, 1.0) for i, j, k in itertools.product(*zip(first, last, strict=True))])
+    return bool(_is_beyond((to_index @ corners.T).T[:, :3], size).any())
+
+
+def _is_beyond(index: np.ndarray, size: np.ndarray) -> np.ndarray:
+    return (index < -0.5 - ON_EDGE) | (index > size - 0.5 + ON_EDGE)
+
+
 def _index_box(image, geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:
     """First and one past the last index (i, j, k) of a grid that an oriented image can reach."""
     extent = image.GetExtent()
     corners = np.array([(i, j, k, 1.0) for i in extent[0:2] for j in extent[2:4] for k in extent[4:6]]) + np.array(
         [(a, b, c, 0.0) for a in (-0.5, 0.5) for b in (-0.5, 0.5) for c in (-0.5, 0.5)]
     )
-    matrix = vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(matrix)
-    points_lps = (LPS_TO_RAS @ array_from_vtk_matrix(matrix) @ corners.T).T[:, :3]
-    index = geometry.index(points_lps)
+    index = (_to_index(image, geometry) @ corners.T).T[:, :3]
     low = np.clip(np.floor(index.min(axis=0)), 0, geometry.size).astype(int)
     high = np.clip(np.ceil(index.max(axis=0)) + 1, 0, geometry.size).astype(int)
     return low, high
+
+
+def _to_index(image, geometry: Geometry) -> np.ndarray:
+    """From an oriented image's voxels (i, j, k) to indices of a grid, 4 x 4."""
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    return np.linalg.inv(geometry.index_to_lps) @ LPS_TO_RAS @ array_from_vtk_matrix(matrix)
 
 
 def _resampled(image, geometry: Geometry) -> np.ndarray:

@@ -190,6 +190,8 @@ class PanelView:
             notes.append(f"GTVp and GTVn overlap by {case.overlap_ml:.2f} mL, which count as GTVp.")
         if case.contours.on_other_grid:
             notes.append("The segmentation lies on another grid than the CT: it is read there by nearest neighbour.")
+        for label, ml in case.contours.outside_ml.items():
+            notes.append(f"{ml:.2f} mL of {SEGMENTS[label].name} lie outside the CT and are not measured.")
         return (*notes, *notes_on_segments(case.segmentation, case.classes))
 
     def _drawn_by(self) -> str:

@@ -145,6 +145,41 @@ def test_what_lies_outside_the_ct_is_left_out(node):
     assert read(node, BY_NAME).is_empty
 
 
+def test_what_lies_outside_the_ct_is_counted_for_each_class(node):
+    wide = Geometry((12, 11, 10), (1.0, 2.0, 3.0), (8.0, -24.0, 24.0))  # two voxels more on every side
+    mask = np.zeros(wide.shape, bool)
+    mask[1:4, 3, 3:5] = True  # 1 of 3 slices below
+    add(node, "GTVp", mask, wide)
+    add(node, "GTVn", np.ones(wide.shape, bool), wide)
+    contours = read(node, BY_NAME)
+    all_of_it, inside = 12 * 11 * 10, 8 * 7 * 6
+    assert contours.outside_ml == pytest.approx({1: 2 * 0.006, 2: (all_of_it - inside) * 0.006})
+    nowhere = Geometry(GRID.size, GRID.spacing_mm, (1000.0, 0.0, 0.0))
+    beside = read(node, {"GTVp": 1}, nowhere)
+    assert beside.is_empty
+    assert beside.outside_ml == pytest.approx({1: 6 * 0.006})
+
+
+def test_what_a_transform_takes_out_of_the_ct_is_counted(scene, labels):
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "moved")
+    add(node, "GTVp", labels == 1)
+    assert read(node, BY_NAME).outside_ml == {}
+    shifted(scene, node)
+    before, after = np.count_nonzero(labels == 1), np.count_nonzero(read(node, BY_NAME).labels == 1)
+    assert read(node, BY_NAME).outside_ml == pytest.approx({1: (before - after) * GRID.voxel_volume_ml})
+
+
+def test_an_extent_that_leaves_the_ct_with_nothing_in_it_is_nothing(node, labels):
+    wide = Geometry((12, 11, 10), (1.0, 2.0, 3.0), (8.0, -24.0, 24.0))
+    both = np.zeros((2, *wide.shape), bool)
+    both[0, 3, 4, 5] = both[1, 0, 0, 0] = both[1, -1, -1, -1] = True
+    add(node, "GTVp", both[0], wide)
+    add(node, "Cord", both[1], wide)  # of one layer: its extent is GTVp's too
+    node.GetSegmentation().CollapseBinaryLabelmaps()
+    assert node.GetSegmentation().GetNumberOfLayers() == 1
+    assert read(node, {"GTVp": 1}).outside_ml == {}
+
+
 def test_segments_that_are_gone_are_ignored(node, labels):
     add(node, "GTVp", labels == 1)
     assert read(node, {"GTVp": 1, "absent": 2}).digests[2] == ""

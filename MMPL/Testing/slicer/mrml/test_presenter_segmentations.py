@@ -153,6 +153,16 @@ def test_segments_on_another_grid_are_read_on_the_cts(chosen, brought, grid):
     assert measured(chosen)["GTVp"]["volume_ml"] == pytest.approx(27 * coarse.voxel_volume_ml)
 
 
+def test_what_lies_outside_the_ct_is_said(chosen, brought):
+    below = Geometry((60, 56, 60), (2.0, 2.0, 3.0), (-59.0, -55.0, -74.0 - 90.0))
+    mask = np.zeros(below.shape, bool)
+    mask[20:40, 20:30, 20:30] = True  # 10 of its 20 slices are the CT's
+    chosen.presenter.choose_segmentation(brought(("GTVn", mask, below)))
+    outside = np.count_nonzero(mask) * below.voxel_volume_ml / 2
+    assert f"{outside:.2f} mL of GTVn lie outside the CT and are not measured." in chosen.state.contours.notes
+    assert chosen.presenter.contours.labels.shape == (10, 10, 10)
+
+
 def test_surfaces_alone_are_read_like_an_rtstruct(chosen, brought, primary, nodal, grid):
     node = brought(("GTVp", primary, grid), ("GTVn", nodal, grid))
     names = slicer.vtkSegmentationConverter
