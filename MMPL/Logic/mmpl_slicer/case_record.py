@@ -29,7 +29,7 @@ class CaseData:
     hpv_as_known : RFS is shown as if HPV were what the record says
     suv : what was typed to convert the PET, see :class:`mmpl.io.suv.Typed`; absent values are None
     converted : what the PET's DICOM header, with what was typed then, made of it: ``typed`` and ``conversion``, for a
-        scene that is opened where the header is not; empty without
+        scene that is opened where the header is not, and ``of``, a fingerprint of the PET's DICOM images; empty without
     grids : "ct" and "pet" -> where the image lay when the two were last found fit, as :meth:`Geometry.to_dict` gives it
     used_anyway : the input check's objection that the user overruled, "" for none
     measured : fingerprint of what the results are of (contours, values, model), "" for nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -102,6 +103,12 @@ class DicomFiles:
 def instances_of(node) -> tuple[str, ...]:
     """SOP Instance UIDs that a volume was loaded from."""
     return tuple((node.GetAttribute(INSTANCES) or "").split())
+
+
+def fingerprint_of_instances(node) -> str:
+    """Tells apart what volumes were loaded from, without a UID in it; "" for one that is not from DICOM."""
+    uids = instances_of(node)
+    return hashlib.blake2b(" ".join(uids).encode(), digest_size=12).hexdigest() if uids else ""
 
 
 @lru_cache(maxsize=16)

@@ -15,7 +15,7 @@ from mmpl.io.suv import Conversion, problem_with
 from mmpl.report.text import sentence
 from mmpl_slicer.case_record import CT, PET, CaseData, CaseRecord, find_orphan, find_record
 from mmpl_slicer.demo_scene import show_fused
-from mmpl_slicer.dicom_files import PetHeader, instances_of
+from mmpl_slicer.dicom_files import PetHeader, fingerprint_of_instances
 from mmpl_slicer.image_digest import image_digest
 from mmpl_slicer.input_check import check_inputs
 from mmpl_slicer.input_report import InputReport
@@ -159,7 +159,8 @@ class Inputs:
         """Remember what a header has made of the PET: the scene may be opened where it is not."""
         conversion = case.report.conversion
         usable = conversion is not None and conversion.units == PET_SUV
-        kept = {"typed": _given(case.data), "conversion": conversion.to_dict()} if usable else {}
+        of = fingerprint_of_instances(case.pet)
+        kept = {"of": of, "typed": _given(case.data), "conversion": conversion.to_dict()} if usable else {}
         if kept != case.data.converted:
             case.data.converted = kept
             case.save_record()
@@ -232,9 +233,12 @@ def _given(data: CaseData) -> dict[str, float]:
 
 
 def _kept(case: CaseSession) -> Conversion | None:
-    """What a header made of the PET earlier, as long as no other values are typed; None without, or damaged."""
-    kept = case.data.converted
-    if case.pet is None or not instances_of(case.pet) or kept.get("typed") != _given(case.data):
+    """What a header made of this very PET, as long as no other values are typed; None without, or damaged.
+
+    Scenes of before it was kept which PET that was have nothing to tell it by.
+    """
+    kept, of = case.data.converted, "" if case.pet is None else fingerprint_of_instances(case.pet)
+    if not of or kept.get("of") != of or kept.get("typed") != _given(case.data):
         return None
     try:
         return Conversion.from_dict(kept.get("conversion"))

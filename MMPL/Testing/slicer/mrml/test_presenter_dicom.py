@@ -144,6 +144,42 @@ def test_a_kept_conversion_that_somebody_spoilt_is_not_used(front, load, make_fr
     assert again.presenter.report.conversion.factor is None
 
 
+def test_what_the_header_of_a_deleted_pet_said_is_not_said_of_another(
+    front, load, load_dicom, database, scene, tmp_path
+):
+    ct, pet = load()
+    front.presenter.choose_inputs(ct, pet)
+    front.presenter.keep_clinical()
+    (record,) = records(scene)
+    files = [database.files[uid] for uid in pet.GetAttribute("DICOM.instanceUIDs").split()]
+    scene.RemoveNode(pet)
+    for file in files:
+        image = pydicom.dcmread(file)
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+        image.PatientWeight = 38.0
+        image.save_as(file)
+    other = load_dicom(files, "another PET")
+    database.files.clear()  # it was loaded elsewhere
+    front.presenter.choose_inputs(ct, other)
+    assert front.presenter.record.node is record.node  # it takes the deleted one's place
+    assert front.presenter.report.pet_units == "unknown"
+    assert front.state.inputs.suv_fields[0].value is None
+
+
+def test_a_kept_conversion_of_nobody_knows_which_pet_is_not_used(front, load, make_front, scene):
+    ct, pet = load()
+    front.presenter.choose_inputs(ct, pet)
+    front.presenter.keep_clinical()
+    (record,) = records(scene)
+    del record.data.converted["of"]
+    record.save()
+    front.presenter.close()
+    again = make_front()
+    again.presenter.choose_inputs(ct, pet)
+    assert again.presenter.report.asks_for_suv
+    assert again.presenter.report.conversion.factor is None
+
+
 # --- one space for both ---------------------------------------------------------------------------------------
 
 
