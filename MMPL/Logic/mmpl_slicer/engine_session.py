@@ -23,6 +23,7 @@ from mmpl_slicer.worker_client import CRASHED, READY, STARTING, UNFIT, Callbacks
 
 TURN_S = 0.015  # how long one turn may write
 CANCEL_S = 3.0  # how long a worker may go on with what was cancelled
+REWRITTEN = "The model's files have changed since it was looked at: press Segment or Update now."
 KEPT_FILES = 8  # contours that the worker may still be about to read
 
 
@@ -32,7 +33,7 @@ class _Waiting:
 
     do: str
     callbacks: Callbacks
-    bundle: tuple[str, str]
+    bundle: tuple[str, str, str]
     case: CaseSource
     fingerprint: tuple
     arguments: dict
@@ -96,7 +97,9 @@ class EngineSession:
         """Where the worker's answers put their arrays."""
         return self.client.folder
 
-    def request(self, do: str, callbacks: Callbacks, bundle: tuple[str, str], case: CaseSource, **arguments) -> None:
+    def request(
+        self, do: str, callbacks: Callbacks, bundle: tuple[str, str, str], case: CaseSource, **arguments
+    ) -> None:
         """Ask for something about a case; contours among the arguments are written for the worker.
 
         A "measure" takes the place of one that still waits here, as it does in the worker.
@@ -104,7 +107,8 @@ class EngineSession:
         Parameters
         ----------
         do : "segment", "measure" or "save"
-        bundle : path ("" for the demo's) and device
+        bundle : path ("" for the demo's), device, and the sha256 that the bundle was last seen with ("" for unknown):
+            one that has been rewritten is opened anew
         case : the case as it is now
 
         Raises
@@ -237,12 +241,15 @@ class EngineSession:
 
     def _open_bundle(self, one: _Waiting) -> None:
         self.client.opened = Opened()
-        path, device = one.bundle
-
-        def opened(_told: dict) -> None:
-            self.client.opened.bundle = one.bundle
-
+        path, device, sha256 = one.bundle
         concerned = [other for other in self._waiting if other.bundle == one.bundle]
+
+        def opened(told: dict) -> None:
+            if sha256 in ("", told["sha256"]):
+                self.client.opened.bundle = one.bundle
+            else:  # what it says would be taken for the other one's
+                self._fail("input", REWRITTEN, [other for other in self._waiting if other.bundle == one.bundle])
+
         self._open(
             "open_bundle", opened, concerned, path=str(Path(path).absolute()) if path else None, device=device or None
         )

@@ -18,7 +18,7 @@ from mmpl.bundle.parts import (
     check_format_version,
     check_risk_tertiles,
 )
-from mmpl.bundle.store import BUNDLE_JSON, open_store, read_bundle_json
+from mmpl.bundle.store import BUNDLE_JSON, bundle_sha256, open_store, read_bundle_json
 from mmpl.errors import BundleError
 
 THRESHOLD_NAMES = ("GTVp", "GTVn", "hpv")
@@ -30,6 +30,7 @@ class BundleCard:
 
     Attributes
     ----------
+    sha256 : as ``Bundle`` has it: names what the bundle says and, unless a file is damaged, its whole content
     members : number of models
     radiomics : the feature set, as ``FeatureSet.from_dict`` reads it
     others : as in ``BundleInfo``
@@ -37,6 +38,7 @@ class BundleCard:
 
     name: str
     version: str
+    sha256: str
     created: str
     description: str
     training_data: str
@@ -78,16 +80,17 @@ def peek(path: str | Path) -> BundleCard:
     if not isinstance(raw, dict):
         raise BundleError(f"bundle {path}: {BUNDLE_JSON} holds no object: it is not an MMPL bundle")
     check_format_version(raw, str(path))
-    return _card(_Fields(raw, str(path)))
+    return _card(_Fields(raw, str(path)), bundle_sha256(raw, str(path)))
 
 
-def _card(fields: _Fields) -> BundleCard:
+def _card(fields: _Fields, sha256: str) -> BundleCard:
     thresholds = fields.object("thresholds")
     low, high = fields.numbers("risk_tertiles", exactly=2)
     check_risk_tertiles(low, high, fields.where)
     return BundleCard(
         name=fields.text("name"),
         version=fields.text("version"),
+        sha256=sha256,
         created=fields.text("created"),
         description=fields.text("description"),
         training_data=fields.text("training_data"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,16 @@ from safetensors import SafetensorError
 
 from mmpl.bundle.info import BundleInfo, parse_info
 from mmpl.bundle.safety import UNREADABLE_ZIP, check_content, check_path
-from mmpl.bundle.store import BUNDLE_JSON, Store, default_bundle_path, open_store, parse_json, read_bundle_json
+from mmpl.bundle.store import (
+    BUNDLE_JSON,
+    Store,
+    bundle_sha256,
+    canonical_json,
+    default_bundle_path,
+    open_store,
+    parse_json,
+    read_bundle_json,
+)
 from mmpl.errors import BundleError
 
 if TYPE_CHECKING:
@@ -108,11 +116,6 @@ def open_bundle(path: str | Path) -> Bundle:
         raise BundleError(f"bundle {path} cannot be read ({error.strerror or error}): get it again") from error
 
 
-def canonical_json(value: object) -> bytes:
-    """JSON bytes that depend on the content only: sorted keys, no spaces, UTF-8."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8")
-
-
 def _open(store: Store, path: Path) -> Bundle:
     where = str(path)
     raw = read_bundle_json(store, where)
@@ -122,7 +125,7 @@ def _open(store: Store, path: Path) -> Bundle:
     _check_listed(set(store.names()) - {BUNDLE_JSON}, set(files), where)
     for rel, expected in files.items():
         check_content(rel, _verified(store, rel, expected, where), where)
-    return Bundle(info, hashlib.sha256(canonical_json(raw)).hexdigest(), path, files, store)
+    return Bundle(info, bundle_sha256(raw, where), path, files, store)
 
 
 def _check_listed(present: set[str], listed: set[str], where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zipfile
@@ -92,6 +93,30 @@ def parse_json(data: bytes, where: str) -> object:
         return json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"bundle {where} is not valid JSON ({error})") from error
+
+
+def canonical_json(value: object) -> bytes:
+    """JSON bytes that depend on the content only: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8")
+
+
+def bundle_sha256(raw: object, where: str) -> str:
+    """Of the canonical ``bundle.json``, which holds the sha256 of every other file: it names the whole content.
+
+    Parameters
+    ----------
+    raw : the parsed ``bundle.json``
+    where : what to call the bundle in a message
+
+    Raises
+    ------
+    BundleError
+        If it holds what JSON has no form for: numbers beyond all bounds, halves of characters.
+    """
+    try:
+        return hashlib.sha256(canonical_json(raw)).hexdigest()
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"bundle {where}: {BUNDLE_JSON} is not valid JSON ({error})") from error
 
 
 def _refuse_constant(name: str) -> None:

@@ -27,7 +27,7 @@ class Basis:
     clinical : (field, value) in force
     hpv_as_known : RFS is given the HPV status on record
     conversion, pet_units : how the PET is read; the former in JSON, None for none
-    model : name and version of the bundle
+    model : name, version and sha256 of the bundle
     bundle_path : where it lies
     images : how often PET or CT have changed since the case was chosen
     content : fingerprint of both images, their voxels and their place, as they were checked last

@@ -74,7 +74,7 @@ class Desk:
             hpv_as_known=data.hpv_as_known,
             conversion=_as_text(case.report.conversion),
             pet_units=case.report.pet_units,
-            model="" if self.card is None else f"{self.card.name} {self.card.version}",
+            model="" if self.card is None else f"{self.card.name} {self.card.version} {self.card.sha256}",
             bundle_path=self.bundle_path,
             images=case.images,
             content=case.content,
@@ -104,7 +104,8 @@ class Desk:
         """
         case = self.case
         source = CaseSource(case.case_id, case.ct, case.pet, case.report.conversion, case.report.pet_units)
-        self.engine.request(do, callbacks, (self.bundle_path, self.device), source, **arguments)
+        bundle = (self.bundle_path, self.device, "" if self.card is None else self.card.sha256)
+        self.engine.request(do, callbacks, bundle, source, **arguments)
 
     def set_model_node(self, node) -> None:
         self.case.record.set(MODEL, node)

@@ -178,6 +178,7 @@ class Presenter(Readings):
         """Draw contours; a preview comes first."""
         self._settle_images()
         self._inputs.check()
+        self._inputs.open_card()  # a bundle may have been rewritten where it lies
         self._segmenting.start()
         self.publish()
 
@@ -190,6 +191,7 @@ class Presenter(Readings):
     def restart_worker(self) -> None:
         """Start anew after a crash; the next request opens bundle and case again."""
         self._stop_worker()
+        self._inputs.open_card()
         self.desk.message = ""
         self._contours.touched()  # measured again once the contours are read
         self.publish()
@@ -277,6 +279,7 @@ class Presenter(Readings):
     def update_now(self) -> None:
         """Measure the contours as they are."""
         self._settle_images()
+        self._inputs.open_card()
         self._contours.read()
         self._measuring.if_out_of_date(again=True)
         self.publish()

@@ -12,10 +12,11 @@ import pytest
 
 from mmpl.bundle.parts import CohortSurvival
 from mmpl.bundle.peek import BundleCard, peek
-from mmpl.bundle.reader import default_bundle_path, open_bundle
+from mmpl.bundle.reader import Bundle, default_bundle_path, open_bundle
 from mmpl.bundle.writer import write_bundle, zip_bundle
 from mmpl.errors import BundleError
 
+FIELDS = [f.name for f in dataclasses.fields(BundleCard) if f.name != "sha256"]  # sha256 is of them
 CURVE = CohortSurvival((0, 10.0, 20.0), (1, 0.5, 0.5), (4, 4, 1), 4, 2)
 
 BARE = """
@@ -43,21 +44,24 @@ def refusal(path) -> str:
     return text
 
 
-def assert_same(card: BundleCard, info) -> None:
-    said = {f.name: getattr(info, f.name) for f in dataclasses.fields(BundleCard)}
-    assert {f.name: getattr(card, f.name) for f in dataclasses.fields(card)} == {**said, "members": len(info.members)}
+def assert_same(card: BundleCard, bundle: Bundle) -> None:
+    info = bundle.info
+    of_its_own = {"members": len(info.members), "sha256": bundle.sha256}
+    names = {f.name for f in dataclasses.fields(card)}
+    said = {name: getattr(info, name) for name in names - set(of_its_own)}
+    assert {name: getattr(card, name) for name in names} == {**said, **of_its_own}
 
 
 def test_the_demo_bundle_says_the_same_either_way():
     path = default_bundle_path()
-    assert_same(peek(path), open_bundle(path).info)
+    assert_same(peek(path), open_bundle(path))
 
 
 @pytest.mark.parametrize("curve", [None, CURVE])
 def test_folder_and_zip_say_the_same(tmp_path, an_info, a_payload, curve):
     bundle = write_bundle(tmp_path / "b", dataclasses.replace(an_info, cohort_survival=curve), a_payload)
     zip_bundle(bundle, tmp_path / "b.zip")
-    assert_same(peek(tmp_path / "b"), bundle.info)
+    assert_same(peek(tmp_path / "b"), bundle)
     assert peek(str(tmp_path / "b.zip")) == peek(tmp_path / "b")
 
 
@@ -97,6 +101,21 @@ def test_what_is_no_json(a_bundle_folder, data):
     assert "is not valid JSON" in refusal(a_bundle_folder)
 
 
+@pytest.mark.parametrize("value", [b'"\\ud800"', b"1e999"])
+def test_json_that_has_no_form_of_its_own(a_bundle_folder, value):
+    path = a_bundle_folder / "bundle.json"
+    path.write_bytes(path.read_bytes().rstrip().removesuffix(b"}") + b', "more": ' + value + b"}")
+    assert "bundle.json is not valid JSON" in refusal(a_bundle_folder)
+
+
+def test_what_a_bundle_says_otherwise_makes_another_fingerprint(a_bundle_folder, rewrite):
+    before = peek(a_bundle_folder)
+    rewrite(lambda raw: raw["thresholds"].update(hpv=0.9))
+    after = peek(a_bundle_folder)
+    assert (before.name, before.version) == (after.name, after.version)
+    assert before.sha256 != after.sha256
+
+
 def test_json_of_something_else(a_bundle_folder):
     (a_bundle_folder / "bundle.json").write_text("[]", encoding="utf-8")
     assert "holds no object" in refusal(a_bundle_folder)
@@ -109,13 +128,13 @@ def test_another_format_version(a_bundle_folder, rewrite):
     assert "format version '2.0'" in refusal(a_bundle_folder)
 
 
-@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(BundleCard) if f.name != "cohort_survival"])
+@pytest.mark.parametrize("name", [name for name in FIELDS if name != "cohort_survival"])
 def test_a_missing_field(a_bundle_folder, rewrite, name):
     rewrite(lambda raw: raw.pop(name))
     assert f"lacks {name}" in refusal(a_bundle_folder)
 
 
-@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(BundleCard)])
+@pytest.mark.parametrize("name", FIELDS)
 def test_a_field_of_the_wrong_type(a_bundle_folder, rewrite, name):
     rewrite(lambda raw: raw.update({name: None}))
     assert f"{name} is None, expected" in refusal(a_bundle_folder)

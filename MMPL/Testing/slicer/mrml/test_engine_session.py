@@ -16,7 +16,7 @@ from mmpl_slicer.handing_over import CaseSource, read_contours_file, write_in_pa
 from mmpl_slicer.volumes import node_from_volume
 from mmpl_slicer.worker_client import CRASHED, READY, STOPPED, Callbacks, Opened
 
-BUNDLE = ("bundle", "cpu")
+BUNDLE = ("bundle", "cpu", "ab12")
 
 
 class Client:
@@ -72,7 +72,8 @@ class Client:
     def end(self, do: str, event: str = "result", *what):
         callbacks, _ = self.last(do)
         self.open.remove(callbacks)
-        getattr(callbacks, event)(*(what or ({},) if event == "result" else what))
+        told = {"sha256": BUNDLE[2]} if do == "open_bundle" else {}
+        getattr(callbacks, event)(*(what or (told,) if event == "result" else what))
 
 
 @pytest.fixture
@@ -152,9 +153,28 @@ def test_images_that_have_changed_are_handed_over_again(session, client, source)
 
 def test_another_bundle_opens_bundle_and_case_anew(session, client, source):
     opened(session, client, source, Heard())
-    session.request("measure", Callbacks(), ("other", "cpu"), source)
+    session.request("measure", Callbacks(), ("other", "cpu", ""), source)
     assert client.last("open_bundle")[1]["path"] == str(Path("other").absolute())
     client.end("open_bundle")
+    hand_over(session)
+    assert client.order[-1] == "open_case"
+
+
+def test_a_bundle_that_was_rewritten_where_it_lies_is_opened_anew(session, client, source):
+    opened(session, client, source, Heard())
+    session.request("measure", Callbacks(), (*BUNDLE[:2], "cd34"), source)
+    assert client.order[-1] == "open_bundle"
+
+
+def test_a_bundle_that_is_another_than_was_looked_at_is_not_used(session, client, source, said):
+    heard = Heard()
+    session.request("segment", heard.callbacks, BUNDLE, source)
+    client.end("open_bundle", "result", {"sha256": "cd34"})
+    text = "The model's files have changed since it was looked at: press Segment or Update now."
+    assert heard.told == [("input", text)]
+    assert said == [("input", text)]
+    session.request("segment", heard.callbacks, (*BUNDLE[:2], "cd34"), source)
+    client.end("open_bundle", "result", {"sha256": "cd34"})
     hand_over(session)
     assert client.order[-1] == "open_case"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 
 import pytest
@@ -112,6 +114,32 @@ def test_results_of_other_values_do_not_come_back_as_current(segmented, make_fro
     assert not front.state.results.current
 
 
+def test_results_of_another_model_of_that_name_and_version_come_back_stale(segmented, make_front, retrained):
+    segmented.presenter.close()
+    front = make_front()
+    front.presenter.choose_bundle(str(retrained))
+    front.presenter.restore()
+    assert front.state.inputs.bundle_title == segmented.state.inputs.bundle_title
+    assert front.state.results.available
+    assert not front.state.results.current
+
+
+def test_a_model_that_was_rewritten_where_it_lies_is_opened_anew(chosen, tiny_bundle_path, retrained, tmp_path):
+    presenter, mine = chosen.presenter, tmp_path / "mine"
+    shutil.copytree(tiny_bundle_path, mine)
+    presenter.choose_bundle(str(mine))
+    chosen.segment()
+    assert presenter.results["hpv"]["threshold"] == 0.5
+    shutil.copy(retrained / "bundle.json", mine)
+    presenter.update_now()
+    assert not chosen.state.results.current
+    chosen.settle()
+    assert presenter.results["hpv"]["threshold"] == 0.9
+    shutil.copy(tiny_bundle_path / "bundle.json", mine)
+    chosen.segment()
+    assert presenter.results["hpv"]["threshold"] == 0.5
+
+
 def test_contours_edited_elsewhere_make_results_stale(segmented, make_front, scene, tmp_path):
     segmented.presenter.close()
     editor = segmented.editor()
@@ -138,6 +166,18 @@ def test_a_results_text_that_someone_has_edited_is_not_shown(segmented, make_fro
         assert not front.state.results.available, text
         assert front.origins == [FROM_MODEL, FROM_MODEL]
         front.presenter.close()
+
+
+@pytest.fixture
+def retrained(tiny_bundle_path, tmp_path):
+    """A model of the same name and version, with another HPV threshold."""
+    folder = tmp_path / "retrained"
+    shutil.copytree(tiny_bundle_path, folder)
+    raw = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    assert raw["thresholds"]["hpv"] == 0.5
+    raw["thresholds"]["hpv"] = 0.9
+    (folder / "bundle.json").write_text(json.dumps(raw), encoding="utf-8")
+    return folder
 
 
 @pytest.fixture
