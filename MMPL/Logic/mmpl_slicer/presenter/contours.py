@@ -51,6 +51,18 @@ class ContourWork:
             remember_mapping(node, {**proposed_mapping(node), **labels})
             self.read()
 
+    @property
+    def why_not(self) -> str:
+        """Why what was read cannot be measured, "" where it can, or where the reading itself has said why not."""
+        case = self.desk.case
+        if case.segmentation is None:
+            return "There is no segmentation to measure: choose one under Contours, or press Segment."
+        if case.classes is None:
+            return "Say first under Contours which segment is which class: nothing is measured before."
+        if case.results is None and case.contours is not None and case.contours.is_empty:
+            return "Nothing is contoured on the CT yet: draw GTVp or GTVn, or press Segment."
+        return ""
+
     def touched(self) -> None:
         """Segments may have changed, and may be half-way through it."""
         self.desk.case.touched_at = self.desk.clock()

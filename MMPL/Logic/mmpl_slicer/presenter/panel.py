@@ -277,10 +277,12 @@ class Presenter(Readings):
         self.publish()
 
     def update_now(self) -> None:
-        """Measure the contours as they are."""
+        """Measure the contours as they are, or say why that is not possible."""
         self._settle_images()
         self._inputs.open_card()
         self._contours.read()
+        if why_not := self._segmenting.why_not or self._contours.why_not:
+            self.desk.say(why_not)
         self._measuring.if_out_of_date(again=True)
         self.publish()
 

@@ -200,6 +200,25 @@ def test_empty_segments_are_nothing(chosen, scene, tiny_patient, grid):
     assert not chosen.state.results.available
 
 
+def test_update_now_says_why_nothing_is_measured(front, nodes, brought, primary, grid):
+    presenter = front.presenter
+
+    def said() -> str:
+        presenter.dismiss_message()
+        presenter.update_now()
+        return front.state.message
+
+    assert said() == "Choose PET and CT first."
+    presenter.choose_inputs(*nodes)
+    assert said() == "There is no segmentation to measure: choose one under Contours, or press Segment."
+    presenter.choose_segmentation(brought(("Tumour", primary, grid)))
+    assert said() == "Say first under Contours which segment is which class: nothing is measured before."
+    presenter.choose_segmentation(brought(("GTVp", np.zeros_like(primary), grid)))
+    assert said() == "Nothing is contoured on the CT yet: draw GTVp or GTVn, or press Segment."
+    presenter.choose_bundle("nowhere")
+    assert "nowhere does not exist" in said()
+
+
 def test_no_segments_at_all(chosen, scene):
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "bare")
     chosen.presenter.choose_segmentation(node)
