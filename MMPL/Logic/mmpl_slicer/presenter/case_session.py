@@ -89,6 +89,7 @@ class CaseSession:
     Attributes
     ----------
     ct, pet, segmentation : MRML nodes, None for none
+    is_guessed : the images were guessed, and nobody has chosen others since
     report : the input check
     content : fingerprint of both images when they were checked, "" for unusable ones
     no_dicom : why results cannot be written as DICOM, "" where they can; None where nobody has looked
@@ -109,6 +110,7 @@ class CaseSession:
 
     ct: object = None
     pet: object = None
+    is_guessed: bool = False
     loose: CaseData = field(default_factory=CaseData)
     report: InputReport = field(default_factory=lambda: InputReport(()))
     content: str = ""

@@ -37,20 +37,29 @@ class Inputs:
         self._volumes = 0
 
     def guess(self) -> None:
-        """Choose what the scene suggests, where nothing is chosen yet."""
-        if self.desk.case.ct is None and self.desk.case.pet is None:
-            self.choose(*guess_inputs(self.desk.scene))
+        """Choose what the scene suggests, where nothing is chosen yet, or nothing but one image that was guessed."""
+        case = self.desk.case
+        if not self._may_guess():
+            return
+        ct, pet = guess_inputs(self.desk.scene)
+        if case.ct in (None, ct) and case.pet in (None, pet):
+            self.choose(ct, pet)
+            self.desk.case.is_guessed = True
+
+    def _may_guess(self) -> bool:
+        case = self.desk.case
+        return (case.ct is None and case.pet is None) or (case.is_guessed and not case.has_both)
 
     def has_new_volumes(self) -> bool:
-        """Whether volumes have come, all with their voxels, since this was asked last; never while any is chosen."""
-        case, scene = self.desk.case, self.desk.scene
+        """Whether volumes have come, all with their voxels, since this was asked last, and may be guessed."""
+        scene = self.desk.scene
         count = scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
         if count == self._volumes or scene.IsBatchProcessing():
             return False
         if not all(map(has_voxels, slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode", scene))):
             return False  # one is being read
         more, self._volumes = count > self._volumes, count
-        return more and case.ct is None and case.pet is None
+        return more and self._may_guess()
 
     def show_fused(self) -> None:
         """PET over CT in all slice views: soft tissue, and uptake up to SUV 10 or what comes near it."""

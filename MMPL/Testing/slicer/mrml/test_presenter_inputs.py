@@ -450,6 +450,22 @@ def test_images_that_come_while_the_panel_is_open_are_looked_at(make_front, scen
     assert (front.presenter.ct, front.presenter.pet) == (ct, pet)
 
 
+@pytest.mark.parametrize("first", ["ct", "pet"])
+def test_an_image_that_was_guessed_alone_waits_for_the_other_one(make_front, scene, tiny_patient, first):
+    front = make_front()
+    loaded = {first: node_from_volume(getattr(tiny_patient, first), scene, first.upper())}
+    front.presenter.guess_new_inputs()
+    assert getattr(front.presenter, first) is loaded[first]
+    second = "pet" if first == "ct" else "ct"
+    loaded[second] = node_from_volume(getattr(tiny_patient, second), scene, second.upper())
+    front.presenter.guess_new_inputs()
+    assert (front.presenter.ct, front.presenter.pet) == (loaded["ct"], loaded["pet"])
+    node_from_volume(tiny_patient.pet, scene, "PET FDG SUV")
+    front.presenter.choose_inputs(loaded["ct"], None)
+    front.presenter.guess_inputs()
+    assert front.presenter.pet is None  # somebody has taken it out
+
+
 def test_what_the_user_chose_is_not_guessed_over(make_front, scene, tiny_patient):
     front = make_front()
     pet = node_from_volume(tiny_patient.pet, scene, "PET")
