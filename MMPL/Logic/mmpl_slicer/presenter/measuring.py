@@ -42,6 +42,10 @@ class Measuring:
         if self.desk.auto_update:
             self.if_out_of_date(only_if_running=only_if_running)
 
+    def follow_soon(self, case: CaseSession) -> None:
+        """Follow at a tick of its own: whoever else waits for the worker's answer is told before anything is asked."""
+        self.desk.chores.append(lambda: self.follow() if case is self.desk.case else None)
+
     def _ask(self, basis: Basis, deep: str | None = None) -> None:
         desk, case = self.desk, self.desk.case
         case.ensure_record()
@@ -66,18 +70,24 @@ class Measuring:
     def _measured(self, case: CaseSession, asked: Asked, told: dict) -> None:
         if case is not self.desk.case:
             return
-        self._withdrawn(case, asked)
+        self._is_over(case, asked)
         self.take(told, asked.basis)
         moved = told["deep_is_kept"] and not told["deep_is_current"]
         if moved and self.desk.is_current and case.run is None:
             self._ask(asked.basis, deep="refresh")  # in the background; the next edit takes its place
 
     def _failed(self, case: CaseSession, asked: Asked, text: str | Exception) -> None:
-        self._withdrawn(case, asked)
+        self._is_over(case, asked)
         if case is self.desk.case:
             self.desk.say(text)
 
     def _withdrawn(self, case: CaseSession, asked: Asked) -> None:
+        """Cancelled with a run; unless a later measurement has taken its place, the numbers still want one."""
+        if case.asked is asked:
+            case.asked = None
+            self.follow_soon(case)
+
+    def _is_over(self, case: CaseSession, asked: Asked) -> None:
         if case.asked is asked:
             case.asked = None
 

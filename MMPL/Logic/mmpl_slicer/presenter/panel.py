@@ -184,6 +184,8 @@ class Presenter(Readings):
 
     def cancel(self) -> None:
         """Stop what runs; contours and results stay as they are."""
+        if not self.running:
+            self.desk.case.asked = None  # a measurement by itself is given up, not asked for again
         if self.running or self.engine.is_busy:
             self.engine.cancel()
         self.publish()
@@ -202,9 +204,9 @@ class Presenter(Readings):
         self.publish()
 
     def _stop_worker(self) -> None:
+        self.desk.case.asked = None  # first: what is given up is not asked for again
         self._segmenting.abandon("")
         self.engine.stop()
-        self.desk.case.asked = None
 
     # --- contours --------------------------------------------------------------------------------
 

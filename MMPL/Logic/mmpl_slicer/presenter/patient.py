@@ -67,6 +67,7 @@ class Patient:
         self._change(lambda data: setattr(data, "hpv_as_known", on))
 
     def _change(self, change: Callable[[CaseData], object]) -> None:
-        self.desk.case.change(change)
-        if self.desk.case.results is not None:
+        case = self.desk.case
+        case.change(change)
+        if case.results is not None or case.asked is not None:
             self.measuring.follow()

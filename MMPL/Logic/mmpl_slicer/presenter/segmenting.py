@@ -93,7 +93,7 @@ class Segmenting:
         self._stop(case, run)
         if case is self.desk.case and text:
             self.desk.say(text)
-            self.measuring.follow(only_if_running=True)
+            self.measuring.follow_soon(case)
 
     def _stop(self, case: CaseSession, run: Run) -> None:
         case.run = None

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+
 import pytest
 
 import slicer
 from mmpl.geometry import Volume
+from mmpl_slicer import engine_session
 from mmpl_slicer.case_record import MODEL
 from mmpl_slicer.contours import read_contours
-from mmpl_slicer.panel_state import EDITED, EMPTY
+from mmpl_slicer.panel_state import EDITED, EMPTY, STOPPED
 from mmpl_slicer.panel_state import MODEL as FROM_MODEL
 from mmpl_slicer.segmentation import create_segmentation, segment_mask
 from mmpl_slicer.volumes import geometry_of_node, node_from_volume, vtk_matrix
 
 GTVP_LPS = (12.0, -6.0, -25.0)
 CANCELLED = "Cancelled; contours and results are as they were."
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 
 
 def segmentations(scene) -> list[str]:
@@ -246,12 +252,77 @@ def test_a_cancel_during_a_measurement_does_not_keep_the_next_from_being_made(se
     assert segmented.volume > before
 
 
+def edit_is_being_measured(front) -> None:
+    front.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    front.until(lambda: front.presenter.desk.case.asked is not None and front.presenter.engine.client.is_busy)
+
+
+def test_a_measurement_that_is_cancelled_along_with_a_run_is_made_again(segmented):
+    presenter, before = segmented.presenter, segmented.volume
+    edit_is_being_measured(segmented)
+    presenter.segment()
+    presenter.cancel()
+    segmented.until(lambda: not presenter.running)
+    segmented.rest()
+    assert segmented.state.results.current, segmented.state.results.stale_text
+    assert segmented.volume > before
+
+
+@posix
+def test_numbers_follow_also_where_the_worker_had_to_be_killed(own_front, nodes, monkeypatch):
+    monkeypatch.setattr(engine_session, "CANCEL_S", 0.1)
+    presenter = own_front.presenter
+    presenter.choose_inputs(*nodes)
+    own_front.segment()
+    before = own_front.volume
+    edit_is_being_measured(own_front)
+    presenter.segment()
+    os.kill(presenter.engine.client.pid, signal.SIGSTOP)
+    presenter.cancel()
+    own_front.until(lambda: not presenter.running)
+    own_front.settle()
+    assert own_front.volume > before
+
+
+def test_without_auto_update_a_cancelled_measurement_waits_for_the_button(segmented):
+    presenter = segmented.presenter
+    edit_is_being_measured(segmented)
+    presenter.set_auto_update(False)
+    presenter.segment()
+    presenter.cancel()
+    segmented.until(lambda: not presenter.running)
+    segmented.rest()
+    assert segmented.state.results.stale_text == "Stale: press Update"
+
+
+def test_a_measurement_that_is_given_up_with_the_worker_starts_none(own_front, nodes, tiny_patient, scene):
+    presenter = own_front.presenter
+    presenter.choose_inputs(*nodes)
+    presenter.choose_segmentation(create_segmentation(tiny_patient.label_map, presenter.ct, scene, "mine"))
+    presenter.update_now()
+    presenter.segment()
+    assert len(presenter.engine._waiting) == 2  # while bundle and images are on their way
+    presenter.stop_worker()
+    own_front.ticks(0.3)
+    assert own_front.state.work.worker == STOPPED
+
+
 def test_segmenting_twice_at_once_is_refused(chosen):
     chosen.presenter.segment()
     chosen.presenter.segment()
     assert chosen.state.message == "Segmentation is running already."
     chosen.until(lambda: not chosen.presenter.running)
     assert chosen.state.results.current
+
+
+def test_a_value_tried_during_the_first_measurement_is_measured_after_it(chosen, tiny_patient, scene):
+    presenter = chosen.presenter
+    presenter.choose_segmentation(create_segmentation(tiny_patient.label_map, presenter.ct, scene, "mine"))
+    presenter.update_now()
+    presenter.set_clinical("Age", 85)
+    chosen.until(lambda: presenter.results is not None)
+    chosen.rest()
+    assert chosen.state.results.current, chosen.state.results.stale_text
 
 
 def test_a_value_tried_during_the_run_is_measured_after_it(chosen):
