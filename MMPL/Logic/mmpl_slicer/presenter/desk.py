@@ -19,6 +19,9 @@ from mmpl_slicer.live import Watch
 from mmpl_slicer.patient_form import normal_values
 from mmpl_slicer.presenter.case_session import SEGMENT, Basis, CaseSession
 
+# what takes a sentence back: new results, a value that can be used
+MEASURING, VALUE = "measuring", "value"
+
 
 @dataclass(eq=False)
 class Desk:
@@ -33,6 +36,7 @@ class Desk:
     bundle_path, device : as chosen, "" for the default
     card : what the bundle says of itself, None where ``card_problem`` says why
     message : one sentence that something went wrong, "" for none
+    about : what ends the message, one of those above; "" for one that stays until somebody has read it
     chores : what is done at the next ticks, one at each
     """
 
@@ -49,11 +53,19 @@ class Desk:
     card_problem: str = ""
     auto_update: bool = True
     message: str = ""
+    about: str = ""
     chores: deque[Callable[[], None]] = field(default_factory=deque)
 
-    def say(self, text: str | Exception) -> None:
-        """Show one sentence."""
-        self.message = sentence(text)
+    def say(self, text: str | Exception, about: str = "") -> None:
+        """Show one sentence; said again by somebody else, it is still about the same."""
+        said = sentence(text)
+        if said != self.message or about:
+            self.message, self.about = said, about
+
+    def answered(self, about: str) -> None:
+        """Take a sentence about this back; any other stays."""
+        if self.about == about:
+            self.message, self.about = "", ""
 
     def do_chores(self) -> None:
         """Do at once what was left for the next ticks."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mmpl.errors import MMPLError
 from mmpl_slicer.presenter.case_session import Asked, Basis, CaseSession
-from mmpl_slicer.presenter.desk import Desk
+from mmpl_slicer.presenter.desk import MEASURING, Desk
 from mmpl_slicer.results_nodes import results_in_parts
 from mmpl_slicer.worker_client import Callbacks
 
@@ -79,7 +79,7 @@ class Measuring:
     def _failed(self, case: CaseSession, asked: Asked, text: str | Exception) -> None:
         self._is_over(case, asked)
         if case is self.desk.case:
-            self.desk.say(text)
+            self.desk.say(text, MEASURING)
 
     def _withdrawn(self, case: CaseSession, asked: Asked) -> None:
         """Cancelled with a run; unless a later measurement has taken its place, the numbers still want one."""
@@ -96,7 +96,7 @@ class Measuring:
         desk, case = self.desk, self.desk.case
         case.results, case.measured, case.kept = told["results"], basis, ""
         case.deep_is_new = not told["deep_is_kept"]
-        desk.message = ""
+        desk.answered(MEASURING)
         record = case.ensure_record()
         record.data.measured, record.data.deep_is_current = basis.fingerprint, told["deep_is_current"]
         record.save()

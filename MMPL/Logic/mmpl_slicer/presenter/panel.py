@@ -12,7 +12,7 @@ from mmpl_slicer.engine_session import EngineSession
 from mmpl_slicer.live import Watch
 from mmpl_slicer.panel_state import PanelState
 from mmpl_slicer.presenter.contours import ContourWork
-from mmpl_slicer.presenter.desk import Desk
+from mmpl_slicer.presenter.desk import MEASURING, Desk
 from mmpl_slicer.presenter.inputs import Inputs
 from mmpl_slicer.presenter.measuring import Measuring
 from mmpl_slicer.presenter.patient import Patient
@@ -57,7 +57,7 @@ class Presenter(Readings):
         save_undo: Callable[[], None] = ignore,
     ):
         self.listener = listener
-        self.engine = EngineSession(make_client, on_failure=lambda _kind, text: self.desk.say(text))
+        self.engine = EngineSession(make_client, on_failure=lambda _kind, text: self._worker_failed(text))
         self.desk = Desk(scene, self.engine, clock, dicom or DicomFiles(), save_undo)
         self._contours = ContourWork(self.desk)
         self._measuring = Measuring(self.desk)
@@ -329,6 +329,10 @@ class Presenter(Readings):
         """Before the panel goes."""
         self.engine.stop()
         self.watch.close()
+
+    def _worker_failed(self, text: str) -> None:
+        """The worker is down, which the next results answer; or it cannot open bundle or case."""
+        self.desk.say(text, MEASURING if self.engine.is_down else "")
 
     def _on_contours(self) -> None:
         self._contours.touched()

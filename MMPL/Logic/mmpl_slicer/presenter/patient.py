@@ -8,7 +8,7 @@ from mmpl.errors import MMPLError
 from mmpl.io.ehr import read_ehr
 from mmpl_slicer.case_record import CaseData
 from mmpl_slicer.patient_form import checked_value, normal_values
-from mmpl_slicer.presenter.desk import Desk
+from mmpl_slicer.presenter.desk import VALUE, Desk
 from mmpl_slicer.presenter.measuring import Measuring
 
 
@@ -23,7 +23,7 @@ class Patient:
         try:
             value = checked_value(name, value)
         except MMPLError as problem:
-            self.desk.say(problem)
+            self.desk.say(problem, VALUE)
             return
 
         def change(data: CaseData) -> None:
@@ -54,7 +54,7 @@ class Patient:
         try:
             values = normal_values(read_ehr(path))
         except MMPLError as problem:
-            self.desk.say(problem)
+            self.desk.say(problem, VALUE)
             return
 
         def change(data: CaseData) -> None:
@@ -69,5 +69,6 @@ class Patient:
     def _change(self, change: Callable[[CaseData], object]) -> None:
         case = self.desk.case
         case.change(change)
+        self.desk.answered(VALUE)
         if case.results is not None or case.asked is not None:
             self.measuring.follow()

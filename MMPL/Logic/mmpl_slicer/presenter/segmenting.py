@@ -12,7 +12,7 @@ from mmpl_slicer.contours import Contours, holds_voxels
 from mmpl_slicer.handing_over import read_contours_file
 from mmpl_slicer.presenter.case_session import SAVE, SEGMENT, CaseSession, Run
 from mmpl_slicer.presenter.contours import ContourWork
-from mmpl_slicer.presenter.desk import Desk
+from mmpl_slicer.presenter.desk import MEASURING, Desk
 from mmpl_slicer.presenter.measuring import Measuring
 from mmpl_slicer.results_nodes import MODEL_RESULTS_ROLE, keep_results
 from mmpl_slicer.volumes import geometry_of_node
@@ -41,7 +41,7 @@ class Segmenting:
         """Draw contours; a preview comes first."""
         desk, case = self.desk, self.desk.case
         if self.why_not or case.run is not None:
-            desk.say(self.why_not or "Segmentation is running already.")
+            desk.say(self.why_not or "Segmentation is running already.", MEASURING)
             return
         desk.message = ""
         case.ensure_record()
