@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -59,7 +59,7 @@ class EngineSession:
     step: str = ""
     fraction: float | None = None
     _waiting: deque[_Waiting] = field(default_factory=deque)
-    _upload: Iterator | None = None
+    _upload: Generator | None = None
     _opening: bool = False
     _mourned: WorkerClient | None = None
     _count: int = 0
@@ -139,7 +139,8 @@ class EngineSession:
 
     def cancel(self) -> None:
         """Withdraw what was asked; the worker keeps its bundle and case, if it stops soon."""
-        waiting, self._waiting, self._upload = self._waiting, deque(), None
+        waiting, self._waiting = self._waiting, deque()
+        self._end_upload()
         if self.client is not None:
             self.client.cancel()
             self._cancelled_at = time.monotonic()
@@ -156,7 +157,8 @@ class EngineSession:
         elif time.monotonic() - self._cancelled_at > CANCEL_S:
             client, self.client, self._cancelled_at = self.client, None, None
             waiting, self._waiting = self._waiting, deque()
-            self._upload, self._opening = None, False
+            self._end_upload()
+            self._opening = False
             client.abort()
             if waiting:
                 self._ask_anew(waiting)
@@ -172,7 +174,8 @@ class EngineSession:
     def stop(self) -> None:
         """Kill the worker; nobody who waits is told."""
         self._waiting.clear()
-        self._upload, self._opening = None, False
+        self._end_upload()
+        self._opening = False
         if self.client is not None:
             self.client.stop()
         self.step, self.fraction = "", None
@@ -214,7 +217,8 @@ class EngineSession:
         """Tell everybody concerned; others go on waiting."""
         self._opening = False
         if self.is_down:
-            self._upload, self.client.opened = None, Opened()
+            self._end_upload()
+            self.client.opened = Opened()
         self._waiting = deque(one for one in self._waiting if one not in waiting)
         self.on_failure(kind, text)
         for one in waiting:
@@ -266,15 +270,31 @@ class EngineSession:
             text = f"The images cannot be handed to the worker: {getattr(error, 'strerror', None) or error}"
             self._fail("input", text, list(self._waiting))
 
-    def _uploading(self, one: _Waiting) -> Iterator[None]:
-        """Write both images, then ask the worker to open them."""
+    def _end_upload(self) -> None:
+        """Write no further, and leave nothing of it behind."""
+        upload, self._upload = self._upload, None
+        if upload is not None:
+            upload.close()
+
+    def _uploading(self, one: _Waiting) -> Generator[None]:
+        """Write both images, then ask the worker to open them; what is given up half-way is removed."""
         told, case, folder = {}, one.case, self.client.folder
         self.client.opened.case = None
         self._count += 1
-        for name, node in (("ct", case.ct), ("pet", case.pet)):
-            file = f"{name}-{self._count}.npy"  # the worker may still be reading the case before
-            yield from write_in_parts(folder / file, slicer.util.arrayFromVolume(node))
-            told[name] = {"file": file, "geometry": geometry_of_node(node).to_dict()}
+        files = {name: f"{name}-{self._count}.npy" for name in ("ct", "pet")}  # it may still be reading those before
+
+        def remove() -> None:
+            for file in files.values():
+                with suppress(OSError):  # a virus scanner may hold it
+                    (folder / file).unlink(missing_ok=True)
+
+        try:
+            for name, node in (("ct", case.ct), ("pet", case.pet)):
+                yield from write_in_parts(folder / files[name], slicer.util.arrayFromVolume(node))
+                told[name] = {"file": files[name], "geometry": geometry_of_node(node).to_dict()}
+        except BaseException:  # a cancel closes this generator, a disk may be full
+            remove()
+            raise
 
         def opened(answer: dict) -> None:
             self.client.opened.case = one.fingerprint
@@ -284,7 +304,7 @@ class EngineSession:
             "open_case",
             opened,
             [other for other in self._waiting if other.fingerprint == one.fingerprint],
-            done=lambda: [(folder / image["file"]).unlink(missing_ok=True) for image in told.values()],
+            done=remove,
             case_id=case.case_id,
             pet_units=case.pet_units,
             conversion=None if case.conversion is None else case.conversion.to_dict(),

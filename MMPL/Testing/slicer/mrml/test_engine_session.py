@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 from mmpl.errors import InputError
 from mmpl.geometry import Geometry
+from mmpl_slicer import engine_session
 from mmpl_slicer.contours import contours_of_label_map
 from mmpl_slicer.engine_session import EngineSession
 from mmpl_slicer.handing_over import CaseSource, read_contours_file, write_in_parts
@@ -260,6 +263,31 @@ def test_a_cancel_while_images_are_handed_over(session, client, source):
     session.turn()
     client.end("segment")
     assert again.told == ["result"]
+
+
+@pytest.mark.parametrize("end", ["cancel", "stop"])
+def test_images_that_are_half_handed_over_are_removed(session, client, source, monkeypatch, end):
+    monkeypatch.setattr(engine_session, "write_in_parts", partial(write_in_parts, part_bytes=4096))
+    session.request("segment", Callbacks(), BUNDLE, source)
+    client.end("open_bundle")
+    while not list(client.folder.glob("pet-*.npy")):
+        next(session._upload)
+    getattr(session, end)()
+    assert list(client.folder.iterdir()) == []
+
+
+def test_images_that_do_not_fit_on_the_disk_are_removed(session, client, source, monkeypatch):
+    def filled(path, array):
+        yield from write_in_parts(path, array[:1])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(engine_session, "write_in_parts", filled)
+    heard = Heard()
+    session.request("segment", heard.callbacks, BUNDLE, source)
+    client.end("open_bundle")
+    hand_over(session)
+    assert heard.told == [("input", "The images cannot be handed to the worker: No space left on device")]
+    assert list(client.folder.iterdir()) == []
 
 
 def test_a_hello_that_was_cancelled_is_said_again(session, client, source):
