@@ -69,6 +69,7 @@ class Watch:
         if segmentation is not None:
             for event in CONTOUR_EVENTS:
                 self._observe(segmentation, getattr(slicer.vtkSegmentation, event), self._contours)
+            self._observe(segmentation, segmentation.SegmentationChangedEvent, self._contours)  # all of them at once
             self._observe(segmentation, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._contours)
 
     @contextmanager

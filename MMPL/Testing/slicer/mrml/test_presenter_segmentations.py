@@ -253,6 +253,21 @@ def test_several_segments_of_a_class_return_to_the_model_as_one(segmented):
     assert node.GetSegmentation().GetNumberOfSegments() == 3
 
 
+def test_segments_that_are_replaced_all_at_once_are_read_and_measured(segmented):
+    presenter, node = segmented.presenter, segmented.presenter.segmentation
+    before = segmented.volume
+    edited = slicer.vtkSegmentation()
+    edited.DeepCopy(node.GetSegmentation())
+    edited.RemoveSegment("GTVn")
+    node.SetAndObserveSegmentation(edited)
+    segmented.settle()
+    assert segmented.origins == [FROM_MODEL, EDITED]
+    assert presenter.results["lesions"]["GTVn"]["volume_ml"] == 0
+    segmented.editor().add_ball("GTVp", (12.0, -6.0, -25.0), 20.0)  # the new segments are followed as the old were
+    segmented.settle()
+    assert segmented.volume > before
+
+
 def test_a_class_returns_to_the_model_where_a_transform_puts_it(segmented, scene):
     presenter = segmented.presenter
     transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
