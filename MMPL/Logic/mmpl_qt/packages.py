@@ -57,7 +57,7 @@ def install(requirements_file: Path, wheel_folder: str = "") -> None:
         raise SetupError(text.format(reason=error)) from error
     finally:
         constraints.unlink(missing_ok=True)
-    _remember(missing)
+        _remember([one for one in missing if slicer.packaging.pip_check(one)])  # also of an installation that failed
 
 
 def remove() -> tuple[str, ...]:
@@ -126,6 +126,7 @@ def _version(name: str) -> str:
 
 
 def _remember(requirements: Sequence[str]) -> None:
+    """Add to the names of what MMPL has installed."""
     names = {_name(one) for one in requirements} | set(remembered())
     qt.QSettings().setValue(INSTALLED_SETTING, " ".join(sorted(names)))
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from module_widget import MODULE_FILE, load_module
@@ -205,7 +206,7 @@ def test_set_up_without_the_pytorch_extension_says_what_to_do(worker_box, monkey
 
 
 def test_set_up_from_a_folder_of_wheels_asks_no_network(worker_box, installer, monkeypatch, tmp_path):
-    monkeypatch.setattr(slicer.packaging, "pip_check", lambda requirement: False)
+    monkeypatch.setattr(slicer.packaging, "pip_check", lambda requirement: bool(installer.asked))
     wheels = tmp_path / "wheels for MMPL"
     wheels.mkdir()
     worker_box.ui.wheelFolder.setCurrentPath(str(wheels))
@@ -215,6 +216,28 @@ def test_set_up_from_a_folder_of_wheels_asks_no_network(worker_box, installer, m
     assert str(wheels) in str(asked)
     assert "torch" in str(asked)
     assert set(packages.remembered()) >= {"torch", "safetensors"}
+
+
+def test_what_a_failed_set_up_has_installed_is_remembered(worker_box, monkeypatch):
+    there: set[str] = set()
+
+    class Logic:
+        def installTorch(self, **_choices):
+            there.add("torch")
+            return sys  # the module
+
+    def fail(*_arguments, **_choices):
+        raise subprocess.CalledProcessError(1, "pip")
+
+    monkeypatch.setattr(slicer.packaging, "pip_check", lambda one: any(str(one).startswith(name) for name in there))
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", SimpleNamespace(PyTorchUtilsLogic=Logic))
+    monkeypatch.setattr(slicer.packaging, "pip_ensure", fail)
+    worker_box.ui.setupButton.click()
+    assert "installation failed" in worker_box.ui.messageLabel.property("text")
+    assert packages.remembered() == ("torch",)
+    monkeypatch.setattr(slicer.packaging, "pip_ensure", lambda *_arguments, **_choices: there.add("safetensors"))
+    worker_box.ui.setupButton.click()
+    assert packages.remembered() == ("safetensors", "torch")
 
 
 def test_removing_what_was_not_installed_in_the_middle_of_a_run_ends_it(worker_box):
