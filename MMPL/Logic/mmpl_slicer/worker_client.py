@@ -17,6 +17,7 @@ from pathlib import Path
 
 import mmpl
 from mmpl.errors import InputError
+from mmpl.worker import TEMPORARY
 from mmpl_slicer.worker_process import WorkerProcess
 
 STOPPED, STARTING, READY, CRASHED = "stopped", "starting", "ready", "crashed"
@@ -102,7 +103,7 @@ class WorkerClient:
         environment = {**self._environment, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1"}
         try:
             self.folder = Path(tempfile.mkdtemp(prefix="mmpl-worker-"))
-            command = [self._python, "-m", "mmpl.worker", str(self.folder)]
+            command = [self._python, "-m", "mmpl.worker", str(self.folder), TEMPORARY]
             # ``-m`` finds the engine by the folder too, should a launcher set PYTHONPATH anew
             self._process = self._start(command, environment, self.folder / LOG_NAME, logic)
         except OSError as error:

@@ -169,6 +169,33 @@ def test_stopping_removes_the_folder_and_tells_nobody(opened):
     assert opened.state == STOPPED
 
 
+CRASHING = """
+import time, numpy as np
+from mmpl_slicer.worker_client import READY, WorkerClient
+client = WorkerClient()
+client.start()
+np.save(client.folder / "ct-1.npy", np.zeros((4, 4, 4), np.int16))
+while client.state != READY:
+    client.poll()
+    time.sleep(0.01)
+print(client.pid, client.folder, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_a_front_end_that_crashes_leaves_nothing_of_the_patient_behind():
+    front_end = subprocess.Popen([sys.executable, "-P", "-c", CRASHING], stdout=subprocess.PIPE, text=True)
+    pid, folder = front_end.stdout.readline().split(maxsplit=1)
+    assert os.path.isfile(os.path.join(folder.strip(), "ct-1.npy"))
+    front_end.kill()
+    front_end.wait()
+    deadline = time.monotonic() + 60
+    while _runs(int(pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not os.path.exists(folder.strip())
+
+
 def test_an_interpreter_that_is_not_there_is_named(tmp_path):
     client = WorkerClient(python=str(tmp_path / "no python"))
     with pytest.raises(InputError, match="no python"):

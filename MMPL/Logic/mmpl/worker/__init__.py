@@ -4,3 +4,5 @@ A front end (the Slicer module, a browser view) must never wait for networks or 
 die when they do. So it starts ``python -m mmpl.worker`` and talks to it: :mod:`mmpl.worker.session` is what the worker
 knows and does, :mod:`mmpl.worker.inbox` which request comes next, :mod:`mmpl.worker.server` the lines.
 """
+
+TEMPORARY = "--temporary"  # the folder goes with the last of the two processes

@@ -1,10 +1,15 @@
-"""Entry point of ``python -m mmpl.worker FOLDER``; FOLDER holds the arrays that pass between the two processes."""
+"""Entry point of ``python -m mmpl.worker FOLDER``; FOLDER holds the arrays that pass between the two processes.
+
+A front end kills its worker and removes the folder. One that has crashed does neither: then the worker's input ends,
+and with ``--temporary`` the worker removes the folder, which may hold a patient's images.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -35,10 +40,23 @@ def main() -> int:
         out.write(json.dumps({"id": None, "event": "unfit", "missing": missing, "python": sys.executable}) + "\n")
         out.flush()
         return 3
+    from mmpl.worker import TEMPORARY
     from mmpl.worker.server import serve
 
-    serve(lines, out, Path(sys.argv[1]))
+    folder = Path(sys.argv[1])
+    serve(lines, out, folder)
+    if TEMPORARY in sys.argv[2:]:
+        _remove(folder)
     return 0
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder that may hold this process' own log: Windows removes no file that is open."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        os.dup2(nowhere, stream.fileno())
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

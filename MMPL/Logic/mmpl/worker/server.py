@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -18,7 +19,7 @@ INPUT, MEMORY, FAULT = "input", "memory", "fault"  # whose an error is: the user
 
 
 class Speaker:
-    """Writes messages, one JSON object a line, from any thread."""
+    """Writes messages, one JSON object a line, from any thread; to a front end that is gone, nothing."""
 
     def __init__(self, out: TextIO):
         self._out = out
@@ -26,7 +27,7 @@ class Speaker:
 
     def say(self, request_id: int | None, event: str, **content) -> None:
         line = json.dumps({"id": request_id, "event": event, **content}, allow_nan=False)
-        with self._turn:
+        with self._turn, suppress(OSError):  # nobody reads any more: the lines end, too, which ends the worker
             self._out.write(line + "\n")
             self._out.flush()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import subprocess
@@ -15,7 +17,7 @@ import torch
 from mmpl.errors import InputError
 from mmpl.version import __version__
 from mmpl.worker.arrays import write_label_map, write_volume
-from mmpl.worker.server import described
+from mmpl.worker.server import Speaker, described
 
 
 class Worker:
@@ -169,6 +171,15 @@ def test_the_worker_ends_when_the_front_end_goes_away(tmp_path):
     worker = Worker(tmp_path)
     worker.process.stdin.close()
     assert worker.process.wait(timeout=20) == 0
+    assert tmp_path.is_dir()  # given, and not this worker's to remove
+
+
+def test_a_front_end_that_is_gone_is_told_nothing():
+    class Gone(io.StringIO):
+        def flush(self):
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    Speaker(Gone()).say(1, "cancelled")
 
 
 def test_it_ends_in_the_middle_of_work_too(tmp_path, tiny_bundle_path, tiny_case):
