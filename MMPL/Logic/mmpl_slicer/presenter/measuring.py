@@ -33,9 +33,15 @@ class Measuring:
         if case.results is None and case.contours.is_empty:
             return
         basis = desk.basis
-        under_way = desk.is_current if case.asked is None else case.asked.basis == basis
-        if again or not under_way:
+        if desk.is_current and case.asked is None and not again:
+            self._refresh()
+        elif again or case.asked is None or case.asked.basis != basis:
             self._ask(basis)
+
+    def _refresh(self) -> None:
+        """Have the networks' scores read anew where the lesions have moved away; the next edit takes its place."""
+        if not self.desk.case.data.deep_is_current:
+            self._ask(self.desk.basis, deep="refresh")
 
     def follow(self, *, only_if_running: bool = False) -> None:
         """Measure if it is wanted after every change."""
@@ -72,9 +78,8 @@ class Measuring:
             return
         self._is_over(case, asked)
         self.take(told, asked.basis)
-        moved = told["deep_is_kept"] and not told["deep_is_current"]
-        if moved and self.desk.is_current and case.run is None:
-            self._ask(asked.basis, deep="refresh")  # in the background; the next edit takes its place
+        if self.desk.is_current and case.run is None:
+            self._refresh()
 
     def _failed(self, case: CaseSession, asked: Asked, text: str | Exception) -> None:
         self._is_over(case, asked)

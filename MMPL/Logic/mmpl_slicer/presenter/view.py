@@ -48,6 +48,9 @@ EARLIEST_FRACTION = 0.04  # before it, what is left cannot be told
 DEEP_NOTE = (
     "Deep scores are those of the last full pass, and being refreshed: the lesions have moved by more than 10 mm."
 )
+OUTDATED_NOTE = (
+    "Deep scores are those of the last full pass; the lesions have moved by more than 10 mm since: press Update."
+)
 KEPT_NOTE = "Deep scores are those of the last full pass; they are refreshed once the lesions move by more than 10 mm."
 
 
@@ -223,7 +226,7 @@ class PanelView:
 
     def _deep_note(self) -> str:
         if not self.case.data.deep_is_current:
-            return DEEP_NOTE
+            return DEEP_NOTE if self.case.asked is not None or self.case.running else OUTDATED_NOTE
         return "" if self.case.deep_is_new else KEPT_NOTE
 
 

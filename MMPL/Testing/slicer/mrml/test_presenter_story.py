@@ -266,6 +266,34 @@ def test_networks_scores_are_refreshed_once_the_lesions_have_moved(
     assert without_timings(presenter.results) == without_timings(expected)
 
 
+def being_refreshed(front) -> bool:
+    return front.presenter.desk.case.asked is not None and not front.presenter.data.deep_is_current
+
+
+def test_networks_scores_are_refreshed_also_where_a_run_was_begun_and_cancelled_meanwhile(segmented):
+    presenter = segmented.presenter
+    segmented.editor().add_ball("GTVp", (30.0, 20.0, 30.0), 20.0)
+    segmented.until(lambda: being_refreshed(segmented))
+    presenter.segment()
+    presenter.cancel()
+    segmented.until(lambda: not presenter.running)
+    segmented.rest()
+    assert presenter.data.deep_is_current
+    assert segmented.state.results.deep_note == ""
+
+
+def test_networks_scores_that_nothing_refreshes_are_not_said_to_be_refreshed(segmented):
+    presenter = segmented.presenter
+    segmented.editor().add_ball("GTVp", (30.0, 20.0, 30.0), 20.0)
+    segmented.until(lambda: being_refreshed(segmented))
+    assert "being refreshed" in segmented.state.results.deep_note
+    presenter.stop_worker()
+    assert "press Update" in segmented.state.results.deep_note
+    presenter.update_now()
+    segmented.until(lambda: presenter.data.deep_is_current)
+    assert segmented.state.results.deep_note == ""
+
+
 def test_contours_that_were_wiped_off_settle_too(segmented):
     editor = segmented.editor()
     for segment_id, centre in (("GTVp", GTVP_LPS), ("GTVn", GTVN_LPS)):
