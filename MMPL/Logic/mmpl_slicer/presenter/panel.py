@@ -155,6 +155,7 @@ class Presenter(Readings):
     def use_anyway(self) -> None:
         """Overrule the input check's objection."""
         self._inputs.use_anyway()
+        self._measuring.follow(only_if_running=True)
         self.publish()
 
     def set_suv_field(self, name: str, value: float | None) -> None:

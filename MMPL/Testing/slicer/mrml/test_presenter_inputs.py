@@ -95,6 +95,20 @@ def test_nothing_chosen(front):
     assert records(front.presenter.scene) == []
 
 
+def test_numbers_follow_once_images_are_used_anyway(segmented, scene):
+    presenter = segmented.presenter
+    for node, patient in ((presenter.ct, "A"), (presenter.pet, "B")):
+        of_patient(scene, node, patient)
+    slicer.util.arrayFromVolume(presenter.pet)[:] *= 0.5
+    slicer.util.arrayFromVolumeModified(presenter.pet)
+    segmented.rest()
+    assert segmented.state.inputs.can_use_anyway
+    assert not segmented.state.results.current
+    presenter.use_anyway()
+    segmented.rest()
+    assert segmented.state.results.current, segmented.state.results.stale_text
+
+
 def test_another_patients_pet_can_be_used_anyway_and_that_is_remembered(front, nodes, make_front, scene, tmp_path):
     ct, pet = nodes
     for node, patient in ((ct, 'A "1"'), (pet, "B & 2 <x> Ü")):
