@@ -6,7 +6,7 @@ from mmpl.errors import MMPLError
 from mmpl_slicer import contour_nodes
 from mmpl_slicer.case_record import SEGMENTATION
 from mmpl_slicer.contours import Contours, read_contours
-from mmpl_slicer.presenter.desk import Desk
+from mmpl_slicer.presenter.desk import CHOICE, CONTOURS, Desk
 from mmpl_slicer.segment_mapping import mapping_in_force, proposed_mapping, remember_mapping
 from mmpl_slicer.segmentation_check import objection_to
 from mmpl_slicer.volumes import from_world, geometry_of_node
@@ -24,10 +24,11 @@ class ContourWork:
         if node is case.segmentation:
             return
         if contour_nodes.is_models(node):
-            self.desk.say("These are the model's own contours: they are compared with, not edited. Choose another.")
+            text = "These are the model's own contours: they are compared with, not edited. Choose another."
+            self.desk.say(text, CHOICE)
             return
         if node is not None and not case.has_both:
-            self.desk.say("Choose PET and CT first: contours are measured on them.")
+            self.desk.say("Choose PET and CT first: contours are measured on them.", CHOICE)
             return
         if node is not None:
             if objection := objection_to(node, case.ct, case.pet):
@@ -41,6 +42,7 @@ class ContourWork:
     def use(self, node) -> None:
         """Follow a segmentation and read it."""
         self.desk.case.segmentation = node
+        self.desk.answered(CHOICE)
         self.desk.watch_nodes()
         self.read()
 
@@ -70,6 +72,7 @@ class ContourWork:
     def read(self) -> None:
         """Read what is contoured, once an edit is over."""
         case = self.desk.case
+        self.desk.answered(CONTOURS)
         case.touched_at, case.contours, case.overlap_ml = None, None, 0.0
         case.classes = {} if case.segmentation is None else mapping_in_force(case.segmentation)  # segments come and go
         if case.segmentation is None or case.ct is None or case.classes is None:
@@ -79,7 +82,7 @@ class ContourWork:
             case.contours = read_contours(case.segmentation, case.classes, grid)
             case.overlap_ml = case.contours.overlap_voxels * grid.voxel_volume_ml
         except MMPLError as problem:
-            self.desk.say(problem)
+            self.desk.say(problem, CONTOURS)
 
     def read_from(self, node) -> Contours | None:
         """What a segmentation holds; None when its segments must be named first."""

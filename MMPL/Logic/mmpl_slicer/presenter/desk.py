@@ -19,8 +19,8 @@ from mmpl_slicer.live import Watch
 from mmpl_slicer.patient_form import normal_values
 from mmpl_slicer.presenter.case_session import SEGMENT, Basis, CaseSession
 
-# what takes a sentence back: new results, a value that can be used
-MEASURING, VALUE = "measuring", "value"
+# what takes a sentence back: new results, a value that can be used, another segmentation; images, contours read again
+MEASURING, VALUE, CHOICE, IMAGES, CONTOURS = "measuring", "value", "choice", "images", "contours"
 
 
 @dataclass(eq=False)

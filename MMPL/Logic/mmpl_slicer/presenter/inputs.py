@@ -21,7 +21,7 @@ from mmpl_slicer.input_check import check_inputs
 from mmpl_slicer.input_report import InputReport
 from mmpl_slicer.pet_suv import fair_sample
 from mmpl_slicer.presenter.case_session import CaseSession
-from mmpl_slicer.presenter.desk import Desk
+from mmpl_slicer.presenter.desk import IMAGES, VALUE, Desk
 from mmpl_slicer.presenter.measuring import Measuring
 from mmpl_slicer.presenter.scene import Scene
 from mmpl_slicer.presenter.segmenting import Segmenting
@@ -106,8 +106,9 @@ class Inputs:
         """Type weight, dose or time of the PET; None takes it back."""
         problem = None if value is None else problem_with(name, value)
         if problem:
-            self.desk.say(problem)
+            self.desk.say(problem, VALUE)
             return
+        self.desk.answered(VALUE)
         self.desk.case.change(lambda data: data.suv.__setitem__(name, value))
         self.check()
         self.measuring.if_out_of_date(only_if_running=True)
@@ -136,6 +137,7 @@ class Inputs:
         """Look at the images again."""
         case, data = self.desk.case, self.desk.case.data
         case.report, case.content = InputReport(()), ""
+        self.desk.answered(IMAGES)
         if case.ct is None and case.pet is None:
             return
         if case.no_dicom is None and case.ct is not None and has_voxels(case.ct):
@@ -157,7 +159,7 @@ class Inputs:
                 kept=_kept(case),
             )
         except MMPLError as problem:
-            self.desk.say(problem)
+            self.desk.say(problem, IMAGES)
         if case.report.usable:
             case.content = f"{image_digest(case.ct)}/{image_digest(case.pet)}"
             self._keep_grids(case)

@@ -8,7 +8,7 @@ from mmpl_slicer.case_record import CT, PET, SEGMENTATION, CaseRecord, records
 from mmpl_slicer.patient_form import without_unusable
 from mmpl_slicer.presenter.case_session import CaseSession
 from mmpl_slicer.presenter.contours import ContourWork
-from mmpl_slicer.presenter.desk import Desk
+from mmpl_slicer.presenter.desk import CHOICE, MEASURING, Desk
 from mmpl_slicer.results_nodes import MODEL_RESULTS_ROLE, results_from_scene
 from mmpl_slicer.separate_cases import rename_case, separate_cases
 from mmpl_slicer.volume_guess import case_name_of
@@ -63,7 +63,7 @@ class Scene:
         if not case.has_both or not name or name == (case.case_id or case_name_of(case.ct)):
             return
         if case.run is not None or case.asked is not None:
-            self.desk.say("The case is being measured: give it another name once the numbers are there.")
+            self.desk.say("The case is being measured: give it another name once the numbers are there.", MEASURING)
             return
         with self.desk.watch.paused():
             new = rename_case(self.desk.scene, case.ensure_record(), name)
@@ -79,4 +79,4 @@ class Scene:
 
     def segmentation_deleted(self) -> None:
         self.contours.use(None)
-        self.desk.say("The segmentation was deleted: choose another one, or press Segment.")
+        self.desk.say("The segmentation was deleted: choose another one, or press Segment.", CHOICE)

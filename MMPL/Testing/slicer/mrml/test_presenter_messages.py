@@ -9,6 +9,8 @@ import sys
 import numpy as np
 import pytest
 
+from mmpl_slicer.segmentation import create_segmentation
+
 GTVP_LPS = (12.0, -6.0, -25.0)
 NO_MEMORY = "There is not enough memory for this case: close other programs, or choose the CPU."
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
@@ -92,6 +94,36 @@ def test_an_impossible_value_is_said_until_another_can_be_used(segmented):
     segmented.settle()
     assert "Age" in segmented.state.message
     presenter.set_clinical("Age", 90)
+    assert segmented.state.message == ""
+
+
+def test_a_weight_that_cannot_be_is_said_until_another_is_typed(segmented):
+    presenter = segmented.presenter
+    presenter.set_suv_field("weight_kg", -1.0)
+    assert "eight" in segmented.state.message
+    presenter.set_suv_field("weight_kg", 70.0)
+    assert segmented.state.message == ""
+
+
+def test_contours_that_can_be_read_again_are_not_said_to_be_out_of_reach(segmented, scene):
+    presenter = segmented.presenter
+    node = presenter.segmentation
+    warp = scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode", "warp")
+    node.SetAndObserveTransformNodeID(warp.GetID())
+    segmented.rest()
+    assert "transform" in segmented.state.message
+    node.SetAndObserveTransformNodeID(None)
+    segmented.rest()
+    assert segmented.state.results.current
+    assert segmented.state.message == ""
+
+
+def test_another_segmentation_answers_that_one_was_deleted(segmented, tiny_patient, scene):
+    presenter = segmented.presenter
+    mine = create_segmentation(tiny_patient.label_map, presenter.ct, scene, "mine")
+    scene.RemoveNode(presenter.segmentation)
+    assert "deleted" in segmented.state.message
+    presenter.choose_segmentation(mine)
     assert segmented.state.message == ""
 
 
