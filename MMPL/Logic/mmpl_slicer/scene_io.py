@@ -1,4 +1,4 @@
-"""Scenes as files: a .mrb is complete or it is not there."""
+"""Scenes as files: a .mrb is complete or it is not there; it is a copy, and what was unsaved before is so still."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import slicer
@@ -13,9 +15,10 @@ from mmpl.errors import InputError, OutputError
 
 
 def save_mrb(scene, path: str | Path) -> Path:
-    """Write a scene with all its data to a Slicer scene bundle.
+    """Write a copy of a scene with all its data to a Slicer scene bundle.
 
-    The file is written beside its final place and renamed, so a failure leaves what was there before.
+    The file is written beside its final place and renamed, so a failure leaves what was there before. Data with a file
+    of its own keeps that file's name, and what was modified and not saved there is so still: Slicer asks about it.
 
     Parameters
     ----------
@@ -38,7 +41,9 @@ def save_mrb(scene, path: str | Path) -> Path:
     try:
         part = folder / path.name
         messages = slicer.vtkMRMLMessageCollection()
-        if not scene.WriteToMRB(str(part), None, messages) or not part.is_file():
+        with _as_it_was(scene):
+            written = scene.WriteToMRB(str(part), None, messages)
+        if not written or not part.is_file():
             raise OutputError(f"scene cannot be written to {path}: check free space and rights{_reason(messages)}")
         os.replace(part, path)
     except OSError as error:
@@ -70,6 +75,36 @@ def load_mrb(scene, path: str | Path, clear: bool = True) -> None:
     messages = slicer.vtkMRMLMessageCollection()
     if not scene.ReadFromMRB(str(path), clear, messages):
         raise InputError(f"scene file {path} cannot be read: give a Slicer scene bundle (.mrb){_reason(messages)}")
+
+
+@contextmanager
+def _as_it_was(scene) -> Iterator[None]:
+    """Take back what writing a bundle makes of a scene: all counts as saved, and hidden data get other file names."""
+    storable = slicer.util.getNodesByClass("vtkMRMLStorableNode", scene)
+    unsaved = [node for node in storable if node.GetModifiedSinceRead()]
+    files = {node.GetID(): _files(node.GetStorageNode()) for node in storable}
+    try:
+        yield
+    finally:
+        for node in storable:
+            if node.GetStorageNode() is not None and _files(node.GetStorageNode()) != files[node.GetID()]:
+                _set_files(node.GetStorageNode(), *files[node.GetID()])
+        for node in unsaved:
+            node.StorableModified()
+
+
+def _files(storage) -> tuple[str, list[str]]:
+    """Where a node's data lie: file name, and the names of a series of files; empty where it has no file."""
+    if storage is None:
+        return "", []
+    return storage.GetFileName() or "", [storage.GetNthFileName(n) for n in range(storage.GetNumberOfFileNames())]
+
+
+def _set_files(storage, name: str, series: list[str]) -> None:
+    storage.SetFileName(name)
+    storage.ResetFileNameList()
+    for one in series:
+        storage.AddFileName(one)
 
 
 def _is_bundle(path: Path) -> bool:

@@ -119,13 +119,86 @@ def test_saving_replaces_a_file_whole_and_leaves_nothing_else(scene, ct_volume, 
     assert [p.name for p in path.parent.iterdir()] == ["case.mrb"]
 
 
+@pytest.fixture
+def on_disk(scene, tmp_path):
+    """A function that puts a node's data into a file of its own, as Slicer's Save does; gives the file."""
+
+    def put(node, name: str):
+        storage = scene.AddNode(node.CreateDefaultStorageNode())
+        storage.SetFileName(str(tmp_path / name))
+        node.SetAndObserveStorageNodeID(storage.GetID())
+        assert storage.WriteData(node)
+        return tmp_path / name
+
+    return put
+
+
+def unsaved(scene) -> list[str]:
+    """Names of the nodes that Slicer's Save dialog would tick."""
+    nodes = vtk.vtkCollection()
+    scene.GetStorableNodesModifiedSinceRead(nodes)
+    return [nodes.GetItemAsObject(n).GetName() for n in range(nodes.GetNumberOfItems())]
+
+
+def test_edits_that_are_not_in_their_own_file_stay_unsaved(scene, on_disk, tmp_path):
+    saved, edited = (scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name) for name in ("saved", "edited"))
+    for node in (saved, edited):
+        own = on_disk(node, f"{node.GetName()}.seg.nrrd")
+    content = own.read_bytes()
+    edited.GetSegmentation().AddEmptySegment("GTVp", "GTVp")
+    scene.AddNewNodeByClass("vtkMRMLTableNode", "never saved")
+    assert unsaved(scene) == ["edited", "never saved"]
+    save_mrb(scene, tmp_path / "copy.mrb")
+    assert unsaved(scene) == ["edited", "never saved"]
+    assert scene.GetModifiedSinceRead()
+    assert own.read_bytes() == content
+    assert edited.GetStorageNode().GetFileName() == str(own)
+
+
+def test_a_save_that_fails_leaves_edits_unsaved(scene, on_disk, tmp_path, monkeypatch):
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "edited")
+    on_disk(node, "edited.seg.nrrd")
+    node.GetSegmentation().AddEmptySegment("GTVp", "GTVp")
+    monkeypatch.setattr("mmpl_slicer.scene_io.os.replace", full_disk)
+    with pytest.raises(OutputError):
+        save_mrb(scene, tmp_path / "copy.mrb")
+    assert unsaved(scene) == ["edited"]
+
+
+def test_file_names_stay_as_they_were(scene, on_disk, tmp_path):
+    scene.SetURL(str(tmp_path / "mine.mrml"))
+    scene.SetRootDirectory(str(tmp_path))
+    hidden, new = (scene.AddNewNodeByClass("vtkMRMLTableNode", name) for name in ("hidden", "hidden, without a file"))
+    own = on_disk(hidden, "hidden.tsv")
+    for node in (hidden, new):
+        node.SetHideFromEditors(True)
+    for _ in range(2):
+        save_mrb(scene, tmp_path / "copy.mrb")
+        assert hidden.GetStorageNode().GetFileName() == str(own)
+        assert not new.GetStorageNode().GetFileName()
+    assert (scene.GetURL(), scene.GetRootDirectory()) == (str(tmp_path / "mine.mrml"), str(tmp_path))
+
+
+def test_a_series_of_files_stays_listed(scene, on_disk, ct_volume, tmp_path):
+    node = node_from_volume(ct_volume, scene, "CT")
+    on_disk(node, "CT.nrrd")
+    node.SetHideFromEditors(True)
+    names = [str(tmp_path / f"{n}.dcm") for n in range(3)]
+    node.GetStorageNode().ResetFileNameList()
+    for name in names:
+        node.GetStorageNode().AddFileName(name)
+    save_mrb(scene, tmp_path / "copy.mrb")
+    storage = node.GetStorageNode()
+    assert [storage.GetNthFileName(n) for n in range(storage.GetNumberOfFileNames())] == names
+
+
+def full_disk(_source, _target):
+    raise OSError(28, "No space left on device")
+
+
 def test_a_save_that_fails_keeps_the_old_file(scene, tmp_path, monkeypatch):
     path = save_mrb(scene, tmp_path / "case.mrb")
     before = path.read_bytes()
-
-    def full_disk(_source, _target):
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr("mmpl_slicer.scene_io.os.replace", full_disk)
     with pytest.raises(OutputError, match=r"case\.mrb: No space left on device"):
         save_mrb(scene, path)
