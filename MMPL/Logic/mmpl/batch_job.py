@@ -18,18 +18,18 @@ from mmpl.batch_cases import BatchCase
 from mmpl.batch_folder import DONE
 from mmpl.bundle.reader import canonical_json, open_bundle
 from mmpl.clinical.fields import primary_site, with_primary_site
+from mmpl.earlier_files import ALWAYS, RESULTS
 from mmpl.ensemble import Ensemble, Inference, load_ensemble
 from mmpl.errors import BundleError, InputError, MMPLError, OutputError
 from mmpl.file_names import is_left_by_file_manager
 from mmpl.io.case import read_case
 from mmpl.io.output import make_folder, partial_stem, write_json_atomic, write_text_atomic
-from mmpl.outputs import FEATURES, MASK, REPORT, RESULTS, SEGMENTATION, write_outputs
+from mmpl.outputs import write_outputs
 from mmpl.pipeline import check_clinical, predict
 
 RECORD = "batch_case.json"  # written last: a case that has it is finished
 TRACEBACK = "traceback.txt"
 DETACHED_HEADERS = (".nhdr", ".mhd")  # their voxels lie in another file of the same name
-WRITTEN = (MASK, SEGMENTATION, RESULTS, FEATURES, REPORT)
 LEFTOVER = re.compile(r"\.(?P<stem>.+)\.partial-[0-9a-f]{8}(-old)?")
 READ_BY_TABLE = {"case_id", "bundle", "lesions", "hpv", "rfs", "warnings"}
 FAILED, FAULT = "failed", "fault"
@@ -211,7 +211,7 @@ def _clear(job: CaseJob) -> None:
     folder = job.folder
     try:
         remove_leftovers(folder, {folder.name})
-        there = [name for name in WRITTEN if (folder / name).exists()]
+        there = [name for name in ALWAYS if (folder / name).exists()]
         if there and not _is_ours(job):
             names = ", ".join(there)
             raise InputError(

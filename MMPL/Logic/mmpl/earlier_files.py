@@ -1,12 +1,21 @@
-"""Files that are not written with every result, and so may be left of an earlier one in the same folder."""
+"""A result's files, and what is in a folder already: another case's results, or files that are not written anew."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmpl.dicom_out.files import NAMES
+from mmpl.errors import GeometryError, OutputError
+from mmpl.geometry import Geometry
 
+MASK = "mask.nii.gz"
+SEGMENTATION = "segmentation.seg.nrrd"
+RESULTS = "results.json"
+FEATURES = "features.csv"
+REPORT = "report.html"
+ALWAYS = (MASK, SEGMENTATION, RESULTS, FEATURES, REPORT)
 SCENE = "scene.mrb"
 DICOM = "dicom"
 OPTIONAL = (SCENE, *(f"{DICOM}/{name}" for name in NAMES))
@@ -24,3 +33,38 @@ def sentence_about(left: Sequence[str], out: Path) -> str:
         f"{out}: {', '.join(left)} {are} of an earlier result, not of this one: remove {them}, or have {them} written "
         "again"
     )
+
+
+def check_same_case(out: Path, case_id: str, grids: Mapping[str, Geometry]) -> None:
+    """Find out now whether a case's results would take the place of another one's.
+
+    Parameters
+    ----------
+    out : folder, which may be absent
+    grids : "ct" and "pet" -> where the case's images lie: cases without a name of their own share one
+
+    Raises
+    ------
+    OutputError
+        If ``out`` holds results of another case, or files of ours of which nobody can tell whose they are.
+    """
+    try:
+        there = [name for name in (*ALWAYS, *OPTIONAL) if (out / name).exists()]
+    except OSError:  # who writes there says what is wrong with it
+        return
+    if not there:
+        return
+    try:
+        results = json.loads((out / RESULTS).read_text(encoding="utf-8"))
+        other = str(results["case_id"])
+        same_images = all(Geometry.from_dict(results["inputs"][name]).is_close(grid) for name, grid in grids.items())
+    except (OSError, ValueError, KeyError, TypeError, GeometryError):
+        raise OutputError(
+            f"{out} holds {', '.join(there)}, but no results that say of which case: choose another folder"
+        ) from None
+    if other != case_id:
+        raise OutputError(f"{out} holds results of the case {other}, not of {case_id}: choose another folder")
+    if not same_images:
+        raise OutputError(
+            f"{out} holds results of a case {other} with other images than this one's: choose another folder"
+        )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmpl.case import PET_SUV, Case
 from mmpl.clinical.fields import FIELDS, HPV_STATUS, PRIMARY_SITE, by_known_name, parse_record
-from mmpl.earlier_files import DICOM, SCENE, left_of_earlier
+from mmpl.earlier_files import DICOM, FEATURES, MASK, REPORT, RESULTS, SCENE, SEGMENTATION, left_of_earlier
 from mmpl.errors import InputError
 from mmpl.io.masks import write_label_map, write_segmentation_nrrd
 from mmpl.io.output import OutputFolder, write_json_atomic, write_text_atomic
@@ -20,12 +20,6 @@ from mmpl.report.slices import PET_TOP_SUV, Scene, lesion_pictures
 from mmpl.report.validate import validate_results
 from mmpl.steps import label_for_measurement
 from mmpl.version import __version__
-
-MASK = "mask.nii.gz"
-SEGMENTATION = "segmentation.seg.nrrd"
-RESULTS = "results.json"
-FEATURES = "features.csv"
-REPORT = "report.html"
 
 
 @dataclass(frozen=True)

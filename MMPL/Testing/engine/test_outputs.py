@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mmpl.case import Case
-from mmpl.earlier_files import sentence_about
+from mmpl.earlier_files import check_same_case, sentence_about
 from mmpl.errors import MMPLError, OutputError
 from mmpl.outputs import clinical_rows, report_of, write_outputs
 
@@ -167,3 +167,41 @@ def test_an_outcome_with_scores_of_earlier_contours_is_not_saved(tiny_case, tiny
     with pytest.raises(ValueError, match="earlier contours"):
         write_outputs(tmp_path / "out", tiny_case, replace(tiny_outcome, deep_is_kept=True))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def grids(tiny_case) -> dict:
+    return {"ct": tiny_case.ct.geometry, "pet": tiny_case.pet.geometry}
+
+
+def test_a_folder_without_results_or_with_the_same_cases_is_free(tmp_path, tiny_case, tiny_outcome, grids):
+    check_same_case(tmp_path / "absent", "TINY-1", grids)
+    (tmp_path / "mine.txt").write_text("mine")
+    check_same_case(tmp_path, "TINY-1", grids)
+    write_outputs(tmp_path, tiny_case, tiny_outcome)
+    check_same_case(tmp_path, "TINY-1", grids)
+
+
+def test_results_of_another_case_are_named(tmp_path, tiny_case, tiny_outcome, grids):
+    write_outputs(tmp_path, tiny_case, tiny_outcome)
+    with pytest.raises(OutputError) as refusal:
+        check_same_case(tmp_path, "TINY-2", grids)
+    assert str(refusal.value) == (f"{tmp_path} holds results of the case TINY-1, not of TINY-2: choose another folder")
+
+
+@pytest.mark.parametrize("name", ["ct", "pet"])
+def test_a_case_of_the_same_name_with_other_images_is_another_one(name, tmp_path, tiny_case, tiny_outcome, grids):
+    write_outputs(tmp_path, tiny_case, tiny_outcome)
+    origin = grids[name].origin_mm
+    grids[name] = replace(grids[name], origin_mm=(origin[0], origin[1], origin[2] + 12.0))
+    with pytest.raises(OutputError, match="of a case TINY-1 with other images than this one's: choose another folder"):
+        check_same_case(tmp_path, "TINY-1", grids)
+
+
+@pytest.mark.parametrize("results", [None, "damaged", "[]", "{}", '{"case_id": "TINY-1", "inputs": {"ct": 5}}'])
+def test_files_of_nobody_knows_which_case_are_left_alone(results, tmp_path, grids):
+    (tmp_path / "mask.nii.gz").write_bytes(b"somebody's work")
+    if results is not None:
+        (tmp_path / "results.json").write_text(results)
+    with pytest.raises(OutputError, match=r"holds mask\.nii\.gz.*, but no results that say of which case: choose"):
+        check_same_case(tmp_path, "TINY-1", grids)

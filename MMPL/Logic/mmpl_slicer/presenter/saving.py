@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from mmpl.earlier_files import SCENE, sentence_about
+from mmpl.earlier_files import SCENE, check_same_case, sentence_about
 from mmpl.errors import InputError, MMPLError
 from mmpl_slicer.presenter.case_session import SAVE, CaseSession, Run
 from mmpl_slicer.presenter.contours import ContourWork
@@ -14,6 +14,7 @@ from mmpl_slicer.presenter.measuring import Measuring
 from mmpl_slicer.presenter.segmenting import Segmenting
 from mmpl_slicer.scene_io import save_mrb
 from mmpl_slicer.volume_guess import anonymous_name
+from mmpl_slicer.volumes import geometry_of_node
 
 NO_CT = "there is no CT yet"
 
@@ -48,6 +49,12 @@ class Saving:
             return
         case.saved_text, case.report_path, desk.message = "", "", ""
         case.ensure_record()
+        out = Path(folder).absolute()
+        try:
+            check_same_case(out, case.case_id, {"ct": geometry_of_node(case.ct), "pet": geometry_of_node(case.pet)})
+        except MMPLError as problem:
+            desk.say(problem)
+            return
         try:
             dicom = {"dicom": self._dicom(anonymise)} if with_dicom else {}
         except MMPLError as problem:
@@ -57,7 +64,7 @@ class Saving:
         arguments = {
             "label_map": case.contours,
             "clinical": case.data.clinical_in_force,
-            "out": str(Path(folder).absolute()),
+            "out": str(out),
             **dicom,
         }
         if case.model is not None and not case.is_as_drawn:

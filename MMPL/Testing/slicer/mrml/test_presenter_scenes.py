@@ -217,6 +217,49 @@ def test_each_patient_keeps_its_own(segmented, nodes, second_pair, without_timin
     assert without_timings(presenter.results) == without_timings(second)
 
 
+def save(front, folder) -> str:
+    """Press Save; what is said of it."""
+    front.presenter.save(str(folder))
+    front.until(lambda: not front.presenter.running)
+    return front.state.message
+
+
+def test_one_patients_results_are_not_saved_over_anothers(segmented, second_pair, tmp_path):
+    presenter, out = segmented.presenter, tmp_path / "out"
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    segmented.settle()
+    assert save(segmented, out) == ""
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    presenter.choose_inputs(*second_pair)
+    segmented.segment()
+    assert save(segmented, out) == (
+        f"{out} holds results of the case CT head neck, not of CT of another: choose another folder."
+    )
+    assert segmented.state.save.text == segmented.state.save.report_path == ""
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert segmented.state.results.current
+    assert save(segmented, tmp_path / "other") == ""
+
+
+def test_a_case_is_saved_over_its_own_results(segmented, make_front, shared_client, clock, scene, tmp_path):
+    assert save(segmented, tmp_path / "out") == ""
+    first = (tmp_path / "out" / "mask.nii.gz").read_bytes()
+    save_mrb(scene, tmp_path / "case.mrb")
+    segmented.presenter.close()
+    load_mrb(scene, tmp_path / "case.mrb")
+    front = make_front(make_client=lambda: shared_client, clock=clock)
+    front.presenter.restore()
+    front.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    assert save(front, tmp_path / "out") == ""
+    assert (tmp_path / "out" / "mask.nii.gz").read_bytes() != first
+
+
+def test_a_folder_of_files_of_nobody_knows_which_case_is_refused(segmented, tmp_path):
+    (tmp_path / "mask.nii.gz").write_bytes(b"somebody's work")
+    assert "no results that say of which case: choose another folder" in save(segmented, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mask.nii.gz"]
+
+
 def test_a_shared_pet_that_was_moved_in_another_case_makes_results_stale(segmented, nodes, scene, tiny_patient):
     presenter, pet = segmented.presenter, nodes[1]
     before = segmented.presenter.results["lesions"]["GTVp"]["suv_max"]
