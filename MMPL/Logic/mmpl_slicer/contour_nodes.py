@@ -10,21 +10,22 @@ from mmpl.segments import SEGMENTS, SegmentSpec
 from mmpl_slicer.contours import Contours, read_contours
 from mmpl_slicer.oriented_images import oriented_image
 from mmpl_slicer.segmentation import add_segment, empty_segmentation, find_segment, move_from_world
+from mmpl_slicer.subject_hierarchy import place_beside, take_out
 from mmpl_slicer.table_nodes import CASE_ATTRIBUTE, ROLE_ATTRIBUTE
 from mmpl_slicer.volumes import geometry_of_node
 
-EDITED_ROLE, MODEL_ROLE = "segmentation", "model contours"
+EDITED_ROLE, MODEL_ROLE, DRAWING_ROLE = "segmentation", "model contours", "drawing"
+TITLES = {EDITED_ROLE: "MMPL segmentation", MODEL_ROLE: "MMPL model contours", DRAWING_ROLE: "MMPL preview"}
 OWN_CLASSES = {spec.id: label for label, spec in SEGMENTS.items()}
 MODEL_FADE = 0.55  # how far the model's colours go to white: seen beside the corrected ones
 
 
 def add_segmentation(scene, ct_node, case_id: str, role: str = EDITED_ROLE):
     """A new segmentation with empty GTVp and GTVn on the CT's grid; its name is new to the scene."""
-    title = "MMPL model contours" if role == MODEL_ROLE else "MMPL segmentation"
-    node = empty_segmentation(ct_node, scene, scene.GenerateUniqueName(f"{case_id} {title}"))
+    node = empty_segmentation(ct_node, scene, scene.GenerateUniqueName(f"{case_id} {TITLES[role]}"))
     node.SetAttribute(ROLE_ATTRIBUTE, role)
     node.SetAttribute(CASE_ATTRIBUTE, case_id)
-    if role == MODEL_ROLE:
+    if role != EDITED_ROLE:
         _fade(node)
     return node
 
@@ -37,8 +38,8 @@ def is_ours(node, case_id: str) -> bool:
 
 
 def is_models(node) -> bool:
-    """Whether a segmentation holds what the model drew, which nobody edits."""
-    return node is not None and node.GetAttribute(ROLE_ATTRIBUTE) == MODEL_ROLE
+    """Whether a segmentation holds what the model drew or is drawing, which nobody edits."""
+    return node is not None and node.GetAttribute(ROLE_ATTRIBUTE) in (MODEL_ROLE, DRAWING_ROLE)
 
 
 def set_contours(node, contours: Contours, ct: Geometry, labels: Iterable[int] = tuple(SEGMENTS)) -> None:
@@ -94,12 +95,26 @@ def _hold_voxels(node) -> None:
         segmentation.SetSourceRepresentationName(name)
 
 
-def model_node(scene, ct_node, case_id: str, node):
-    """The segmentation of the model's own contours: the one that is there, else a new hidden one."""
-    if node is None:
-        node = add_segmentation(scene, ct_node, case_id, MODEL_ROLE)
-        show(node, False)
+def add_drawing(scene, ct_node, case_id: str):
+    """A new hidden segmentation in which a run draws; no scene is saved with it until it is the model's."""
+    node = add_segmentation(scene, ct_node, case_id, DRAWING_ROLE)
+    show(node, False)
+    take_out(scene, node)  # the data tree saves items without their nodes, too
+    _save_with_scene(node, False)
     return node
+
+
+def make_models(drawing, ct_node, before) -> None:
+    """Make a drawing that is finished the model's own contours, in place of those ``before``, which leave the scene."""
+    scene, case_id = drawing.GetScene(), drawing.GetAttribute(CASE_ATTRIBUTE)
+    if before is None:
+        drawing.SetName(scene.GenerateUniqueName(f"{case_id} {TITLES[MODEL_ROLE]}"))
+    else:
+        drawing.SetName(before.GetName())
+        scene.RemoveNode(before)
+    drawing.SetAttribute(ROLE_ATTRIBUTE, MODEL_ROLE)
+    place_beside(scene, drawing, ct_node)
+    _save_with_scene(drawing, True)
 
 
 def model_contours(node, ct_node) -> Contours | None:
@@ -115,6 +130,11 @@ def show(node, visible: bool) -> None:
 
 def is_shown(node) -> bool:
     return node is not None and node.GetDisplayNode() is not None and bool(node.GetDisplayNode().GetVisibility())
+
+
+def _save_with_scene(node, saved: bool) -> None:
+    for one in (node, node.GetDisplayNode()):
+        one.SetSaveWithScene(saved)
 
 
 def _fade(node) -> None:

@@ -26,6 +26,12 @@ def place_beside(scene, node, sibling) -> None:
     hierarchy.SetItemParent(item_of(scene, node), parent)
 
 
+def take_out(scene, node) -> None:
+    """Take a node out of the tree; it stays in the scene."""
+    hierarchy = hierarchy_of(scene)
+    hierarchy.RemoveItem(hierarchy.GetItemByDataNode(node), False, False)
+
+
 def place_in_study(scene, nodes, patient_name: str, study_name: str) -> int:
     """Put nodes under patient / study, which are made when absent; returns the study's item."""
     hierarchy = hierarchy_of(scene)

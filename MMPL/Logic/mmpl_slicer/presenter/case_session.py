@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from mmpl.geometry import Geometry
 from mmpl_slicer.case_record import MODEL, SEGMENTATION, CaseData, CaseRecord, add_record
 from mmpl_slicer.contour_nodes import MODEL_ROLE
 from mmpl_slicer.contours import Contours
@@ -65,14 +64,12 @@ class Run:
     kind : SEGMENT or SAVE
     basis : what its results will be of, but for contours that it draws
     contours, model : those of the user and those of the model when it began
-    grid : of the CT then, on which they lie
     """
 
     kind: str
     basis: Basis
     contours: Contours | None = None
     model: Contours | None = None
-    grid: Geometry | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +95,8 @@ class CaseSession:
     contours : as they were last read, None when they cannot be
     overlap_ml : of GTVp and GTVn
     model : what the model drew last
+    model_is_unknown : what the scene keeps as the model's contours is not what the model drew
+    drawing : segmentation in which a run draws, None while there is no run
     results, model_results : ``results.json`` of the contours, and of the model's own
     run : what keeps the user waiting; measuring is no run
     asked : the measurement on its way
@@ -121,6 +120,8 @@ class CaseSession:
     contours: Contours | None = None
     overlap_ml: float = 0.0
     model: Contours | None = None
+    model_is_unknown: bool = False
+    drawing: object = None
     results: dict | None = None
     model_results: dict | None = None
     run: Run | None = None

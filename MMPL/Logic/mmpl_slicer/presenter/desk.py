@@ -104,7 +104,7 @@ class Desk:
     @property
     def is_previewing(self) -> bool:
         """Whether what the first of the models draws is shown."""
-        return self.case.running == SEGMENT and is_shown(self.case.model_node)
+        return self.case.running == SEGMENT and is_shown(self.case.drawing)
 
     def request(self, do: str, callbacks, **arguments) -> None:
         """Ask the worker for something about the chosen case.

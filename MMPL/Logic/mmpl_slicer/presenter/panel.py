@@ -328,6 +328,7 @@ class Presenter(Readings):
 
     def close(self) -> None:
         """Before the panel goes."""
+        self._segmenting.abandon("")
         self.engine.stop()
         self.watch.close()
 

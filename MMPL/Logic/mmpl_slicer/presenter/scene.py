@@ -13,6 +13,11 @@ from mmpl_slicer.results_nodes import MODEL_RESULTS_ROLE, results_from_scene
 from mmpl_slicer.separate_cases import rename_case, separate_cases
 from mmpl_slicer.volume_guess import case_name_of
 
+NOT_THE_MODELS = (
+    "What the scene keeps as the model's contours is not what the model drew: nothing is compared with it; press "
+    "Segment to have the model's again."
+)
+
 
 class Scene:
     """What a scene remembers, brought back; and what it forgets."""
@@ -34,11 +39,20 @@ class Scene:
         if dropped or more:
             desk.say(f"Left out of the clinical record, since unknown here: {', '.join(sorted({*dropped, *more}))}.")
         record.take_turn(desk.scene)
-        self.read_model()
+        self._read_model()
         self.contours.use(record.get(SEGMENTATION))
 
     def read_model(self) -> None:
-        """What the model drew, on the CT's grid as it is."""
+        """What the model drew, on the CT's grid as it has become."""
+        case = self.desk.case
+        if case.model_is_unknown:
+            return
+        self._read_model()
+        if case.model is not None and case.data.model_digests != case.model.digests:
+            case.data.model_digests = dict(case.model.digests)
+            case.save_record()
+
+    def _read_model(self) -> None:
         case = self.desk.case
         case.model = None
         try:
@@ -52,6 +66,17 @@ class Scene:
         case.results = results_from_scene(self.desk.scene, case.case_id)
         case.model_results = results_from_scene(self.desk.scene, case.case_id, MODEL_RESULTS_ROLE)
         case.kept = case.data.measured
+        if case.model is not None and not self._is_what_was_drawn():
+            case.model, case.model_results, case.model_is_unknown = None, None, True
+            contour_nodes.show(case.model_node, False)
+            self.desk.say(NOT_THE_MODELS)
+
+    def _is_what_was_drawn(self) -> bool:
+        """Whether the scene's model contours are those that the model drew, as far as anybody can tell."""
+        case = self.desk.case
+        if not case.data.model_digests:  # a damaged record, or a preview that an earlier version saved
+            return case.model_results is not None
+        return case.model.digests == case.data.model_digests
 
     def imported(self) -> None:
         """Another scene was added to this one, perhaps with a case of the same name."""

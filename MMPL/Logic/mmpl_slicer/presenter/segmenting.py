@@ -1,4 +1,8 @@
-"""Segment: a preview, then the model's contours where they are edited, and beside them a copy that nobody edits."""
+"""Segment: a preview, then the model's contours where they are edited, and beside them a copy that nobody edits.
+
+A run draws in a segmentation of its own, which becomes the model's only when the run concludes: a scene that is saved
+amid it keeps the model's contours that go with the results beside them.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +49,7 @@ class Segmenting:
             return
         desk.message = ""
         case.ensure_record()
-        basis, grid = replace(desk.basis, hpv_as_known=False), geometry_of_node(case.ct)
-        run = case.run = Run(SEGMENT, basis, case.contours, case.model, grid)
+        run = case.run = Run(SEGMENT, replace(desk.basis, hpv_as_known=False), case.contours, case.model)
         callbacks = self.callbacks(case, run, self._segmented, self._previewed)
         self.ask(run, callbacks, preview=True, clinical=case.data.clinical_in_force)
 
@@ -81,7 +84,7 @@ class Segmenting:
         case, run = self.desk.case, self.desk.case.run
         if run is None:
             return
-        self._stop(case, run)  # first: the engine tells at once what still waits there that it was cancelled
+        self._stop(case)  # first: the engine tells at once what still waits there that it was cancelled
         self.desk.engine.cancel()
         if text:
             self.desk.say(text)
@@ -90,38 +93,28 @@ class Segmenting:
         """A run came to nothing: all is as it was before it, and what was edited meanwhile is measured."""
         if case.run is not run:
             return
-        self._stop(case, run)
+        self._stop(case)
         if case is self.desk.case and text:
             self.desk.say(text)
             self.measuring.follow_soon(case)
 
-    def _stop(self, case: CaseSession, run: Run) -> None:
+    def _stop(self, case: CaseSession) -> None:
         case.run = None
-        if run.kind == SEGMENT:
-            self._take_back_preview(case, run)
+        if _is_there(case.drawing):
+            self.desk.scene.RemoveNode(case.drawing)
+        case.drawing = None
 
-    def _take_back_preview(self, case: CaseSession, run: Run) -> None:
-        node = case.model_node
-        if node is None:
-            return
-        if run.model is None:
-            self.desk.scene.RemoveNode(node)
-            return
-        contour_nodes.show(node, False)
-        try:
-            contour_nodes.set_contours(node, run.model, run.grid)
-        except MMPLError:  # under a transform that cannot be undone: neither can the preview
-            self.desk.scene.RemoveNode(node)
-
-    def _previewed(self, _case: CaseSession, _run: Run, told: dict) -> None:
-        self._draw_model(self._read(told))
-        contour_nodes.show(self.desk.case.model_node, True)
+    def _previewed(self, case: CaseSession, _run: Run, told: dict) -> None:
+        self._draw(self._read(told))
+        contour_nodes.show(case.model_node, False)
+        contour_nodes.show(case.drawing, True)
 
     def _segmented(self, case: CaseSession, run: Run, told: dict) -> None:
         """Place what was drawn, in parts: the front end gets its turn between them."""
         drawn = self._read(told)
-        self._draw_model(drawn)
+        self._draw(drawn)
         contour_nodes.show(case.model_node, False)
+        contour_nodes.show(case.drawing, False)
         self._later(case, run, lambda: self._place(case, run, drawn))
         self._later(case, run, lambda: self._conclude(case, run, drawn, told))
 
@@ -130,8 +123,12 @@ class Segmenting:
         self.desk.chores.append(lambda: self._if_wanted(case, run, part))
 
     def _conclude(self, case: CaseSession, run: Run, drawn: Contours, told: dict) -> None:
-        case.run = None
-        case.model, case.model_results = drawn, told["results"]
+        if not _is_there(case.drawing):  # someone has deleted it just now
+            self._draw(drawn)
+        contour_nodes.make_models(case.drawing, case.ct, case.model_node)
+        self.desk.set_model_node(case.drawing)
+        case.run = case.drawing = None
+        case.model, case.model_is_unknown, case.model_results = drawn, False, told["results"]
         case.data.model_digests, case.data.model_basis = dict(drawn.digests), run.basis.but_for_contours
         case.data.model_name = self.desk.card.name if self.desk.card else ""
         keep_results(self.desk.scene, told["results"], MODEL_RESULTS_ROLE)
@@ -163,11 +160,15 @@ class Segmenting:
             return not holds_voxels(node)
         return run.model is not None and now.digest == run.model.digest
 
-    def _draw_model(self, drawn: Contours) -> None:
+    def _draw(self, drawn: Contours) -> None:
         case = self.desk.case
-        node = contour_nodes.model_node(self.desk.scene, case.ct, case.case_id, case.model_node)
-        self.desk.set_model_node(node)
-        contour_nodes.set_contours(node, drawn, geometry_of_node(case.ct))
+        if not _is_there(case.drawing):
+            case.drawing = contour_nodes.add_drawing(self.desk.scene, case.ct, case.case_id)
+        contour_nodes.set_contours(case.drawing, drawn, geometry_of_node(case.ct))
 
     def _read(self, told: dict) -> Contours:
         return read_contours_file(self.desk.engine.folder, told["label_map"], geometry_of_node(self.desk.case.ct))
+
+
+def _is_there(node) -> bool:
+    return node is not None and node.GetScene() is not None

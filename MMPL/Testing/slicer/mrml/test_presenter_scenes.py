@@ -7,15 +7,19 @@ import shutil
 import subprocess
 
 import pytest
+import vtk
 
 import slicer
 from mmpl.geometry import Volume
-from mmpl_slicer.case_record import CaseRecord, records
-from mmpl_slicer.panel_state import EDITED, STOPPED
+from mmpl_slicer.case_record import MODEL, CaseRecord, records
+from mmpl_slicer.contour_nodes import set_contours
+from mmpl_slicer.contours import contours_of_label_map
+from mmpl_slicer.panel_state import EDITED, EMPTY, MANUAL, STOPPED
 from mmpl_slicer.panel_state import MODEL as FROM_MODEL
 from mmpl_slicer.scene_io import load_mrb, save_mrb
+from mmpl_slicer.subject_hierarchy import hierarchy_of
 from mmpl_slicer.table_nodes import CASE_ATTRIBUTE
-from mmpl_slicer.volumes import node_from_volume, vtk_matrix
+from mmpl_slicer.volumes import geometry_of_node, node_from_volume, vtk_matrix
 
 GTVP_LPS = (12.0, -6.0, -25.0)
 
@@ -99,6 +103,111 @@ def test_edits_after_opening_are_measured(reopened):
     reopened.presenter.return_to_model(1)
     reopened.settle()
     assert reopened.origins == [FROM_MODEL, FROM_MODEL]
+
+
+def reopen(front, make_front, scene, path, **arguments):
+    """Close the panel and the scene, and open a scene that was saved."""
+    front.presenter.close()
+    scene.Clear(False)
+    load_mrb(scene, path)
+    again = make_front(**arguments)
+    again.presenter.restore()
+    return again
+
+
+def data_tree(scene) -> list[str]:
+    """Names of what MMPL has put into Slicer's data tree."""
+    hierarchy, items = hierarchy_of(scene), vtk.vtkIdList()
+    hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), items, True)
+    names = (hierarchy.GetItemName(items.GetId(n)) for n in range(items.GetNumberOfIds()))
+    return sorted(name for name in names if "MMPL" in name)
+
+
+def test_a_preview_is_in_no_scene_that_is_saved_amid_the_first_run(chosen, make_front, scene, tmp_path):
+    chosen.segment_until_preview()
+    save_mrb(scene, tmp_path / "amid.mrb")
+    chosen.until(lambda: not chosen.presenter.running)
+    assert model_nodes(scene) == [chosen.presenter.record.get(MODEL)]
+    assert data_tree(scene) == ["CT head neck MMPL model contours", "CT head neck MMPL segmentation"]
+    front = reopen(chosen, make_front, scene, tmp_path / "amid.mrb")
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode", scene) == []
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode", scene) == []
+    assert data_tree(scene) == []
+    assert front.origins == [EMPTY, EMPTY]
+    assert front.presenter.model is None
+    assert not front.state.contours.can_compare
+
+
+def test_a_scene_saved_amid_a_later_run_keeps_the_models_contours(segmented, make_front, scene, tmp_path):
+    presenter = segmented.presenter
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    segmented.settle()
+    digests, drawn = presenter.model.digests, presenter.model_results
+    segmented.segment_until_preview()
+    save_mrb(scene, tmp_path / "amid.mrb")
+    front = reopen(segmented, make_front, scene, tmp_path / "amid.mrb")
+    assert front.presenter.model.digests == digests
+    assert front.presenter.model_results == drawn
+    assert front.origins == [EDITED, FROM_MODEL]
+    assert front.state.message == ""
+    assert front.state.results.current
+    front.presenter.return_to_model(1)
+    front.rest()
+    assert front.origins == [FROM_MODEL, FROM_MODEL]
+
+
+def test_contours_that_the_model_did_not_draw_are_not_called_its_own(
+    segmented, make_front, shared_client, clock, scene, tmp_path
+):
+    presenter = segmented.presenter
+    labels = presenter.model.labels.copy()
+    labels[: len(labels) // 2] = 0  # as a preview that an earlier version saved, or somebody's edit elsewhere
+    half = contours_of_label_map(labels, presenter.model.start_zyx)
+    set_contours(presenter.record.get(MODEL), half, geometry_of_node(presenter.ct))
+    save_mrb(scene, tmp_path / "case.mrb")
+    front = reopen(segmented, make_front, scene, tmp_path / "case.mrb", make_client=lambda: shared_client, clock=clock)
+    assert front.state.message.startswith("What the scene keeps as the model's contours is not what the model drew")
+    assert front.origins == [MANUAL, MANUAL]
+    assert [row.can_return for row in front.state.contours.classes] == [False, False]
+    assert not front.state.contours.can_compare
+    assert front.state.contours.drawn_by == ""
+    front.presenter.return_to_model(1)
+    assert "press Segment first" in front.state.message
+    put_beside(scene, front.presenter.pet)
+    front.rest()  # the images were checked again
+    assert front.origins == [MANUAL, MANUAL]
+    front.presenter.dismiss_message()
+    front.segment()
+    assert front.origins == [FROM_MODEL, FROM_MODEL]
+    assert front.state.contours.can_compare
+
+
+def test_a_preview_that_an_earlier_version_saved_is_not_called_the_models(segmented, make_front, scene, tmp_path):
+    """Of a first run: nothing says what the model drew, and there are no results of it."""
+    segmented.presenter.data.model_digests = {}
+    segmented.presenter.record.save()
+    (drawn,) = [n for n in slicer.util.getNodesByClass("vtkMRMLTextNode", scene) if "model" in n.GetName()]
+    scene.RemoveNode(drawn)
+    save_mrb(scene, tmp_path / "case.mrb")
+    front = reopen(segmented, make_front, scene, tmp_path / "case.mrb")
+    assert front.presenter.model is None
+    assert front.origins == [MANUAL, MANUAL]
+
+
+def put_beside(scene, *nodes) -> None:
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
+    transform.SetMatrixTransformToParent(vtk_matrix([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 6], [0, 0, 0, 1]]))
+    for node in nodes:
+        node.SetAndObserveTransformNodeID(transform.GetID())
+
+
+def test_the_models_contours_on_a_ct_that_was_moved_come_back(segmented, make_front, scene, tmp_path):
+    put_beside(scene, segmented.presenter.ct)
+    segmented.rest()
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+    save_mrb(scene, tmp_path / "case.mrb")
+    front = reopen(segmented, make_front, scene, tmp_path / "case.mrb")
+    assert front.origins == [FROM_MODEL, FROM_MODEL]
 
 
 def test_results_of_other_values_do_not_come_back_as_current(segmented, make_front, scene, tmp_path):
@@ -403,6 +512,7 @@ def test_a_panel_that_goes_in_the_middle_of_a_run(own_front, nodes, scene):
     pid = presenter.engine.client._process.pid
     presenter.close()
     assert not runs(pid)
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode", scene) == []  # the preview went too
     scene.RemoveNode(nodes[0])  # nobody listens any more
     presenter.tick()
     presenter.close()
