@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mmpl.clinical.fields import (
     FIELDS,
@@ -35,18 +35,20 @@ def patient_state(
     """
     original = normal_values(record)
     values = normal_values({**record, **tried})
-    fields = [_extra_field(name, values, original) for name in EXTRA]
-    fields += [_field(name, values, original) for name in names if name in FIELDS]
-    changed = [
-        f"{f.label} {_shown(f, f.value)} (on record: {_shown(f, original[f.name])})" for f in fields if f.changed
-    ]
+    fields = _form(names, values, original)
     return PatientState(
         case_id=case_id,
         fields=tuple(fields),
-        tried="; ".join(changed),
+        tried=_tried(fields, original),
         known_hpv=values[HPV_STATUS],
         hpv_as_known=hpv_as_known and values[HPV_STATUS] is not None,
     )
+
+
+def tried_text(record: Mapping[str, object], tried: Mapping[str, object]) -> str:
+    """What is tried, and what the record says instead, whichever fields a bundle asks for; "" for nothing."""
+    original = normal_values(record)
+    return _tried(_form(FIELDS, normal_values({**record, **tried}), original), original)
 
 
 def normal_values(record: Mapping[str, object]) -> dict[str, object]:
@@ -83,6 +85,16 @@ def without_unusable(record: Mapping[str, object]) -> tuple[dict, list[str]]:
         except ClinicalError:
             dropped.append(name)
     return usable, dropped
+
+
+def _form(names: Iterable[str], values: Mapping, original: Mapping) -> list[FieldState]:
+    fields = [_extra_field(name, values, original) for name in EXTRA]
+    return fields + [_field(name, values, original) for name in names if name in FIELDS]
+
+
+def _tried(fields: Iterable[FieldState], original: Mapping) -> str:
+    changed = (f for f in fields if f.changed)
+    return "; ".join(f"{f.label} {_shown(f, f.value)} (on record: {_shown(f, original[f.name])})" for f in changed)
 
 
 def _field(name: str, values: Mapping, original: Mapping) -> FieldState:

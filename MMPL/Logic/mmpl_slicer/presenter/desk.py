@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mmpl.bundle.peek import BundleCard
 from mmpl.io.suv import Conversion
@@ -91,6 +91,12 @@ class Desk:
             images=case.images,
             content=case.content,
         )
+
+    @property
+    def basis_on_record(self) -> Basis:
+        """What saved results are of: no what-if is among it."""
+        clinical = tuple(sorted(normal_values(self.case.data.clinical).items()))
+        return replace(self.basis, clinical=clinical, hpv_as_known=False)
 
     @property
     def is_current(self) -> bool:

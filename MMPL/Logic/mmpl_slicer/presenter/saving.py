@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from mmpl.earlier_files import SCENE, check_same_case, sentence_about
 from mmpl.errors import InputError, MMPLError
+from mmpl_slicer.patient_form import tried_text
 from mmpl_slicer.presenter.case_session import SAVE, CaseSession, Run
 from mmpl_slicer.presenter.contours import ContourWork
 from mmpl_slicer.presenter.desk import Desk
@@ -60,10 +60,11 @@ class Saving:
         except MMPLError as problem:
             desk.say(f"Results cannot be written as DICOM: {problem}")
             return
-        run = case.run = Run(SAVE, replace(desk.basis, hpv_as_known=False))
+        run = case.run = Run(SAVE, desk.basis_on_record)
+        tried = tried_text(case.data.clinical, case.data.what_if)
         arguments = {
             "label_map": case.contours,
-            "clinical": case.data.clinical_in_force,
+            "clinical": case.data.clinical,
             "out": str(out),
             **dicom,
         }
@@ -72,6 +73,8 @@ class Saving:
 
         def saved(case: CaseSession, run: Run, told: dict) -> None:
             self._saved(case, run, told, with_scene)
+            if tried:
+                case.saved_text += f". What is only tried is left out: {tried}"
 
         self.segmenting.ask(run, self.segmenting.callbacks(case, run, saved), **arguments)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mmpl.errors import ClinicalError
-from mmpl_slicer.patient_form import checked_value, normal_values, patient_state, without_unusable
+from mmpl_slicer.patient_form import checked_value, normal_values, patient_state, tried_text, without_unusable
 
 NAMES = ("Age", "Gender")
 
@@ -32,6 +32,13 @@ def test_what_differs_from_the_record_is_said_in_words():
     state = patient_state("A", NAMES, {"Age": 61, "Gender": 1}, {"Age": 70, "Gender": None}, False)
     assert [field.changed for field in state.fields] == [False, False, True, True]
     assert state.tried == "Age 70 years (on record: 61 years); Gender Unknown (on record: male)"
+
+
+def test_what_is_tried_is_said_whichever_fields_a_bundle_asks_for():
+    assert tried_text({"Age": 61}, {"Age": 70, "HPV Status": "positive"}) == (
+        "Known p16/HPV Positive (on record: Unknown); Age 70 years (on record: 61 years)"
+    )
+    assert tried_text({"Age": 61}, {}) == ""
 
 
 def test_a_value_that_is_the_records_in_another_spelling_is_no_change():

@@ -23,8 +23,8 @@ GTVP_LPS, GTVN_LPS = (12.0, -6.0, -25.0), (-26.0, 8.0, -38.0)
 
 
 def assessed(presenter, patient, ensemble) -> dict:
-    """What the command line would give for the contours as they are."""
-    clinical = presenter.data.clinical_in_force
+    """What the command line would give for the contours as they are, with the record."""
+    clinical = presenter.data.clinical
     case = case_from_volumes(presenter.case_id, patient.ct, patient.pet, clinical=clinical)
     torch.set_num_threads(1)  # as the tests' worker: sums of another order differ in the last digits
     label_map = presenter.contours.on_grid(geometry_of_node(presenter.ct))
@@ -208,6 +208,7 @@ def test_a_record_is_read_from_a_file(segmented, tmp_path):
 def test_what_is_saved_is_what_assess_gives(segmented, tiny_patient, tiny_ensemble, tmp_path, without_timings):
     presenter = segmented.presenter
     presenter.set_clinical("HPV Status", "positive")
+    presenter.keep_clinical()
     presenter.set_hpv_as_known(True)
     segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)
     segmented.settle()
@@ -221,6 +222,29 @@ def test_what_is_saved_is_what_assess_gives(segmented, tiny_patient, tiny_ensemb
     saved = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     assert without_timings(saved) == without_timings(assessed(presenter, tiny_patient, tiny_ensemble))
     segmented.settle()  # the what-if, which is never saved, comes back to the panel
+    assert presenter.results["rfs"]["risk"] == shown["rfs"]["risk"] != saved["rfs"]["risk"]
+
+
+def test_tried_values_are_never_saved_as_the_record(segmented, tiny_patient, tiny_ensemble, tmp_path, without_timings):
+    presenter = segmented.presenter
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    presenter.set_clinical("Gender", 1)
+    presenter.keep_clinical()
+    presenter.set_clinical("Age", 85)
+    segmented.settle()
+    shown = presenter.results
+    presenter.save(str(tmp_path / "out"), with_scene=True)
+    segmented.until(lambda: not presenter.running)
+    assert segmented.state.save.text == (
+        f"Saved to {tmp_path / 'out'}, with the scene. "
+        "What is only tried is left out: Age 85 years (on record: Unknown)"
+    )
+    saved = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert without_timings(saved) == without_timings(assessed(presenter, tiny_patient, tiny_ensemble))
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "85 years" not in report
+    assert presenter.data.what_if == {"Age": 85}
+    segmented.settle()
     assert presenter.results["rfs"]["risk"] == shown["rfs"]["risk"] != saved["rfs"]["risk"]
 
 
