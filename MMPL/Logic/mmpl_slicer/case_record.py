@@ -37,6 +37,7 @@ class CaseData:
     model_name : bundle that drew them
     model_basis : fingerprint of what the results of the model's own contours are of, but for the contours
     deep_is_current : whether the networks' scores were read where the lesions are
+    deep_is_new : whether the networks have run on the very contours that the results are of
     turn : the case of a scene with the highest one was chosen last
     """
 
@@ -52,6 +53,7 @@ class CaseData:
     model_name: str = ""
     model_basis: str = ""
     deep_is_current: bool = True
+    deep_is_new: bool = True
     turn: int = 0
 
     def to_json(self) -> str:

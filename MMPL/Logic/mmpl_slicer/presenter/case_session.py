@@ -104,7 +104,6 @@ class CaseSession:
     kept : fingerprint of what the scene's results are of, "" for unknown
     images : how often PET or CT have changed
     touched_at, images_touched_at : when contours or images changed last and were not read since
-    deep_is_new : the networks have run on these very contours
     """
 
     ct: object = None
@@ -131,7 +130,6 @@ class CaseSession:
     images: int = 0
     touched_at: float | None = None
     images_touched_at: float | None = None
-    deep_is_new: bool = True
     saved_text: str = ""
     report_path: str = ""
 

@@ -100,10 +100,10 @@ class Measuring:
         """Results of the chosen case, as the worker told them, go into the panel and the scene."""
         desk, case = self.desk, self.desk.case
         case.results, case.measured, case.kept = told["results"], basis, ""
-        case.deep_is_new = not told["deep_is_kept"]
         desk.answered(MEASURING)
         record = case.ensure_record()
-        record.data.measured, record.data.deep_is_current = basis.fingerprint, told["deep_is_current"]
+        record.data.measured = basis.fingerprint
+        record.data.deep_is_current, record.data.deep_is_new = told["deep_is_current"], not told["deep_is_kept"]
         record.save()
         cohort = desk.card.cohort_survival if desk.card else None
         self._write(results_in_parts(desk.scene, case.results, self._before(basis), cohort))

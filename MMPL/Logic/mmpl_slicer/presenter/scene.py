@@ -65,7 +65,7 @@ class Scene:
         case = self.desk.case
         case.results = results_from_scene(self.desk.scene, case.case_id)
         case.model_results = results_from_scene(self.desk.scene, case.case_id, MODEL_RESULTS_ROLE)
-        case.kept = case.data.measured
+        case.kept = case.data.measured if case.data.deep_is_current else ""  # nobody would refresh them
         if case.model is not None and not self._is_what_was_drawn():
             case.model, case.model_results, case.model_is_unknown = None, None, True
             contour_nodes.show(case.model_node, False)

@@ -218,16 +218,21 @@ class PanelView:
         )
 
     def _stale_text(self) -> str:
-        case = self.case
         if self.desk.is_current:
             return ""
-        follows = self.desk.auto_update and (case.touched_at is not None or case.asked is not None)
-        return "Stale: updating..." if follows else "Stale: press Update"
+        return "Stale: updating..." if self._follows() else "Stale: press Update"
+
+    def _follows(self) -> bool:
+        """Whether a measurement comes by itself."""
+        case = self.case
+        return self.desk.auto_update and (case.touched_at is not None or case.asked is not None)
 
     def _deep_note(self) -> str:
-        if not self.case.data.deep_is_current:
-            return DEEP_NOTE if self.case.asked is not None or self.case.running else OUTDATED_NOTE
-        return "" if self.case.deep_is_new else KEPT_NOTE
+        case = self.case
+        if not case.data.deep_is_current:
+            comes = case.asked is not None or case.running or self._follows()
+            return DEEP_NOTE if comes else OUTDATED_NOTE
+        return "" if case.data.deep_is_new else KEPT_NOTE
 
 
 def _card_lines(card) -> tuple[tuple[str, str], ...]:

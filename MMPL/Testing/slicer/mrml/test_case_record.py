@@ -34,6 +34,7 @@ DATA = CaseData(
     model_name="demo",
     model_basis="cd34",
     deep_is_current=False,
+    deep_is_new=False,
     turn=3,
 )
 

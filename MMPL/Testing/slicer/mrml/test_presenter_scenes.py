@@ -210,6 +210,56 @@ def test_the_models_contours_on_a_ct_that_was_moved_come_back(segmented, make_fr
     assert front.origins == [FROM_MODEL, FROM_MODEL]
 
 
+def test_that_networks_scores_were_kept_is_said_after_opening_too(segmented, make_front, scene, tmp_path):
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 17.0)
+    segmented.settle()
+    note = segmented.state.results.deep_note
+    assert "last full pass" in note
+    save_mrb(scene, tmp_path / "case.mrb")
+    front = reopen(segmented, make_front, scene, tmp_path / "case.mrb")
+    assert front.state.results.current
+    assert front.state.results.deep_note == note
+
+
+def move_lesions(front) -> None:
+    """Far enough that the networks' scores are not those of the lesions any more; stop before they are refreshed."""
+    front.editor().add_ball("GTVn", (-10.0, 30.0, 40.0), 18.0)
+    front.until(lambda: not front.presenter.data.deep_is_current)
+
+
+def test_networks_scores_that_nobody_refreshes_are_stale_after_opening(
+    segmented, make_front, shared_client, clock, scene, tmp_path
+):
+    move_lesions(segmented)
+    assert "being refreshed" in segmented.state.results.deep_note
+    save_mrb(scene, tmp_path / "case.mrb")
+    front = reopen(segmented, make_front, scene, tmp_path / "case.mrb", make_client=lambda: shared_client, clock=clock)
+    assert front.state.work.worker == STOPPED
+    assert front.state.results.stale_text == "Stale: press Update"
+    assert front.state.results.deep_note.endswith("the lesions have moved by more than 10 mm since: press Update.")
+    front.presenter.update_now()
+    front.settle()
+    assert front.state.results.deep_note == ""
+
+
+def test_networks_scores_are_refreshed_when_a_case_is_chosen_again(segmented, nodes):
+    move_lesions(segmented)
+    segmented.presenter.choose_inputs(None, None)
+    segmented.presenter.choose_inputs(*nodes)
+    assert segmented.state.results.stale_text == "Stale: updating..."
+    segmented.settle()
+    assert segmented.state.results.deep_note == ""
+
+
+def test_a_refresh_that_was_cancelled_is_not_said_to_be_under_way(segmented):
+    move_lesions(segmented)
+    segmented.presenter.cancel()
+    segmented.rest()
+    assert segmented.state.results.deep_note.endswith("press Update.")
+    segmented.presenter.update_now()
+    segmented.until(lambda: segmented.state.results.deep_note == "")
+
+
 def test_results_of_other_values_do_not_come_back_as_current(segmented, make_front, scene, tmp_path):
     segmented.presenter.set_auto_update(False)
     segmented.presenter.set_clinical("Age", 85)  # tried, not measured
