@@ -90,6 +90,7 @@ class Scene:
         if case.run is not None or case.asked is not None:
             self.desk.say("The case is being measured: give it another name once the numbers are there.", MEASURING)
             return
+        self.desk.do_chores()  # they go by the old name
         with self.desk.watch.paused():
             new = rename_case(self.desk.scene, case.ensure_record(), name)
         case.results = case.results and {**case.results, "case_id": new}

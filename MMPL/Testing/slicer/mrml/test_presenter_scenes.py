@@ -16,9 +16,11 @@ from mmpl_slicer.contour_nodes import set_contours
 from mmpl_slicer.contours import contours_of_label_map
 from mmpl_slicer.panel_state import EDITED, EMPTY, MANUAL, STOPPED
 from mmpl_slicer.panel_state import MODEL as FROM_MODEL
+from mmpl_slicer.results_nodes import LESIONS_ROLE, chart_of
+from mmpl_slicer.rfs_chart import CURVE_ROLE
 from mmpl_slicer.scene_io import load_mrb, save_mrb
 from mmpl_slicer.subject_hierarchy import hierarchy_of
-from mmpl_slicer.table_nodes import CASE_ATTRIBUTE
+from mmpl_slicer.table_nodes import CASE_ATTRIBUTE, column_values, find
 from mmpl_slicer.volumes import geometry_of_node, node_from_volume, vtk_matrix
 
 GTVP_LPS = (12.0, -6.0, -25.0)
@@ -258,6 +260,25 @@ def test_a_refresh_that_was_cancelled_is_not_said_to_be_under_way(segmented):
     assert segmented.state.results.deep_note.endswith("press Update.")
     segmented.presenter.update_now()
     segmented.until(lambda: segmented.state.results.deep_note == "")
+
+
+def test_a_case_renamed_right_after_new_numbers_has_them_all(segmented, scene):
+    presenter = segmented.presenter
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 24.0)
+    segmented.until(lambda: presenter.desk.chores and presenter.desk.case.asked is None)
+    presenter.rename_case("Trial 7")
+    segmented.rest()
+    assert {n.GetAttribute(CASE_ATTRIBUTE) for n in slicer.util.getNodesByClass("vtkMRMLNode", scene)} == {
+        None,
+        "Trial 7",
+    }
+    lesions = find(scene, "vtkMRMLTableNode", LESIONS_ROLE, "Trial 7")
+    assert column_values(lesions, "Volume (mL)")[0] == segmented.volume
+    curve = find(scene, "vtkMRMLTableNode", CURVE_ROLE, "Trial 7")
+    expected = presenter.results["rfs"]["curve"]["survival"]
+    known = [value for value in expected if value is not None]
+    assert column_values(curve, "RFS probability")[: len(known)] == pytest.approx(known)
+    assert segmented.state.results.chart_id == chart_of(scene, "Trial 7").GetID()
 
 
 def test_results_of_other_values_do_not_come_back_as_current(segmented, make_front, scene, tmp_path):
