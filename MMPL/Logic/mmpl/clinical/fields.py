@@ -235,8 +235,9 @@ def missing_notice(record: Mapping[str, object | None]) -> tuple[Notice, ...]:
     missing = [name for name in FIELDS if record.get(name) is None]
     if not missing:
         return ()
-    text = f"Unknown: {', '.join(missing)}; the models take them as unknown, an age as the training cohort's median"
-    return (Notice(CLINICAL_MISSING, text),)
+    taken = ["the training cohort's median stands in for the age"] if AGE.name in missing else []
+    taken += ["the models know an unknown value as such"] if set(missing) - {AGE.name} else []
+    return (Notice(CLINICAL_MISSING, f"Unknown: {', '.join(missing)}; {', and '.join(taken)}"),)
 
 
 def primary_site(raw: Mapping[str, object]) -> str | None:

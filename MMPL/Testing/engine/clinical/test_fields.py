@@ -121,6 +121,23 @@ def test_missing_notice_names_the_unknown_fields_only():
 
 
 @pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (["Age"], "Unknown: Age; the training cohort's median stands in for the age"),
+        (["M-stage"], "Unknown: M-stage; the models know an unknown value as such"),
+        (
+            ["Age", "M-stage"],
+            "Unknown: Age, M-stage; the training cohort's median stands in for the age, and the models know an unknown "
+            "value as such",
+        ),
+    ],
+)
+def test_missing_notice_says_what_stands_in(missing, said):
+    record = {name: None if name in missing else 1 for name in FIELDS}
+    assert [notice.text for notice in missing_notice(record)] == [said]
+
+
+@pytest.mark.parametrize(
     ("raw", "expected"),
     [("Oropharynx", "oropharynx"), ("base of tongue", "oropharynx"), ("Larynx", "other"), ("", None)],
 )
