@@ -49,8 +49,8 @@ ten-bundle: $(STAMP)
 	$(BIN)/mmpl train --data runs/phantoms-ten --out runs/ten $(TEN)
 	$(BIN)/mmpl ablate --data runs/phantoms-ten --out runs/ten $(TEN)
 
-# The demo bundle and the ten members on the same phantoms, which neither has seen and no choice was made on, scored by
-# mmpl evaluate (an hour and a quarter on two cores; resumable).
+# The demo bundle and the ten members on the same phantoms, which neither has seen, scored by mmpl evaluate
+# (an hour and a quarter on two cores; resumable).
 compare: $(STAMP)
 	$(BIN)/mmpl phantom --out runs/phantoms-fresh --cases 360 --seed 7002 --workers 2
 	$(BIN)/mmpl batch --data runs/phantoms-fresh --bundle $(DEMO) --out runs/fresh-demo --site oropharynx --workers 2
