@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -34,7 +35,21 @@ run.StatisticsConfig = lambda: StatisticsConfig(hpv=hpv)
 data, out, config = map(Path, sys.argv[1:])
 run.train(data, out, load_config(config), progress=lambda step, fraction: print(step, flush=True))
 """
-KILLED_AFTER = (5, 2, 7, 19, 23, 35, 38, 44, 53)  # lines of progress; tasks that are done already tell a line, too
+# step, how many of its lines are waited for (tasks that are done already tell one, too), longest time from there to the
+# kill in s
+KILLED_IN = (
+    ("preparing cases", 5, 0.3),
+    ("preparing cases", 8, 1.5),  # in the first network of stage 1
+    ("segmentation networks", 1, 1.5),
+    ("segmentation networks", 3, 1.5),
+    ("mask thresholds", 3, 0.3),
+    ("out-of-fold masks and radiomics", 4, 0.3),
+    ("out-of-fold masks and radiomics", 16, 1.5),  # in the first networks of stages 2 and 3
+    ("HPV and RFS networks", 1, 1.5),
+    ("HPV and RFS networks", 3, 1.5),
+    ("out-of-fold deep scores", 5, 0.3),
+    ("forests and Cox models", 1, 0.1),
+)
 
 
 @pytest.mark.slow
@@ -43,16 +58,15 @@ def test_kill_minus_nine_at_any_moment_changes_nothing(tmp_path, cohort_folder, 
     settings, out = tmp_path / "config.yaml", tmp_path / "run"
     settings.write_text(yaml.safe_dump(config_to_dict(run_config)), encoding="utf-8")
     command = [sys.executable, "-c", SCRIPT, str(cohort_folder), str(out), str(settings)]
-    draw, killed = np.random.default_rng(4), []
-    for lines in KILLED_AFTER:
+    draw = np.random.default_rng(4)
+    for step, lines, longest_s in KILLED_IN:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        said = [process.stdout.readline().strip() for _ in range(lines)]
-        time.sleep(draw.uniform(0, 0.3))
+        said = (line.strip() for line in process.stdout)
+        assert sum(1 for _ in islice((line for line in said if line == step), lines)) == lines, step
+        time.sleep(draw.uniform(0, longest_s))
         process.kill()
         process.stdout.close()
-        assert process.wait() == -signal.SIGKILL
-        killed.append(said[-1])
-    assert len(set(killed)) >= 5, killed  # it was killed in steps of many kinds
+        assert process.wait() == -signal.SIGKILL, step
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     for split in ("patient", "centre"):
         one, other = (json.loads((r / split / "out_of_fold.json").read_text("utf-8")) for r in (whole, out))
