@@ -11,7 +11,7 @@ from mmpl.errors import InputError, TrainingError
 from mmpl.network.config import NetworkConfig
 from mmpl.radiomics.feature_set import FeatureSet
 from mmpl.survival.discrete import BREAKS_DAYS, check_breaks
-from mmpl.training.folds import PATIENT, SPLITS
+from mmpl.training.folds import FOLDS, PATIENT, SPLITS
 
 LOSSES = ("oda", "dice")
 LARGEST_SEED = 4_000_000_000  # scikit-learn's are below 2**32, and folds and stages count up from this one
@@ -108,7 +108,7 @@ class TrainingConfig:
     name: str = "mmpl"
     version: str = "0.1.0"
     seed: int = 20250
-    folds: int = 5
+    folds: int = FOLDS
     splits: tuple[str, ...] = SPLITS
     ema_decay: float = 0.0
     segmentation_loss: str = "oda"

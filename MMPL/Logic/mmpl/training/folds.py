@@ -21,6 +21,7 @@ from mmpl.training.layout import CohortCase
 
 PATIENT, CENTRE = "patient", "centre"
 SPLITS = (PATIENT, CENTRE)
+FOLDS = 5  # of either, where settings say nothing else
 COLUMNS = ("PatientID", "Split", "Fold")
 
 

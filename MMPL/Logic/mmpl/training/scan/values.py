@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from mmpl.centers import tidy_centers
 from mmpl.clinical.fields import AGE, FIELDS, UNKNOWN_SPELLINGS
 from mmpl.errors import ClinicalError
-from mmpl.training.config import TrainingConfig
+from mmpl.training.folds import FOLDS
 from mmpl.training.layout import CENTER_ID, HPV_STATUS, RELAPSE, RFS, TARGETS
 from mmpl.training.scan.problems import Problem
 from mmpl.training.scan.tables import Row
@@ -180,9 +180,9 @@ def _no_centre_split(records: Mapping[str, Mapping[str, str]]) -> list[Problem]:
     unknown, known = sum(not c for c in centers.values()), {c for c in centers.values() if c}
     if unknown:
         text = f"{unknown} of {len(records)} patients have no {CENTER_ID}, which the centre split needs"
-    elif len(known) < (folds := TrainingConfig().folds):
+    elif len(known) < FOLDS:
         counted = f"{len(known)} centre{'' if len(known) == 1 else 's'}"
-        text = f"{counted}: the centre split needs one for each of {folds} folds"
+        text = f"{counted}: the centre split needs one for each of {FOLDS} folds"
     else:
         return []
     return [Problem("NO_CENTRE_SPLIT", "", "all tables", text, "set 'splits: [patient]' in the training settings")]
