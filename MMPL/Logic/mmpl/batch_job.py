@@ -18,7 +18,7 @@ from mmpl.batch_cases import BatchCase
 from mmpl.batch_folder import DONE
 from mmpl.bundle.reader import canonical_json, open_bundle
 from mmpl.clinical.fields import primary_site, with_primary_site
-from mmpl.earlier_files import ALWAYS, RESULTS
+from mmpl.earlier_files import ALWAYS, results_in
 from mmpl.ensemble import Ensemble, Inference, load_ensemble
 from mmpl.errors import BundleError, InputError, MMPLError, OutputError
 from mmpl.file_names import is_left_by_file_manager
@@ -129,12 +129,9 @@ def finished(job: CaseJob) -> CaseEnd | None:
 
 
 def read_results(folder: Path) -> dict | None:
-    """The results of a case; None where there are none, or a damaged file."""
-    try:
-        results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return results if isinstance(results, dict) and results.keys() >= READ_BY_TABLE else None
+    """The results of a case; None where there are none that a table can be made of, or a damaged file."""
+    results = results_in(folder)
+    return results if results is not None and results.keys() >= READ_BY_TABLE else None
 
 
 def inputs_of(job: CaseJob) -> dict:

@@ -35,6 +35,15 @@ def sentence_about(left: Sequence[str], out: Path) -> str:
     )
 
 
+def results_in(folder: Path) -> dict | None:
+    """The results that lie in a folder; None where there are none, or a damaged file."""
+    try:
+        results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return results if isinstance(results, dict) else None
+
+
 def check_same_case(out: Path, case_id: str, grids: Mapping[str, Geometry]) -> None:
     """Find out now whether a case's results would take the place of another one's.
 
@@ -55,10 +64,10 @@ def check_same_case(out: Path, case_id: str, grids: Mapping[str, Geometry]) -> N
     if not there:
         return
     try:
-        results = json.loads((out / RESULTS).read_text(encoding="utf-8"))
+        results = results_in(out)
         other = str(results["case_id"])
         same_images = all(Geometry.from_dict(results["inputs"][name]).is_close(grid) for name, grid in grids.items())
-    except (OSError, ValueError, KeyError, TypeError, GeometryError):
+    except (ValueError, KeyError, TypeError, GeometryError):
         raise OutputError(
             f"{out} holds {', '.join(there)}, but no results that say of which case: choose another folder"
         ) from None
