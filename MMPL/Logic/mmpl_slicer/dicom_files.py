@@ -53,16 +53,17 @@ class DicomFiles:
 
         The series' earliest acquisition is the earlier of its first and last image: beds are scanned in order.
         """
-        uids = instances_of(node)
-        ends = {uids[0], uids[-1]} if uids else set()
-        values, problem = _read(tuple(sorted(filter(None, map(self._file, ends)))))
+        values, problem = _read(tuple(sorted(self._end_files(node))))
         return None if values is None else PetHeader(values, lambda: self._frames(node), problem)
 
     def frame_of_reference(self, node) -> str:
         """UID of the space that a volume was acquired in, "" where no file says; for comparison, never for print."""
+        return next(filter(None, map(_frame_of_reference, self._end_files(node))), "")
+
+    def _end_files(self, node) -> list[str]:
+        """Files of a volume's first and last image, those that are there."""
         uids = instances_of(node)
-        files = filter(None, map(self._file, dict.fromkeys((*uids[:1], *uids[-1:]))))
-        return next(filter(None, map(_frame_of_reference, files)), "")
+        return [file for uid in dict.fromkeys((*uids[:1], *uids[-1:])) if (file := self._file(uid))]
 
     def files(self, node, name: str) -> tuple[str, ...]:
         """The file of each slice of a volume, in the order in which the node names them.

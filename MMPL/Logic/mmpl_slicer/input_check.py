@@ -13,7 +13,7 @@ from mmpl.report.text import sentence
 from mmpl_slicer.dicom_files import PetHeader
 from mmpl_slicer.input_report import BAD, GOOD, NOTE, InputReport, Line
 from mmpl_slicer.pet_suv import report_on_units
-from mmpl_slicer.volume_guess import AIR_HU, has_voxels, modality_of, patient_of
+from mmpl_slicer.volume_guess import AIR_HU, has_voxels, modality_of, patient_of, told_apart
 from mmpl_slicer.volumes import geometry_of_node
 
 SMALL_OVERLAP_MM = 100.0
@@ -173,7 +173,7 @@ def _objection(ct_node, pet_node, *, apart: bool) -> str:
     """
     of_ct, of_pet = patient_of(ct_node), patient_of(pet_node)
     if of_ct.is_another(of_pet):
-        names = (of_ct.id, of_pet.id) if of_ct.id and of_pet.id else (of_ct.name, of_pet.name)
+        names = told_apart(of_ct, of_pet)
         too = ", and they have different frames of reference" if apart else ""
         return f"The CT is of patient {names[0]!r}, the PET of {names[1]!r}{too}: choose images of one patient."
     if apart:

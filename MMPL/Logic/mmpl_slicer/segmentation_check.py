@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmpl.dicom_source import Patient
 from mmpl_slicer.case_record import CT, SEGMENTATION, records
 from mmpl_slicer.table_nodes import CASE_ATTRIBUTE
-from mmpl_slicer.volume_guess import patient_of
+from mmpl_slicer.volume_guess import patient_of, told_apart
 
 
 def objection_to(node, ct_node, pet_node) -> str:
@@ -17,7 +17,7 @@ def objection_to(node, ct_node, pet_node) -> str:
     images = _patients_of_images(ct_node, pet_node)
     whose = _whose(node)
     if _is_anothers(whose, images):
-        names = (whose.id, images[0].id) if whose.id and images[0].id else (whose.name, images[0].name)
+        names = told_apart(whose, images[0])
         return (
             f"{node.GetName()!r} is of patient {names[0]!r}, the images are of {names[1]!r}: choose another "
             "segmentation, or put this one under its patient in the Data module."

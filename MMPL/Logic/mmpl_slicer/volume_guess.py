@@ -78,6 +78,11 @@ def patient_of(node) -> Patient:
     return Patient(number or "", name or hierarchy.GetItemName(patient) or "")
 
 
+def told_apart(one: Patient, other: Patient) -> tuple[str, str]:
+    """What tells two patients apart for a person: their IDs, their names where one has no ID."""
+    return (one.id, other.id) if one.id and other.id else (one.name, other.name)
+
+
 def patient_called(node) -> str:
     """What a person would tell a node's patient by: the ID, else the name, else ""."""
     patient = patient_of(node)

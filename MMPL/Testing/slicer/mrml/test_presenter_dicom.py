@@ -130,12 +130,19 @@ def test_a_scene_opened_where_the_files_are_not_has_the_same_suv(front, load, ma
     assert again.presenter.report.conversion == before
 
 
-def test_a_kept_conversion_that_somebody_spoilt_is_not_used(front, load, make_front, scene):
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda kept: kept["conversion"].update(factor=-1.0), id="by somebody"),
+        pytest.param(lambda kept: kept.pop("of"), id="of nobody knows which PET"),
+    ],
+)
+def test_a_kept_conversion_that_is_spoilt_is_not_used(front, load, make_front, scene, spoil):
     ct, pet = load()
     front.presenter.choose_inputs(ct, pet)
     front.presenter.keep_clinical()
     (record,) = records(scene)
-    record.data.converted["conversion"]["factor"] = -1.0
+    spoil(record.data.converted)
     record.save()
     front.presenter.close()
     again = make_front()
@@ -164,20 +171,6 @@ def test_what_the_header_of_a_deleted_pet_said_is_not_said_of_another(
     assert front.presenter.record.node is record.node  # it takes the deleted one's place
     assert front.presenter.report.pet_units == "unknown"
     assert front.state.inputs.suv_fields[0].value is None
-
-
-def test_a_kept_conversion_of_nobody_knows_which_pet_is_not_used(front, load, make_front, scene):
-    ct, pet = load()
-    front.presenter.choose_inputs(ct, pet)
-    front.presenter.keep_clinical()
-    (record,) = records(scene)
-    del record.data.converted["of"]
-    record.save()
-    front.presenter.close()
-    again = make_front()
-    again.presenter.choose_inputs(ct, pet)
-    assert again.presenter.report.asks_for_suv
-    assert again.presenter.report.conversion.factor is None
 
 
 # --- one space for both ---------------------------------------------------------------------------------------
