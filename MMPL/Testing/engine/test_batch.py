@@ -26,7 +26,9 @@ from mmpl.ensemble import Inference
 from mmpl.errors import BundleError, InputError, OutputError
 from mmpl.geometry import Geometry, Volume
 from mmpl.io.case import read_case
+from mmpl.network.networks import Networks
 from mmpl.phantom.dicom import Person, write_ct, write_pet
+from mmpl.pipeline import predict
 from mmpl.version import __version__
 
 FILES = {"mask.nii.gz", "segmentation.seg.nrrd", "results.json", "features.csv", "report.html"}
@@ -369,6 +371,22 @@ def test_a_fault_of_ours_in_one_case_does_not_stop_the_others(home, batch, at_on
     monkeypatch.setattr(batch_job, "predict", predict)
     assert batch(home).code == 0
     assert not (home / "out" / "TINY-1" / "traceback.txt").exists()
+
+
+def test_a_case_that_the_networks_have_no_number_for_does_not_stop_the_others(home, batch, at_once, monkeypatch):
+    def spoilt(case, ensemble):
+        if case.case_id != "TINY-1":
+            return without_networks(case, ensemble)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Networks, "_finite", lambda self, network, logits: finite(self, network, logits * np.nan))
+            return predict(case, ensemble)
+
+    without_networks, finite = batch_job.predict, Networks._finite
+    monkeypatch.setattr(batch_job, "predict", spoilt)
+    shutil.rmtree(home / "out")
+    assert batch(home).code == 3
+    assert [row["status"] for row in rows(home / "out" / "cases.csv")] == ["failed", "done"]
+    assert "numbers that are not finite on these images" in rows(home / "out" / "failed.csv")[0]["reason"]
 
 
 def test_an_output_that_cannot_be_written_ends_the_batch(home, batch):

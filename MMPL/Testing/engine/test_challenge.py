@@ -25,6 +25,7 @@ from mmpl.columns import DEEP_DAYS, DEEP_HPV, HPV_PROBABILITY
 from mmpl.errors import BundleError, InputError, OutputError
 from mmpl.geometry import Volume
 from mmpl.io.case import read_case
+from mmpl.network.networks import Networks
 from mmpl.pipeline import Drawing, Outcome, predict
 from mmpl.steps import deep_scores
 
@@ -315,6 +316,17 @@ def test_contours_that_cannot_be_measured_are_kept(run, drawn, tiny_ensemble, mo
     ran = run()
     np.testing.assert_array_equal(sitk.GetArrayFromImage(ran.mask), expected.array)
     assert ran.lines("fallback")[0].startswith("fallback: The contours are not measured: the memory of cpu")
+    rows = [m.encoder.encode(RECORD) for m in tiny_ensemble.members]
+    assert ran.risk == pytest.approx(risk_of(tiny_ensemble, rows), rel=1e-9)
+
+
+def test_networks_that_have_no_number_for_the_case_leave_the_clinical_record(run, tiny_ensemble, monkeypatch):
+    finite = Networks._finite
+    monkeypatch.setattr(Networks, "_finite", lambda self, network, logits: finite(self, network, logits * np.nan))
+    ran = run()
+    assert (ran.code, ran.errors) == (0, [])
+    assert not sitk.GetArrayFromImage(ran.mask).any()
+    assert "numbers that are not finite on these images" in ran.lines("fallback")[0]
     rows = [m.encoder.encode(RECORD) for m in tiny_ensemble.members]
     assert ran.risk == pytest.approx(risk_of(tiny_ensemble, rows), rel=1e-9)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmpl.errors import BundleError
+from mmpl.errors import InputError
 from mmpl.machine import FREE_SHARE, GB, MOST_PASS_BYTES, free_bytes, give_back, usable_bytes
 from mmpl.network.backends.base import (
     Backend,
@@ -99,8 +99,8 @@ class Networks:
             If the backend fails and another one takes its place, where the pass is ``planned``.
         BackendUnavailable
             If the last backend fails.
-        BundleError
-            If the network's answer is not finite on the last backend, either.
+        InputError
+            If the network's answer is not finite on the last backend, either: on these images, perhaps on others it is.
         """
         if self._warm is not network:
             self.release()
@@ -122,8 +122,9 @@ class Networks:
             return logits
         if len(self._backends) > 1:
             raise BackendUnavailable(f"{network.what} gives numbers that are not finite")
-        raise BundleError(
-            f"{network.what}: the network gives numbers that are not finite on these images; use another bundle"
+        raise InputError(
+            f"{network.what}: the network gives numbers that are not finite on these images: look at their voxels, "
+            "or use another bundle"
         )
 
     def release(self) -> None:

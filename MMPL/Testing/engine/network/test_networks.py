@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from mmpl.errors import BundleError, InputError
+from mmpl.errors import InputError
 from mmpl.network.backends.base import BackendChanged, BackendUnavailable, StoredNetwork
 from mmpl.network.backends.choose import BackendChoice, backends, worth_converting
 from mmpl.network.config import NetworkConfig
@@ -210,7 +210,7 @@ def test_an_answer_that_is_no_number_is_taken_from_the_next_backend(wrong):
     assert (
         "half, fp32, cpu cannot run the networks here (a network gives numbers that are not" in networks.notices[0].text
     )
-    with pytest.raises(BundleError, match="a network: the network gives numbers that are not finite"):
+    with pytest.raises(InputError, match="a network: the network gives numbers that are not finite"):
         Networks([Fake("single", wrong)], NetworkConfig.demo()).run(network(), BATCH)
 
 
