@@ -37,22 +37,24 @@ class Lesion:
     volume_ml : float
     centroid_lps_mm : (x, y, z)
     pet_voxels : int array, shape (n, 3), PET voxel indices (i, j, k); n = 0 outside the PET
+    holds_centre : whether the lesion holds the centres of its PET voxels; False for a speck within one of them
     """
 
     volume_ml: float
     centroid_lps_mm: tuple[float, float, float]
     pet_voxels: np.ndarray
+    holds_centre: bool
 
 
 def class_figures(mask: Volume, pet_native: Volume | None, *, mtv_fraction: float = 0.41) -> ClassFigures:
     """Figures of one class: the total and its components by falling volume.
 
     A PET voxel belongs to a lesion when its centre lies in one of the lesion's CT voxels. A lesion so
-    small that it holds no PET voxel centre is given the PET voxel its centroid lies in. Voxels without
-    a finite value are left out. SUVpeak is the highest mean over a 1 mL sphere centred on a voxel of the
-    lesion; every PET voxel whose centre lies in the sphere counts, in the lesion or not. The total's MTV
-    and TLG are sums over the lesions, its SUVmax and SUVpeak the highest, its SUVmean the mean over the
-    voxels of all.
+    small that it holds no PET voxel centre is given the uptake of the PET voxel its centroid lies in, and
+    no more than its own volume as MTV. Voxels without a finite value are left out. SUVpeak is the highest
+    mean over a 1 mL sphere centred on a voxel of the lesion; every PET voxel whose centre lies in the sphere
+    counts, in the lesion or not. The total's MTV and TLG are sums over the lesions, its SUVmax and SUVpeak
+    the highest, its SUVmean the mean over the voxels of all, each counted once.
 
     Parameters
     ----------
@@ -101,16 +103,18 @@ def find_lesions(mask: Volume, pet_geometry: Geometry | None) -> list[Lesion]:
     pet_voxels = _pet_voxels(labels, grid, pet_geometry, centroids)
     order = sorted(range(count), key=lambda i: -sizes[i + 1])
     return [
-        Lesion(float(sizes[i + 1] * grid.voxel_volume_ml), tuple(float(v) for v in centroids[i]), pet_voxels[i])
+        Lesion(float(sizes[i + 1] * grid.voxel_volume_ml), tuple(float(v) for v in centroids[i]), *pet_voxels[i])
         for i in order
     ]
 
 
-def _pet_voxels(labels: np.ndarray, grid: Geometry, pet: Geometry | None, centroids: np.ndarray) -> list[np.ndarray]:
-    """PET voxel indices (i, j, k) of each label, nearest neighbour by physical position."""
+def _pet_voxels(
+    labels: np.ndarray, grid: Geometry, pet: Geometry | None, centroids: np.ndarray
+) -> list[tuple[np.ndarray, bool]]:
+    """PET voxel indices (i, j, k) of each label, nearest neighbour by physical position; whether it holds a centre."""
     nothing = np.empty((0, 3), dtype=int)
     if pet is None:
-        return [nothing] * len(centroids)
+        return [(nothing, False)] * len(centroids)
     candidates = _voxels_near(grid, pet)
     nearest = nearest_voxel(grid.index(pet.physical(candidates)))
     inside = np.all((nearest >= 0) & (nearest < np.asarray(grid.size)), axis=1)
@@ -119,11 +123,12 @@ def _pet_voxels(labels: np.ndarray, grid: Geometry, pet: Geometry | None, centro
     found = []
     for label, centroid in enumerate(centroids, start=1):
         voxels = candidates[hit == label]
-        if not len(voxels):
+        holds_centre = len(voxels) > 0
+        if not holds_centre:
             voxel = nearest_voxel(pet.index(centroid))
             within = np.all((voxel >= 0) & (voxel < np.asarray(pet.size)))
             voxels = voxel[None] if within else nothing
-        found.append(voxels)
+        found.append((voxels, holds_centre))
     return found
 
 
@@ -138,22 +143,26 @@ def _voxels_near(grid: Geometry, pet: Geometry) -> np.ndarray:
 
 def lesion_figures(lesion: Lesion, pet: Volume | None, mtv_fraction: float) -> LesionFigures:
     """Figures of one connected lesion."""
-    suv = finite_uptake(lesion, pet)
+    suv = finite_uptake(lesion.pet_voxels, pet)
     if not suv.size:
         return LesionFigures(lesion.volume_ml, None, None, None, None, None)
     suv_max = float(suv.max())
     # Without uptake a fraction of the maximum means nothing.
     metabolic = suv[suv >= mtv_fraction * suv_max] if suv_max > 0 else suv[:0]
     mtv_ml = metabolic.size * pet.geometry.voxel_volume_ml
+    if (
+        not lesion.holds_centre
+    ):  # a voxel around a speck is no tumour for the most part, and may be its neighbour's, too
+        mtv_ml = min(mtv_ml, lesion.volume_ml)
     tlg_g = mtv_ml * float(metabolic.mean()) if metabolic.size else 0.0
     return LesionFigures(lesion.volume_ml, suv_max, suv_peak(pet, lesion.pet_voxels), float(suv.mean()), mtv_ml, tlg_g)
 
 
-def finite_uptake(lesion: Lesion, pet: Volume | None) -> np.ndarray:
-    """SUV of the lesion's PET voxels that have one, float64, shape (n,)."""
+def finite_uptake(pet_voxels: np.ndarray, pet: Volume | None) -> np.ndarray:
+    """SUV of the PET voxels (i, j, k), shape (n, 3), that have one: float64, shape (n,)."""
     if pet is None:
         return np.empty(0)
-    i, j, k = lesion.pet_voxels.T
+    i, j, k = pet_voxels.T
     suv = pet.array[k, j, i].astype(np.float64)
     return suv[np.isfinite(suv)]
 
@@ -211,7 +220,7 @@ def total_figures(lesions: list[Lesion], figures: list[LesionFigures], pet: Volu
     measured = [one for one in figures if one.suv_max is not None]
     if not measured:
         return LesionFigures(volume_ml, None, None, None, None, None)
-    uptake = np.concatenate([finite_uptake(lesion, pet) for lesion in lesions])
+    uptake = finite_uptake(np.unique(np.concatenate([one.pet_voxels for one in lesions]), axis=0), pet)
     return LesionFigures(
         volume_ml,
         max(one.suv_max for one in measured),

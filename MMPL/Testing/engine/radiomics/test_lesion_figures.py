@@ -96,7 +96,24 @@ def test_lesion_between_pet_voxel_centres_takes_the_voxel_it_lies_in():
     found = class_figures(mask_of((4, 5, 4, 5, 7, 8)), pet_of(v111=6.0))
     assert found.total.volume_ml == pytest.approx(0.001)
     assert found.total.suv_max == 6.0
-    assert found.total.mtv_ml == pytest.approx(0.064)
+    assert found.total.mtv_ml == pytest.approx(0.001)  # no more than the lesion itself
+    assert found.total.tlg_g == pytest.approx(0.006)
+
+
+def test_a_pet_voxel_around_specks_is_counted_once():
+    """Two specks in PET voxel (1, 1, 1); one in (3, 1, 1), whose centre the solid lesion holds."""
+    solid, specks = (4, 8, 4, 8, 14, 16), [(4, 5, 4, 5, 4, 5), (4, 5, 4, 5, 7, 8), (4, 5, 4, 5, 12, 13)]
+    found = class_figures(mask_of(solid, *specks), pet_of(v111=6.0, v311=10.0))
+    solid, *specks = (c.figures for c in found.components)
+    assert (solid.volume_ml, solid.mtv_ml, solid.tlg_g) == pytest.approx((0.032, 0.064, 0.64))
+    assert [(one.suv_max, one.mtv_ml) for one in specks] == [
+        (6.0, pytest.approx(0.001)),
+        (6.0, pytest.approx(0.001)),
+        (10.0, pytest.approx(0.001)),
+    ]
+    assert found.total.mtv_ml == pytest.approx(0.064 + 3 * 0.001)
+    assert found.total.tlg_g == pytest.approx(0.64 + 0.001 * (6 + 6 + 10))
+    assert found.total.suv_mean == pytest.approx((6 + 10) / 2)
 
 
 def test_lesion_outside_the_pet_has_no_uptake():
