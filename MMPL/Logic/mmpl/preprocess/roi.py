@@ -60,19 +60,20 @@ def find_centre(pet: Volume, grid: Geometry) -> tuple[np.ndarray, Notice | None]
 def roi_geometry(grid: Geometry, centre_lps) -> Geometry:
     """The box around a centre, on the common grid's lattice, shifted inside it where it would leave it.
 
-    Where the grid is smaller than the box on an axis, the box is centred on the grid and the rest is padding. It starts
-    at the nearest multiple of 12 mm from LPS 0, unless no such start keeps it inside the grid.
+    Where the grid is smaller than the box on an axis, the box is centred on the grid, holds all of it, and the rest is
+    padding. It starts at the nearest multiple of 12 mm from LPS 0, unless no such start keeps the smaller of the two
+    within the other.
     """
     centre = np.rint(grid.index(centre_lps)).astype(int)
     size, whole = np.array(ROI_SIZE_MM), np.array(grid.size)
     start = centre - size // 2
     start = np.where(whole >= size, np.clip(start, 0, whole - size), -((size - whole) // 2))
     origin = np.rint(grid.origin_mm).astype(int)
-    steps = np.rint((origin + start) / START_MM)
-    low, high = np.ceil(origin / START_MM), np.floor((origin + whole - size) / START_MM)
-    steps = np.where(whole >= size, np.clip(steps, low, np.maximum(low, high)), steps)
+    ends = origin, origin + whole - size  # starts at which both begin, or end, together
+    low, high = np.ceil(np.minimum(*ends) / START_MM), np.floor(np.maximum(*ends) / START_MM)
+    steps = np.clip(np.rint((origin + start) / START_MM), low, np.maximum(low, high))
     snapped = (steps * START_MM - origin).astype(int)
-    return grid.cropped(np.where((whole >= size) & (high < low), start, snapped), size)
+    return grid.cropped(np.where(high < low, start, snapped), size)
 
 
 def shifted_to_hold(roi: Geometry, low_lps, high_lps) -> Geometry:

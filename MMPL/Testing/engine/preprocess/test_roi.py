@@ -108,6 +108,18 @@ def test_smaller_grids_are_centred_and_padded(axis):
     assert abs(roi.origin_mm[axis] + (box[axis] - 101) // 2) <= 6
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_smaller_grid_lies_wholly_in_the_box(axis):
+    for short in range(1, 15):
+        for origin in range(-6, 6):
+            size, start = [400, 400, 600], [0, 0, 0]
+            size[axis] = (200, 200, 310)[axis] - short
+            start[axis] = origin
+            grid = Geometry(size, (1, 1, 1), start)
+            first = roi_geometry(grid, (200, 200, 300)).index(grid.origin_mm)[axis]
+            assert 0 <= first <= short
+
+
 @pytest.mark.parametrize(
     ("low", "high", "moved"),
     [
