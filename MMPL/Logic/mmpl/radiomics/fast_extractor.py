@@ -172,11 +172,8 @@ class FastExtractor:
         tasks: list[Callable[[], list[_Found]]] = []
         if SHAPE in self.feature_set.families:
             tasks.append(lambda: [self._shape(mask, images.geometry, class_name)])
-        readers = images.readers(mask, self._pool)
-        _ = mask.pairs, mask.has_lines, mask.before_of_voxel  # shared by the threads: made before they start
-        if "ngtdm" in self.feature_set.families:
-            _ = mask.n_neighbours
-        tasks += [lambda r=r: self._images(r(), mask, images.geometry, class_name) for r in readers]
+        if self.feature_set.intensity_families():
+            tasks += self._image_tasks(images, mask, class_name)
         for results in self._each(tasks):
             for found in results:
                 values.update(found.values)
@@ -184,6 +181,13 @@ class FastExtractor:
         self._count_unfiltered(images, not_computed)
         ordered = Counter({k: not_computed[k] for k in self._reasons_in_order(not_computed)})
         return ClassFeatures({**values, missing_flag(class_name): 0.0}, +ordered)
+
+    def _image_tasks(self, images: FastCase, mask: MaskGeometry, class_name: str) -> list[Callable[[], list[_Found]]]:
+        readers = images.readers(mask, self._pool)
+        _ = mask.pairs, mask.has_lines, mask.before_of_voxel  # shared by the threads: made before they start
+        if "ngtdm" in self.feature_set.families:
+            _ = mask.n_neighbours
+        return [lambda r=r: self._images(r(), mask, images.geometry, class_name) for r in readers]
 
     def _each(self, tasks: list[Callable[[], list[_Found]]]) -> Iterable[list[_Found]]:
         if self._pool is None:

@@ -223,6 +223,15 @@ def test_one_voxel_has_intensities_but_no_texture(extract, ct_hu, pet_suv, masks
     assert "56 of GTVn PT original: contour too small" in notice.text
 
 
+def test_a_set_of_shapes_alone_reads_no_image(extract, ct_hu, pet_suv, masks):
+    shapes = FeatureSet(families=("shape",), log_sigmas_mm=(), wavelet=None)
+    values, notices = extract(ct_hu, pet_suv, GRID, masks, shapes)
+    whole, _ = extract(ct_hu, pet_suv, GRID, masks, SMALL)
+    assert len(values) == 2 * (14 + 1)
+    assert values == {name: whole[name] for name in values}
+    assert notices == ()
+
+
 def test_too_many_gray_levels_give_nan(extract, ct_hu, pet_suv, masks):
     feature_set = FeatureSet(log_sigmas_mm=(), wavelet=None, max_bins=4)
     values, (notice,) = extract(ct_hu, pet_suv, GRID, masks, feature_set)
