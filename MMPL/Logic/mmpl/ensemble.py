@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import pairwise
 
 from mmpl.bundle.info import BundleInfo, MemberInfo
 from mmpl.bundle.reader import Bundle
@@ -22,6 +21,7 @@ from mmpl.network.run import HPV_OUTPUTS, check_weights
 from mmpl.radiomics.feature_set import FeatureSet
 from mmpl.segmentation.plan import FAST, PAPER, PLANS, Cost, PlanSettings
 from mmpl.survival.cox import CoxMember
+from mmpl.survival.discrete import check_breaks
 
 # roles of a member's files in bundle.json
 SEGMENTATION, HPV, RFS = "segmentation", "hpv", "rfs"
@@ -76,11 +76,12 @@ class InferenceSettings:
         breaks, search = settings.breaks_days, settings.search_threshold
         if search is not None and not (math.isfinite(search) and 0 <= search < 1):
             raise BundleError(f"bundle.json: 'preprocessing' has search_threshold {search}, expected 0 to below 1")
-        if not 0 <= settings.overlap < 1 or len(breaks) < 2 or any(b <= a for a, b in pairwise((-1.0, *breaks))):
-            raise BundleError(
-                f"bundle.json: 'preprocessing' has overlap {settings.overlap} and breaks_days {list(breaks)}; "
-                "the overlap must be from 0 to below 1, and the breaks must rise from 0 days"
-            )
+        if not 0 <= settings.overlap < 1:
+            raise BundleError(f"bundle.json: 'preprocessing' has overlap {settings.overlap}, expected 0 to below 1")
+        try:
+            check_breaks(breaks)
+        except InputError as error:
+            raise BundleError(f"bundle.json: 'preprocessing' has breaks_days that cannot be used: {error}") from error
         return settings
 
     def to_dict(self) -> dict:

@@ -258,7 +258,11 @@ SETTINGS = {
     "radiomics of another type": (lambda raw: raw["radiomics"].update(log_sigmas_mm=3), "'radiomics'"),
     "columns nothing gives": (lambda raw: raw["radiomics"].update(families=["shape"]), "expects the column"),
     "overlap": (lambda raw: raw["preprocessing"].update(overlap=1.0), "overlap"),
-    "breaks": (lambda raw: raw["preprocessing"].update(breaks_days=[0, 900, 400, 2000]), "breaks must rise"),
+    "breaks": (
+        lambda raw: raw["preprocessing"].update(breaks_days=[0, 900, 400, 2000]),
+        "rising days, the first 0",
+    ),
+    "late breaks": (lambda raw: raw["preprocessing"].update(breaks_days=[100, 900]), "rising days, the first 0"),
     "no settings": (lambda raw: raw.update(preprocessing={}), "overlap and breaks_days"),
     "a role without a file": (lambda raw: raw["members"][0]["files"].pop("encoder"), "no file for 'encoder'"),
 }
