@@ -28,6 +28,7 @@ from mmpl.network.backends.base import BackendChanged, OutOfMemory, StoredNetwor
 from mmpl.notices import (
     FOV_FALLBACK,
     HPV_AS_KNOWN,
+    MASK_BETWEEN_VOXELS,
     MASK_OUTSIDE_CT,
     MASK_OUTSIDE_PET,
     MEMORY_EXCEEDED,
@@ -37,7 +38,6 @@ from mmpl.notices import (
     Notice,
 )
 from mmpl.preprocess.field_of_view import FIELD_OF_VIEW_MM, outcome_patch_start
-from mmpl.preprocess.grid import common_grid
 from mmpl.preprocess.network_grid import network_input
 from mmpl.preprocess.prepare import label_on_ct, prepare
 from mmpl.progress import Progress, silent
@@ -48,13 +48,16 @@ from mmpl.resample import resample
 from mmpl.results import ClassFigures, Contribution, HpvResult, Results, RfsResult
 from mmpl.segmentation.plan import PAPER, Account, Cost, Plan, make_plan, plan_record
 from mmpl.steps import (
+    LostLesions,
     deep_scores,
     label_for_measurement,
+    lost_between_voxels,
     outcome_centre,
     percent,
     radiomics_roi,
     segment_on_roi,
     share_outside,
+    shared_grids,
 )
 from mmpl.survival.ensemble import combine_rfs, null_rfs
 
@@ -343,7 +346,7 @@ def _shrunk(plan: Plan, account: Account) -> tuple[Notice, ...]:
 
 
 def on_ct_grid(label_map: Volume, ct: Geometry) -> tuple[Volume, tuple[Notice, ...]]:
-    """A label map on the CT's grid, unchanged when it lies there already; a notice when part of it is lost.
+    """A label map on the CT's grid, unchanged when it lies there already; notices where part of it is lost.
 
     Raises
     ------
@@ -353,13 +356,25 @@ def on_ct_grid(label_map: Volume, ct: Geometry) -> tuple[Volume, tuple[Notice, .
     if label_map.geometry.is_close(ct):
         return Volume(label_map.array, ct), ()
     moved = resample(label_map, ct, method="nearest", fill=0)
-    if label_map.array.any() and not moved.array.any():
-        raise GeometryError("the mask does not overlap the CT: check that both belong to the same case")
     share = share_outside(label_map, ct)
-    if not share:
-        return moved, ()
-    text = f"{percent(share)} of the contoured volume lies outside the CT and is left out of everything."
-    return moved, (Notice(MASK_OUTSIDE_CT, text),)
+    if label_map.array.any() and not moved.array.any():
+        if share == 1:
+            raise GeometryError("the mask does not overlap the CT: check that both belong to the same case")
+        raise GeometryError(
+            "the mask's contours hold no voxel centre of the CT: they are thinner than its voxels; draw them on this CT"
+        )
+    notices = [Notice(MASK_BETWEEN_VOXELS, text) for text in map(_between_voxels, lost_between_voxels(label_map, ct))]
+    if share:
+        text = f"{percent(share)} of the contoured volume lies outside the CT and is left out of everything."
+        notices.append(Notice(MASK_OUTSIDE_CT, text))
+    return moved, tuple(notices)
+
+
+def _between_voxels(lost: LostLesions) -> str:
+    return (
+        f"{lost.lost} of {lost.lesions} {lost.class_name} lesions of the mask ({lost.volume_ml:.2g} mL) hold no voxel "
+        "centre of the CT, whose voxels are larger, and are left out of everything."
+    )
 
 
 def measure(
@@ -392,7 +407,7 @@ def measure(
         roi, found = radiomics_roi(case, prepared.roi, label_map, last=prepared.radiomics.roi)
         notices += found
         on_roi = label_for_measurement(label_map, roi)
-        notices += _mask_notices(case, label_map)
+        notices += _mask_notices(case, label_map, on_roi)
         progress("radiomics", 0.0)
         features, found = prepared.radiomics.of(roi, on_roi, done=lambda f: progress("radiomics", f))
         notices += found
@@ -574,7 +589,7 @@ def _why_no_outcome(case: Case, label_map: Volume, roi: Geometry, on_roi: np.nda
     if not label_map.array.any():
         return "no lesion is contoured"
     if not on_roi.any():
-        if share_outside(label_map, shared_grid(case)) == 1:
+        if share_outside(label_map, *_shared(case)) == 1:
             return "the contours lie outside what PET and CT share"
         within = share_outside(label_map, roi) < 1
         return "the contours hold no voxel of 1 mm" if within else "the contours span more than the region"
@@ -583,16 +598,15 @@ def _why_no_outcome(case: Case, label_map: Volume, roi: Geometry, on_roi: np.nda
     return None
 
 
-def shared_grid(case: Case) -> Geometry:
-    """The common grid of a case's CT and PET."""
-    return common_grid(case.ct.geometry, case.pet.geometry, case_id=case.case_id)
+def _shared(case: Case) -> tuple[Geometry, ...]:
+    return shared_grids(case.ct.geometry, case.pet.geometry, case_id=case.case_id)
 
 
-def _mask_notices(case: Case, label_map: Volume) -> list[Notice]:
+def _mask_notices(case: Case, label_map: Volume, on_roi: np.ndarray) -> list[Notice]:
     if not label_map.array.any():
         return [Notice(NO_LESION, "No lesion is contoured in either class: HPV probability and RFS are not given.")]
-    share = share_outside(label_map, shared_grid(case))
-    if share == 1:
+    share = share_outside(label_map, *_shared(case))
+    if share == 1 and not on_roi.any():  # a CT voxel at the rim may hold voxels of 1 mm that are shared
         text = "The contours lie outside what PET and CT share: radiomics, HPV probability and RFS are not given."
         return [Notice(MASK_OUTSIDE_PET, text)]
     if share:

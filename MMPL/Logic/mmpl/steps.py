@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from mmpl.boxes import Box, bounding_box
-from mmpl.case import Case, RoiCase
+from mmpl.case import CLASS_NAMES, Case, RoiCase
 from mmpl.geometry import Geometry, Volume
 from mmpl.notices import MASK_OUTSIDE_ROI, Notice
 from mmpl.preprocess.field_of_view import lesion_centroid, outcome_patch
@@ -16,9 +17,10 @@ from mmpl.preprocess.grid import common_grid
 from mmpl.preprocess.network_grid import background_values, felt_on_roi, to_roi_grid
 from mmpl.preprocess.prepare import label_on_roi, prepare
 from mmpl.preprocess.roi import shifted_to_hold
+from mmpl.resample import resample
 from mmpl.segmentation.engine import Member, segment_by_plan
 from mmpl.segmentation.plan import Account, Plan
-from mmpl.segmentation.postprocess import compose
+from mmpl.segmentation.postprocess import TWENTY_SIX, compose
 from mmpl.survival.discrete import expected_time_days, survival_from_hazards
 
 Network = Callable[[np.ndarray], np.ndarray]  # patches (n, 2, z, y, x) -> logits (n, outputs)
@@ -198,13 +200,65 @@ def _holds(roi: Geometry, low_lps, high_lps) -> bool:
     return bool(np.all(low >= -0.5) and np.all(high <= np.asarray(roi.size) - 0.5))
 
 
-def share_outside(label_map: Volume, grid: Geometry) -> float:
-    """Fraction of the labelled voxels whose centres lie outside a grid; 0 when nothing is labelled."""
+def share_outside(label_map: Volume, *grids: Geometry) -> float:
+    """Fraction of the labelled voxels whose centres lie outside any of the grids; 0 when nothing is labelled."""
     points = _labelled_lps(label_map)
     if len(points) == 0:
         return 0.0
-    index = grid.index(points)
-    return float(np.any((index < -0.5) | (index > np.asarray(grid.size) - 0.5), axis=1).mean())
+    return float(np.any([_outside(points, grid) for grid in grids], axis=0).mean())
+
+
+def _outside(points_lps: np.ndarray, grid: Geometry) -> np.ndarray:
+    """Which points, LPS mm, shape (n, 3), lie in no voxel of a grid: bool, shape (n,)."""
+    index = grid.index(points_lps)
+    return np.any((index < -0.5) | (index > np.asarray(grid.size) - 0.5), axis=1)
+
+
+def shared_grids(ct: Geometry, pet: Geometry, *, case_id: str = "case") -> tuple[Geometry, ...]:
+    """Grids whose intersection is what PET and CT share: their common grid, and each image that lies oblique in it.
+
+    The common grid is a box along L, P and S. The corners of an oblique image's box lie outside the image, where
+    resampling pads.
+
+    Raises
+    ------
+    GeometryError
+        If the two boxes do not meet.
+    """
+    return common_grid(ct, pet, case_id=case_id), *(grid for grid in (ct, pet) if not grid.is_axis_aligned())
+
+
+@dataclass(frozen=True)
+class LostLesions:
+    """Lesions of a class, 26-connected, that another grid has no voxel of, although they lie within it.
+
+    Attributes
+    ----------
+    class_name : "GTVp" or "GTVn"
+    lost, lesions : how many are lost, of how many
+    volume_ml : of those lost
+    """
+
+    class_name: str
+    lost: int
+    lesions: int
+    volume_ml: float
+
+
+def lost_between_voxels(label_map: Volume, grid: Geometry) -> list[LostLesions]:
+    """What a label map loses on its way to a grid by nearest neighbour because it lies between voxel centres."""
+    found = []
+    for value, name in CLASS_NAMES.items():
+        parts, lesions = ndimage.label(label_map.array == value, structure=TWENTY_SIX)
+        numbered = label_map.with_array(parts.astype(np.int32))
+        where = np.argwhere(parts)
+        within = parts[tuple(where[~_outside(label_map.geometry.physical(where[:, ::-1]), grid)].T)]
+        kept = resample(numbered, grid, method="nearest", fill=0).array
+        lost = np.setdiff1d(within, kept)
+        if len(lost):
+            ml = float(np.isin(parts, lost).sum() * label_map.geometry.voxel_volume_ml)
+            found.append(LostLesions(name, len(lost), lesions, ml))
+    return found
 
 
 def percent(share: float) -> str:
@@ -223,10 +277,14 @@ def label_for_measurement(label_map: Volume, roi: RoiCase) -> np.ndarray:
 
 
 def clear_outside_shared(labels: np.ndarray, roi: RoiCase) -> None:
-    """Set to 0, in place, what an array on the 1 mm ROI holds outside the grid that PET and CT share."""
-    shared = common_grid(roi.ct_geometry, roi.pet_native.geometry)
+    """Set to 0, in place, what an array on the 1 mm ROI holds outside what PET and CT share."""
+    shared, *oblique = shared_grids(roi.ct_geometry, roi.pet_native.geometry)
     start = np.rint(roi.geometry.index(shared.origin_mm)).astype(int)
     for axis, (first, n) in enumerate(zip(start[::-1], shared.size[::-1], strict=True)):
         across = np.moveaxis(labels, axis, 0)
         across[: max(first, 0)] = 0
         across[max(first + n, 0) :] = 0
+    for grid in oblique:
+        labelled = np.argwhere(labels)
+        lost = labelled[_outside(roi.geometry.physical(labelled[:, ::-1]), grid)]
+        labels[tuple(lost.T)] = 0

@@ -13,7 +13,7 @@ from mmpl.bundle.reader import open_bundle
 from mmpl.case import PET_UNKNOWN
 from mmpl.ensemble import Inference, load_ensemble
 from mmpl.errors import BundleError, ClinicalError, GeometryError, InputError
-from mmpl.geometry import Volume
+from mmpl.geometry import Geometry, Volume
 from mmpl.network.backends.base import BackendUnavailable, OutOfMemory
 from mmpl.network.backends.pytorch import TorchBackend
 from mmpl.network.networks import Networks
@@ -132,6 +132,29 @@ def test_an_empty_mask_elsewhere_is_an_empty_mask(tiny_patient, large_case):
         on_ct_grid(far, tiny_patient.ct.geometry)
 
 
+CT_OF_3_MM = Geometry((40, 40, 20), (1, 1, 3), (0, 0, 0))
+OF_1_MM = Geometry((40, 40, 58), (1, 1, 1), (0, 0, 0))
+
+
+def test_a_lesion_between_the_cts_voxel_centres_is_named():
+    """Slices 31 and 32 mm lie between the CT's at 30 and 33 mm; slice 36 mm is one of the CT's."""
+    mask = np.zeros(OF_1_MM.shape, np.uint8)
+    mask[10:20, 10:20, 10:20] = 1
+    mask[31:33, 10:20, 10:20] = mask[36, 30:35, 30:35] = 2
+    moved, notices = on_ct_grid(Volume(mask, OF_1_MM), CT_OF_3_MM)
+    assert np.count_nonzero(moved.array == 2) == 25
+    (notice,) = notices
+    assert notice.code == "MASK_BETWEEN_VOXELS"
+    assert notice.text.startswith("1 of 2 GTVn lesions of the mask (0.2 mL) hold no voxel centre of the CT")
+
+
+def test_a_mask_of_which_nothing_is_left_says_why():
+    mask = np.zeros(OF_1_MM.shape, np.uint8)
+    mask[31:33, 10:20, 10:20] = 2
+    with pytest.raises(GeometryError, match="hold no voxel centre of the CT: they are thinner than its voxels"):
+        on_ct_grid(Volume(mask, OF_1_MM), CT_OF_3_MM)
+
+
 @pytest.fixture(scope="module")
 def large_prepared(large_case, tiny_ensemble):
     return prepare_case(large_case, tiny_ensemble)
@@ -222,6 +245,62 @@ def test_contours_wholly_outside_the_pet_give_no_outcome(low_pet_case, tiny_pati
     figures = outcome.results.lesions["GTVp"].total
     assert figures.volume_ml == pytest.approx(np.count_nonzero(low.array) * CT_VOXEL_ML)
     assert figures.suv_max is None
+
+
+@pytest.fixture(scope="module")
+def turned_pet_case(tiny_case):
+    """The PET is turned about the front-back axis: the corners of its box along L, P and S lie outside it."""
+    upright = tiny_case.pet.geometry
+    cos, sin = np.cos(np.deg2rad(12)), np.sin(np.deg2rad(12))
+    turned = replace(upright, direction=((cos, 0, sin), (0, 1, 0), (-sin, 0, cos)))
+    middle = (np.asarray(upright.size) - 1) / 2
+    origin = np.asarray(turned.origin_mm) + upright.physical(middle) - turned.physical(middle)
+    return replace(tiny_case, pet=Volume(tiny_case.pet.array, replace(turned, origin_mm=tuple(origin))))
+
+
+def in_a_voxel_of(grid, points) -> np.ndarray:
+    index = grid.index(points)
+    return np.all((index >= -0.5) & (index <= np.asarray(grid.size) - 0.5), axis=-1)
+
+
+def test_the_corners_around_an_oblique_pet_are_no_part_of_radiomics(turned_pet_case, tiny_patient, tiny_ensemble):
+    pet = turned_pet_case.pet.geometry
+    z = pet.bounds_lps()[1][2] - 40
+    across = box(tiny_patient.ct.geometry, (-200, -10, z), (200, 10, z + 20))
+    outcome = assess(turned_pet_case, across, tiny_ensemble)
+    assert "lies outside what PET and CT share" in text_of(outcome, "MASK_OUTSIDE_PET")
+    kept = outcome.roi.geometry.physical(np.argwhere(outcome.label_on_roi)[:, ::-1])
+    assert len(kept) > 1000
+    assert in_a_voxel_of(pet, kept).all()
+    assert outcome.results.hpv.probability is not None
+
+
+def test_contours_wholly_in_such_a_corner_give_no_outcome(turned_pet_case, tiny_patient, tiny_ensemble):
+    ct, pet = tiny_patient.ct.geometry, turned_pet_case.pet.geometry
+    points = ct.physical(np.moveaxis(np.indices(ct.shape)[::-1], 0, -1))
+    in_its_box = np.all((points >= pet.bounds_lps()[0] + 4) & (points <= pet.bounds_lps()[1] - 4), axis=-1)
+    away_from = replace(pet, origin_mm=tuple(pet.physical((-1, -1, -1))), size=tuple(n + 2 for n in pet.size))
+    corner = Volume((in_its_box & ~in_a_voxel_of(away_from, points)).astype(np.uint8), ct)
+    assert corner.array.sum() > 100
+    outcome = assess(turned_pet_case, corner, tiny_ensemble)
+    assert "are not given" in text_of(outcome, "MASK_OUTSIDE_PET")
+    assert outcome.results.hpv.reason == "the contours lie outside what PET and CT share"
+    assert not outcome.label_on_roi.any()
+
+
+def test_contours_at_the_rim_that_reach_into_it_are_not_said_to_give_nothing(
+    turned_pet_case, tiny_patient, tiny_ensemble
+):
+    """All centres of the CT's voxels lie outside the PET, but not all voxels of 1 mm that they hold."""
+    ct, pet = tiny_patient.ct.geometry, turned_pet_case.pet.geometry
+    points = ct.physical(np.moveaxis(np.indices(ct.shape)[::-1], 0, -1))
+    near = replace(pet, origin_mm=tuple(pet.physical((-0.2,) * 3)), size=pet.size)
+    rim = Volume((in_a_voxel_of(near, points) & ~in_a_voxel_of(pet, points)).astype(np.uint8), ct)
+    assert rim.array.any()
+    outcome = assess(turned_pet_case, rim, tiny_ensemble)
+    assert outcome.label_on_roi.any()
+    assert "is left out of radiomics" in text_of(outcome, "MASK_OUTSIDE_PET")
+    assert outcome.results.hpv.probability is not None
 
 
 def test_measuring_leaves_the_label_map_alone(low_pet_case, tiny_patient, tiny_ensemble):
