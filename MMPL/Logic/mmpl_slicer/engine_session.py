@@ -22,7 +22,7 @@ from mmpl_slicer.volumes import geometry_of_node
 from mmpl_slicer.worker_client import CRASHED, READY, STARTING, UNFIT, Callbacks, Opened, WorkerClient, ignore
 
 TURN_S = 0.015  # how long one turn may write
-CANCEL_S = 3.0  # how long a worker may go on with what was cancelled
+CANCEL_S = 1.5  # how long a worker may go on with what was cancelled, so that all ends within 2 s
 REWRITTEN = "The model's files have changed since it was looked at: press Segment or Update now."
 KEPT_FILES = 8  # contours that the worker may still be about to read
 

@@ -6,6 +6,8 @@ import errno
 import io
 from functools import partial
 from pathlib import Path
+from time import perf_counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -368,6 +370,21 @@ def test_a_worker_that_goes_on_with_what_was_cancelled_is_killed(session, client
     assert not session.is_busy
     session.request("segment", heard.callbacks, BUNDLE, source)  # the next one starts it anew
     assert session.is_running
+
+
+def test_what_was_cancelled_ends_within_two_seconds(session, client, source, monkeypatch):
+    now = [100.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=perf_counter)
+    monkeypatch.setattr("mmpl_slicer.engine_session.time", clock)
+    heard = Heard()
+    opened(session, client, source, heard)
+    session.cancel()
+    for now[0] in (100.0, 101.0):
+        session.turn()
+        assert heard.told == []
+    now[0] = 102.0
+    session.turn()
+    assert heard.told == ["withdrawn"]
 
 
 def test_a_worker_that_stops_in_time_is_kept(session, client, source, monkeypatch):
