@@ -69,7 +69,7 @@ from mmpl.training.split_run import (
     segmentation_tasks,
     split_runs,
 )
-from mmpl.training.stages import check_batch_sizes
+from mmpl.training.stages import check_batch_sizes, training_device
 from mmpl.training.start import Start, keep_start, kept_start, open_start
 
 log = logging.getLogger(__name__)
@@ -184,6 +184,8 @@ def trained_networks(
     ranks = current()
     check_tensorboard(config.tensorboard)
     check_batch_sizes(config, ranks)
+    if options.scheduler is None:  # a cluster's workers have devices of their own
+        training_device(config.device)
     scan = scan_cohort(data, thorough=False)
     scan.require_usable(strict=options.strict)
     if ranks.is_first:

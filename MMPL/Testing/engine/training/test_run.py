@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from mmpl.bundle.reader import open_bundle
 from mmpl.ensemble import load_ensemble
-from mmpl.errors import TrainingError
+from mmpl.errors import InputError, TrainingError
 from mmpl.io import folder_lock
 from mmpl.network.config import NetworkConfig
 from mmpl.training import run as training_run
@@ -186,6 +186,23 @@ def test_batches_that_processes_cannot_share_are_refused_at_once(cohort_folder, 
     with pytest.raises(TrainingError, match=r"segmentation.batch_size = 4 cannot be shared by 3 processes; set"):
         train(cohort_folder, tmp_path / "run", run_config)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_device_that_is_not_there_is_refused_at_once(cohort_folder, run_config, tmp_path, workers):
+    with pytest.raises(TrainingError, match="device = 'cuda:99', this machine has cpu"):
+        train(cohort_folder, tmp_path / "run", replace(run_config, device="cuda:99", workers=workers))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_clusters_workers_have_devices_of_their_own(cohort_folder, run_config, tmp_path):
+    with pytest.raises(InputError, match="scheduler"):  # which is looked for after all that is checked beforehand
+        train(
+            cohort_folder,
+            tmp_path / "run",
+            replace(run_config, device="cuda:99"),
+            RunOptions(scheduler=str(tmp_path / "none.json")),
+        )
 
 
 def test_a_run_goes_on_without_the_bundle_that_it_started_from(cohort_folder, run_config, tiny_bundle_path, tmp_path):
