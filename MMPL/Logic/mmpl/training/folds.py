@@ -51,7 +51,7 @@ def make_splits(names: Sequence[str], cases: Sequence[CohortCase], folds: int, s
     TrainingError
         If there are fewer patients, or for the centre split fewer centres, than folds.
     """
-    require(len(cases) >= folds, f"{len(cases)} patients cannot fill {folds} folds")
+    require(len(cases) >= folds, f"{len(cases)} patients cannot fill {folds} folds: lower 'folds'")
     makers = {PATIENT: lambda: patient_folds(cases, folds, seed), CENTRE: lambda: centre_folds(cases, folds)}
     return [Split(name, makers[name]()) for name in names]
 
@@ -83,7 +83,11 @@ def centre_folds(cases: Sequence[CohortCase], folds: int) -> dict[str, int]:
         If there are fewer centres than folds, or a patient's centre is not known.
     """
     unknown = [c.patient_id for c in cases if not c.center_id]
-    require(not unknown, f"{len(unknown)} patients have no CenterID ({unknown[:1]}): the centre split needs it")
+    require(
+        not unknown,
+        f"{len(unknown)} patients have no CenterID ({_a_few(unknown)}), which the centre split needs: fill it in, "
+        "or set 'splits: [patient]'",
+    )
     sizes = Counter(case.center_id for case in cases)
     require(
         len(sizes) >= folds,
@@ -161,16 +165,20 @@ def _read_split(path: Path, name: str, rows: Sequence[dict], patients: set[str])
         patient, fold = row["PatientID"], _fold(path, row)
         if patient not in patients:
             continue
-        require(patient not in fold_of, f"{path}: {patient} is listed twice in the split '{name}'")
+        require(patient not in fold_of, f"{path}: {patient} is listed twice in the split '{name}': keep one row")
         fold_of[patient] = fold
     missing = sorted(patients - set(fold_of))
     require(
         not missing,
-        f"{path}: {len(missing)} patients have no fold in the split '{name}' ({', '.join(missing[:3])})",
+        f"{path}: {len(missing)} of {len(patients)} patients have no fold in the split '{name}' ({_a_few(missing)}): "
+        "give each a row there, or leave the split out of 'splits'",
     )
     found = sorted(set(fold_of.values()))
-    whole = found == list(range(len(found)))
-    require(whole, f"{path}: the folds of the split '{name}' are {found}, expected 0, 1, ... without a gap")
+    require(
+        len(found) > 1 and found == list(range(len(found))),
+        f"{path}: the folds of the split '{name}' are {', '.join(map(str, found))}: number them 0, 1, ... without "
+        "a gap, two or more",
+    )
     return Split(name, fold_of)
 
 
@@ -178,3 +186,7 @@ def _fold(path: Path, row: Mapping[str, str]) -> int:
     text = (row["Fold"] or "").strip()
     require(text.isdecimal(), f"{path}: the fold of {row['PatientID']} is '{text}', expected 0, 1, ...")
     return int(text)
+
+
+def _a_few(patients: Sequence[str], most: int = 3) -> str:
+    return ", ".join([*patients[:most], *(["..."] if len(patients) > most else [])])

@@ -39,7 +39,7 @@ from mmpl.training.config import TrainingConfig
 from mmpl.training.curves import check_tensorboard
 from mmpl.training.ensemble_statistics import EnsembleStatistics, StatisticsConfig, fit_ensemble
 from mmpl.training.errors import require
-from mmpl.training.folds import Split, check_centres, make_splits, read_splits, write_splits
+from mmpl.training.folds import CENTRE, PATIENT, Split, check_centres, make_splits, read_splits, write_splits
 from mmpl.training.hpv_classifier import FEWEST_OF_A_CLASS
 from mmpl.training.kaplan_meier import kaplan_meier
 from mmpl.training.layout import CohortCase
@@ -75,6 +75,17 @@ from mmpl.training.start import Start, keep_start, kept_start, open_start
 log = logging.getLogger(__name__)
 
 FOLDS, STATISTICS = "folds.csv", "statistics.json"
+NEEDED = (  # among each fold's training patients: in words, at least so many, who counts
+    ("have a label map", 1, lambda c: c.label_path is not None),
+    ("have a positive HPV status", FEWEST_OF_A_CLASS, lambda c: c.hpv == 1),
+    ("have a negative HPV status", FEWEST_OF_A_CLASS, lambda c: c.hpv == 0),
+    ("have a relapse with its RFS", 1, lambda c: c.relapse == 1 and c.rfs_days is not None),
+    ("have an RFS without relapse", 1, lambda c: c.relapse == 0 and c.rfs_days is not None),
+)
+SPREAD = {
+    PATIENT: "spread them over the folds with a table (--folds), or set more 'folds', so that each is smaller",
+    CENTRE: "set 'splits: [patient]', or spread their centres over the folds with a table (--folds)",
+}
 BY_CENTRE = "give a centre's patients one fold, or set 'splits: [patient]'"
 
 
@@ -288,19 +299,20 @@ def _check_trainable(cases: Sequence[CohortCase], splits: Sequence[Split]) -> No
             raise TrainingError(f"patient {case.patient_id}: {error}") from error
     for split in splits:
         for fold in range(split.folds):
-            _check_fold(f"{split.name} fold {fold}", [c for c in cases if split.fold_of[c.patient_id] != fold])
+            _check_fold(split, fold, cases)
 
 
-def _check_fold(name: str, training: Sequence[CohortCase]) -> None:
-    require(any(c.label_path for c in training), f"{name}: no training patient has a label map")
-    positive, negative = (sum(c.hpv == status for c in training) for status in (1, 0))
-    require(
-        min(positive, negative) >= FEWEST_OF_A_CLASS,
-        f"{name}: the training patients need at least {FEWEST_OF_A_CLASS} of either HPV class, found {positive} "
-        f"positive and {negative} negative",
-    )
-    followed = {c.relapse for c in training if c.rfs_days is not None} - {None}
-    require(len(followed) == 2, f"{name}: needs both relapsed and censored training patients")
+def _check_fold(split: Split, fold: int, cases: Sequence[CohortCase]) -> None:
+    training = [c for c in cases if split.fold_of[c.patient_id] != fold]
+    for what, fewest, is_one in NEEDED:
+        found, of_all = (sum(map(is_one, some)) for some in (training, cases))
+        # those of the fold itself are none of its training patients
+        remedy = SPREAD[split.name] if of_all > fewest else "add such patients to the cohort"
+        require(
+            found >= fewest,
+            f"{split.name} fold {fold}: {found} of its {len(training)} training patients {what}, at least {fewest} "
+            f"must; of all {len(cases)} patients {of_all} do: {remedy}",
+        )
 
 
 def _pooled_scores(statistics: EnsembleStatistics, runs: Sequence[SplitRun]) -> dict[str, dict[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -86,9 +87,16 @@ def test_too_few_centres_are_refused(cases):
 
 
 def test_a_patient_without_a_centre_is_refused(cases):
-    lost = replace(cases[7], center_id="")
-    with pytest.raises(TrainingError, match=r"1 patients have no CenterID \(\['P007'\]\)"):
-        centre_folds([*cases[:7], lost], 2)
+    lost = [replace(case, center_id="") for case in cases[7:12]]
+    for some, named in ((lost[:1], "P007"), (lost, "P007, P008, P009, ...")):
+        said = rf"{len(some)} patients have no CenterID \({named}\), which .*: fill it in, or set 'splits: \[patient"
+        with pytest.raises(TrainingError, match=said):
+            centre_folds([*cases[:7], *some], 2)
+
+
+def test_more_folds_than_patients_are_refused(cases):
+    with pytest.raises(TrainingError, match="3 patients cannot fill 4 folds: lower 'folds'"):
+        make_splits(["patient"], cases[:3], 4, seed=1)
 
 
 # --- saved and read again -----------------------------------------------------------------------------
@@ -118,11 +126,22 @@ def test_patients_of_other_cohorts_are_left_out(saved, cases):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda t: t + "P003,patient,1\n", "P003 is listed twice in the split 'patient'"),
-        (lambda t: t.replace("P004,patient", "X,patient"), r"1 patients have no fold in the split 'patient' \(P004\)"),
+        (lambda t: t + "P003,patient,1\n", "P003 is listed twice in the split 'patient': keep one row"),
+        (
+            lambda t: t.replace("P004,patient", "X,patient"),
+            r"1 of 103 patients have no fold in the split 'patient' \(P004\): give each a row there, or leave",
+        ),
+        (
+            lambda t: t.replace(",centre,", ",center,"),
+            r"103 of 103 patients have no fold in the split 'centre' \(P000, P001, P002, \.\.\.\): give",
+        ),
         (lambda t: t.replace("Fold", "fold"), "no column 'Fold'; folds are a table of PatientID,Split,Fold"),
         (lambda t: t.replace("P005,patient,", "P005,patient,x"), "the fold of P005 is 'x"),
-        (lambda t: t.replace(",0\n", ",7\n"), r"the folds of the split 'patient' are \[1, 2, 7\], expected 0, 1"),
+        (
+            lambda t: t.replace(",0\n", ",7\n"),
+            r"the folds of the split 'patient' are 1, 2, 7: number them 0, 1, \.\.\. without",
+        ),
+        (lambda t: re.sub(r",[12]\n", ",0\n", t), r"the folds of the split 'patient' are 0: .* two or more"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused(saved, cases, change, said):

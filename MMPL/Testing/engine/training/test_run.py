@@ -294,13 +294,33 @@ def test_a_run_that_began_with_other_folds_refuses_new_ones(finished_run, cohort
         train(cohort_folder, out, run_config, RunOptions(folds=tmp_path / "folds.csv"))
 
 
-def test_a_fold_whose_training_patients_hold_one_class_is_refused_at_once(cohort_folder, run_config, tmp_path):
-    """Fold 0 holds every HPV-positive patient (odd numbers): fold 0's networks would see none."""
-    fold_of = {f"T-{n:02d}": (n + 1) % 2 for n in range(CASES)}
-    write_splits(tmp_path / "folds.csv", [Split("patient", fold_of)])
+def _positive(n):
+    return n % 2 == 1
+
+
+def _relapsed(n):
+    return n // 2 % 2 == 1
+
+
+@pytest.mark.parametrize(
+    ("held_out", "said"),
+    [
+        (_positive, "0 of its 4 training patients have a positive HPV status, at least 2 must; of all 8 patients 4 do"),
+        (
+            _relapsed,
+            "0 of its 4 training patients have a relapse with its RFS, at least 1 must; of all 8 patients 4 do",
+        ),
+        (
+            lambda n: not _relapsed(n),
+            "0 of its 4 training patients have an RFS without relapse, at least 1 must; of all 8 patients 4 do",
+        ),
+    ],
+)
+def test_a_fold_that_lacks_a_class_or_events_is_refused_at_once(cohort_folder, run_config, tmp_path, held_out, said):
+    """Fold 0 holds all such patients: its networks would see none."""
+    write_splits(tmp_path / "folds.csv", [Split("patient", {f"T-{n:02d}": int(not held_out(n)) for n in range(CASES)})])
     with pytest.raises(
-        TrainingError,
-        match=r"fold 0: the training patients need at least 2 of either HPV class, found 0 positive and 4",
+        TrainingError, match=rf"^patient fold 0: {said}: spread them over the folds with a table \(--folds\), or"
     ):
         train(
             cohort_folder,
@@ -308,6 +328,30 @@ def test_a_fold_whose_training_patients_hold_one_class_is_refused_at_once(cohort
             replace(run_config, splits=("patient",)),
             RunOptions(folds=tmp_path / "folds.csv"),
         )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("contoured", "split", "remedy"),
+    [
+        ((), "patient", "of all 8 patients 0 do: add such patients to the cohort"),
+        ((3,), "patient", "of all 8 patients 1 do: add such patients to the cohort"),
+        ((4, 5, 6, 7), "centre", r"of all 8 patients 4 do: set 'splits: \[patient\]', or spread their centres"),
+    ],
+)
+def test_a_fold_without_label_maps_is_refused_at_once(
+    writer, cohort_folder, run_config, tmp_path, contoured, split, remedy
+):
+    """The tables are the cohort's: patients 4 to 7 are of one centre."""
+    for n in range(CASES):
+        writer.patient(f"T-{n:02d}", label=n in contoured)
+    for table in cohort_folder.glob("*/*.csv"):
+        writer.table(int(table.parent.name[-1]), *table.read_text(encoding="utf-8").splitlines())
+    with pytest.raises(
+        TrainingError,
+        match=rf"^{split} fold \d: 0 of its 4 training patients have a label map, at least 1 must; {remedy}",
+    ):
+        train(writer.root, tmp_path / "run", replace(run_config, splits=(split,)))
     assert not (tmp_path / "run").exists()
 
 
