@@ -14,6 +14,7 @@ from mmpl.training.selection import (
     FieldTest,
     LassoChoice,
     LassoConfig,
+    _one_standard_error,
     field_tests,
     free_columns,
     impute,
@@ -172,6 +173,23 @@ def test_lasso_keeps_at_most_a_tenth_of_the_events():
 def test_lasso_without_columns_keeps_none():
     _, time, event = survival_cohort()
     assert lasso_cox(pd.DataFrame(index=range(120)), time, event, LassoConfig(), seed=0).columns == ()
+
+
+@pytest.mark.parametrize(
+    ("scores", "chosen"),
+    [
+        # means 0, 4.2, 5, 6, 4: the best's standard error is 2 / sqrt(3) = 1.15, so that 4.85 is enough
+        ([[0, 3.0, 4, 4, 2], [0, 5.0, 7, 8, 6], [0, 4.6, 4, 6, 4]], 2),
+        ([[0, 3.0, 4, 5.5, 2], [0, 5.0, 7, 6.5, 6], [0, 4.6, 4, 6, 4]], 3),  # 0.29: nothing else is near the best
+        ([[4, 4], [4, 6]], 0),  # 5 less its error of 1 is 4
+        ([[0, 2, 1, 2], [0, 2, 1, 2]], 1),  # of two that are best the larger penalty
+        ([[0, 0, 0]] * 3, 0),
+        ([[0, 3, 5, 5, 4]], 2),  # one fold has no standard error
+    ],
+)
+def test_the_largest_penalty_within_one_standard_error_by_hand(scores, chosen):
+    """A column a penalty, from the largest down; a row an inner fold."""
+    assert _one_standard_error(np.array(scores, dtype=float)) == chosen
 
 
 @pytest.mark.parametrize("bad", [{"n_alphas": 1}, {"alpha_ratio": 1.0}, {"inner_folds": 1}])
