@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from mmpl.training.config import config_to_dict
+from mmpl.bundle.reader import open_bundle
+from mmpl.training.config import StageConfig, config_to_dict
 
 # the tests' small forests, in another process
 SCRIPT = """
@@ -50,31 +53,43 @@ KILLED_IN = (
     ("out-of-fold deep scores", 5, 0.3),
     ("forests and Cox models", 1, 0.1),
 )
+THREE = StageConfig(3, 2, (1e-3, 1e-3, 1e-3))  # epochs of two steps, so that an average goes on from a checkpoint
+ALONE = {"workers": 1}
+SHARED = {"workers": 2, "ema_decay": 0.9, "segmentation": THREE, "hpv": THREE, "rfs": THREE}
+WHEN_SHARED = tuple(kill for kill in KILLED_IN if kill[2] > 1)  # in what takes long: networks
 
 
 @pytest.mark.slow
-def test_kill_minus_nine_at_any_moment_changes_nothing(tmp_path, cohort_folder, run_config, finished_run):
-    whole, bundle, _ = finished_run
-    settings, out = tmp_path / "config.yaml", tmp_path / "run"
-    settings.write_text(yaml.safe_dump(config_to_dict(run_config)), encoding="utf-8")
-    command = [sys.executable, "-c", SCRIPT, str(cohort_folder), str(out), str(settings)]
+@pytest.mark.parametrize(("settings", "kills"), [(ALONE, KILLED_IN), (SHARED, WHEN_SHARED)], ids=["alone", "shared"])
+def test_kill_minus_nine_at_any_moment_changes_nothing(tmp_path, cohort_folder, run_config, settings, kills):
+    """Weights and scores are the same bit for bit: each process has one thread, so that sums have one order."""
+    file, whole, out = tmp_path / "config.yaml", tmp_path / "whole", tmp_path / "run"
+    file.write_text(yaml.safe_dump(config_to_dict(replace(run_config, **settings))), encoding="utf-8")
+
+    def command(folder: Path) -> list[str]:
+        return [sys.executable, "-c", SCRIPT, str(cohort_folder), str(folder), str(file)]
+
+    subprocess.run(command(whole), check=True, stdout=subprocess.DEVNULL)
     draw = np.random.default_rng(4)
-    for step, lines, longest_s in KILLED_IN:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    for step, lines, longest_s in kills:
+        process = subprocess.Popen(command(out), stdout=subprocess.PIPE, text=True)
         said = (line.strip() for line in process.stdout)
         assert sum(1 for _ in islice((line for line in said if line == step), lines)) == lines, step
         time.sleep(draw.uniform(0, longest_s))
         process.kill()
         process.stdout.close()
         assert process.wait() == -signal.SIGKILL, step
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command(out), check=True, stdout=subprocess.DEVNULL)
     for split in ("patient", "centre"):
         one, other = (json.loads((r / split / "out_of_fold.json").read_text("utf-8")) for r in (whole, out))
         assert one == other
-    for path in sorted(whole.glob("*/fold_*/*/weights.safetensors")):
+    weights = sorted(whole.glob("*/fold_*/*/weights.safetensors"))
+    assert len(weights) == 2 * 2 * 3
+    for path in weights:
         one, other = load_file(path), load_file(out / path.relative_to(whole))
         assert all(torch.equal(one[name], other[name]) for name in one), path
         log = (out / path.relative_to(whole)).with_name("log.jsonl").read_text("utf-8").splitlines()
         epochs = [json.loads(line)["epoch"] for line in log]
         assert epochs == list(range(len(epochs)))
-    assert json.loads((out / "bundle" / "bundle.json").read_text("utf-8"))["files"] == dict(bundle.checksums)
+    one, other = (open_bundle(r / "bundle") for r in (whole, out))
+    assert dict(one.checksums) == dict(other.checksums)
