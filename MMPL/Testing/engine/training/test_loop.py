@@ -16,7 +16,7 @@ from torch import nn
 from mmpl.errors import OutputError, TrainingError
 from mmpl.training import curves, loop
 from mmpl.training.config import StageConfig
-from mmpl.training.loop import Average, fit, mixed_precision, prefetched
+from mmpl.training.loop import Average, Trainer, fit, mixed_precision, prefetched
 
 STAGE = StageConfig(5, 2, (1e-2, 1e-3, 1e-4))
 
@@ -328,6 +328,21 @@ def test_a_step_without_a_finite_gradient_is_left_out(tmp_path):
     fitted = fit(nn.Conv3d(1, 1, 1), many, _with_a_bad_gradient(40), StageConfig(1, 1, (1e-3,) * 3), tmp_path)
     assert [r["skipped"] for r in _log(tmp_path)] == [1]
     assert all(torch.isfinite(p).all() for p in fitted.parameters())
+
+
+@pytest.mark.parametrize(("steepness", "norm"), [(1e4, 10.0), (1e-3, None)])
+def test_a_steep_gradient_is_brought_down_to_a_norm_of_10(steepness, norm):
+    """Adam alone would hardly notice: it divides each gradient by what it has been."""
+    torch.manual_seed(0)
+    net = nn.Conv3d(1, 1, 1)
+    image, target = next(_batches(0))
+    found = torch.autograd.grad(steepness * _loss(net(image), target), list(net.parameters()))
+    trainer = Trainer(
+        net, net, torch.optim.Adam(net.parameters()), Average(net, 0), lambda o, t: steepness * _loss(o, t), False
+    )
+    trainer.step(image, target)
+    taken = nn.utils.get_total_norm([p.grad for p in net.parameters()])
+    assert float(taken) == pytest.approx(norm or float(nn.utils.get_total_norm(found)))
 
 
 def test_one_an_epoch_is_no_reason_to_end_a_run(tmp_path, net):

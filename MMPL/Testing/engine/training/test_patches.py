@@ -329,6 +329,7 @@ def test_algorithms_are_held_to_one_only_where_asked(deterministic):
     try:
         seed_everything(1, deterministic=deterministic)
         assert torch.backends.cudnn.deterministic == deterministic
+        assert torch.are_deterministic_algorithms_enabled() == deterministic
     finally:
         torch.use_deterministic_algorithms(False)
         torch.backends.cudnn.deterministic = before
