@@ -40,6 +40,12 @@ class _Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"{self.prog}: {message}; see '{self.prog} --help'\n")
 
 
+def _processes(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of processes: give 1 or more")
+    return int(text)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``mmpl`` and ``python -m mmpl``; returns the exit code."""
     _never_fail_to_print()
@@ -135,7 +141,9 @@ def _add_batch(commands) -> None:
     p.add_argument("--data", type=Path, required=True, metavar="DIR", help="HECKTOR 2025 layout, or a folder a case")
     p.add_argument("--bundle", type=Path, required=True, help="model bundle")
     p.add_argument("--out", type=Path, required=True, metavar="DIR")
-    p.add_argument("--workers", type=int, default=1, help="processes of this machine, one thread each; 1: all threads")
+    p.add_argument(
+        "--workers", type=_processes, default=1, help="processes of this machine, a thread each; 1: all threads"
+    )
     p.add_argument("--scheduler", help="Dask scheduler whose workers do the work: tcp://host:port, or scheduler file")
     p.add_argument("--site", help="primary site of the cases whose record names none")
     p.add_argument("--plan", choices=("auto", "fast", "paper"), default="auto", help="how networks go over the images")
@@ -155,7 +163,7 @@ def _add_phantom(commands) -> None:
     p.add_argument("--out", type=Path, required=True, metavar="DIR")
     p.add_argument("--cases", type=int, required=True)
     p.add_argument("--seed", type=int, required=True)
-    p.add_argument("--workers", type=int, default=1)
+    p.add_argument("--workers", type=_processes, default=1)
     p.add_argument("--dicom", action="store_true", help="a folder a patient, CT and PET as DICOM series")
     p.set_defaults(run=_phantom, when_stopped="what is in the output folder is not the whole cohort")
 
@@ -166,7 +174,7 @@ def _add_scan(commands) -> None:
     p.add_argument("--quick", action="store_true", help="tables, files and headers only; voxels are not read")
     p.add_argument("--strict", action="store_true", help="exit with 3 when there are warnings")
     p.add_argument("--json", type=Path, metavar="FILE", help="write all that was found")
-    p.add_argument("--workers", type=int, default=1, help="processes that share the reading of images")
+    p.add_argument("--workers", type=_processes, default=1, help="processes that share the reading of images")
     p.set_defaults(run=_scan, when_stopped=NOTHING_WRITTEN)
 
 

@@ -331,6 +331,9 @@ def test_a_scene_without_slicer_is_refused_before_the_work(refused, monkeypatch)
         (("assess", "--ct", "a", "--pt", "b", "--out", "c"), "--mask"),
         (("predict", "--ct", "a", "--pt", "b", "--out", "c", "--fast"), "--fast"),
         (("phantom", "--out", "c", "--cases", "many", "--seed", "1"), "'many'"),
+        (("batch", "--workers", "0"), "--workers: '0' is no number of processes: give 1 or more"),
+        (("scan", "--workers", "-2"), "--workers: '-2' is no number of processes: give 1 or more"),
+        (("phantom", "--workers", "two"), "--workers: 'two' is no number of processes: give 1 or more"),
     ],
 )
 def test_usage(arguments, message, mmpl, tmp_path, monkeypatch, contents):

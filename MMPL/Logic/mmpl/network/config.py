@@ -45,12 +45,13 @@ class NetworkConfig:
             values = tuple(int(v) for v in getattr(self, name))
             object.__setattr__(self, name, values)
             if len(values) != length or min(values) < 1:
-                raise BundleError(f"network config: {name} = {values}, expected {length} positive integers")
-        if not 0 <= self.dropout < 1 or self.hidden_units < 1 or not 0 < self.spacing_mm < math.inf:
-            raise BundleError(
-                f"network config: dropout {self.dropout}, hidden_units {self.hidden_units}, "
-                f"spacing_mm {self.spacing_mm} are out of range"
-            )
+                raise BundleError(f"{name} = {values}, expected {length} positive integers")
+        if self.hidden_units < 1:
+            raise BundleError(f"hidden_units = {self.hidden_units}, expected 1 or more")
+        if not 0 <= self.dropout < 1:
+            raise BundleError(f"dropout = {self.dropout}, expected 0 to below 1")
+        if not 0 < self.spacing_mm < math.inf:
+            raise BundleError(f"spacing_mm = {self.spacing_mm}, expected a length above 0")
 
     @classmethod
     def full(cls) -> NetworkConfig:
@@ -75,8 +76,11 @@ class NetworkConfig:
 
     @classmethod
     def from_dict(cls, data: dict) -> NetworkConfig:
-        """Rebuild from :meth:`to_dict`; unknown or missing keys are a :class:`BundleError`."""
+        """Rebuild from :meth:`to_dict`; what does not fit is a :class:`BundleError`."""
         known = set(cls.__dataclass_fields__)
         if set(data) != known:
             raise BundleError(f"network config: keys {sorted(set(data) ^ known)} are unknown or missing")
-        return cls(**data)
+        try:
+            return cls(**data)
+        except BundleError as error:
+            raise BundleError(f"network config: {error}") from error

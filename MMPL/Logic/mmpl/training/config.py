@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 
 from mmpl.bundle.info import fits_schema
-from mmpl.errors import InputError, TrainingError
+from mmpl.errors import InputError, MMPLError, TrainingError
 from mmpl.network.config import NetworkConfig
 from mmpl.radiomics.feature_set import FeatureSet
 from mmpl.survival.discrete import BREAKS_DAYS, check_breaks
@@ -15,6 +16,8 @@ from mmpl.training.folds import FOLDS, PATIENT, SPLITS
 
 LOSSES = ("oda", "dice")
 LARGEST_SEED = 4_000_000_000  # scikit-learn's are below 2**32, and folds and stages count up from this one
+BELOW = {"scale": 1.0, "intensity_scale": 1.0, "shear": 0.5}  # from there on a draw can flatten a patch, or invert it
+DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 OF_THE_BUNDLE = {
     "name": "letters, digits and . _ - only",
     "version": "two or three numbers in quotes ('1.0')",
@@ -40,9 +43,9 @@ class StageConfig:
     def __post_init__(self):
         object.__setattr__(self, "learning_rates", tuple(float(r) for r in self.learning_rates))
         if self.epochs < 1 or self.batch_size < 1:
-            raise TrainingError(f"stage config: epochs {self.epochs} and batch_size {self.batch_size} must be >= 1")
+            raise TrainingError(f"epochs = {self.epochs}, batch_size = {self.batch_size}, expected 1 or more")
         if len(self.learning_rates) != 3 or not all(0 < rate < math.inf for rate in self.learning_rates):
-            raise TrainingError(f"stage config: learning_rates {self.learning_rates}, expected three positive numbers")
+            raise TrainingError(f"learning_rates = {self.learning_rates}, expected three positive numbers")
 
     def learning_rate(self, epoch: int) -> float:
         done = epoch / self.epochs
@@ -70,10 +73,12 @@ class AugmentationConfig:
         for name in ("probability", "mirror"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
-                raise TrainingError(f"augmentation config: {name} = {value}, expected a probability from 0 to 1")
+                raise TrainingError(f"{name} = {value}, expected a probability from 0 to 1")
         for name in (f.name for f in fields(self)):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise TrainingError(f"augmentation config: {name} = {getattr(self, name)}, expected 0 or more")
+            value, limit = getattr(self, name), BELOW.get(name, math.inf)
+            if not 0 <= value < limit:
+                expected = f"0 to below {limit:g}" if name in BELOW else "0 or more"
+                raise TrainingError(f"{name} = {value}, expected {expected}")
 
 
 @dataclass(frozen=True)
@@ -135,32 +140,36 @@ class TrainingConfig:
         for name, expected in OF_THE_BUNDLE.items():
             value = getattr(self, name)
             if not fits_schema(name, value):
-                raise TrainingError(f"training config: {name} is {value!r}, expected {expected}")
+                raise TrainingError(f"{name} is {value!r}, expected {expected}")
         if not 0 <= self.seed <= LARGEST_SEED:
-            raise TrainingError(f"training config: seed = {self.seed}, expected 0 to {LARGEST_SEED}")
+            raise TrainingError(f"seed = {self.seed}, expected 0 to {LARGEST_SEED}")
         if self.folds < 2:
-            raise TrainingError(f"training config: folds = {self.folds}, at least 2 are needed")
+            raise TrainingError(f"folds = {self.folds}, at least 2 are needed")
         if not self.splits or len(set(self.splits)) < len(self.splits) or not set(self.splits) <= set(SPLITS):
             known = " or ".join(SPLITS)
-            raise TrainingError(f"training config: splits = {list(self.splits)}, expected {known}, or both")
+            raise TrainingError(f"splits = {list(self.splits)}, expected {known}, or both")
         if not 0 <= self.ema_decay < 1:
-            raise TrainingError(f"training config: ema_decay = {self.ema_decay}, expected 0 to below 1")
+            raise TrainingError(f"ema_decay = {self.ema_decay}, expected 0 to below 1")
         if self.segmentation_loss not in LOSSES:
             known = " or ".join(LOSSES)
-            raise TrainingError(f"training config: segmentation_loss = '{self.segmentation_loss}', expected {known}")
+            raise TrainingError(f"segmentation_loss = '{self.segmentation_loss}', expected {known}")
         if not 0 <= self.overlap < 1:
-            raise TrainingError(f"training config: overlap = {self.overlap}, expected 0 <= overlap < 1")
+            raise TrainingError(f"overlap = {self.overlap}, expected 0 <= overlap < 1")
         object.__setattr__(self, "wide_mm", tuple(float(length) for length in self.wide_mm))
         if not 0 <= self.wide_share <= 1:
-            raise TrainingError(f"training config: wide_share = {self.wide_share}, expected a share from 0 to 1")
+            raise TrainingError(f"wide_share = {self.wide_share}, expected a share from 0 to 1")
         if len(self.wide_mm) != 3 or not all(0 < length < math.inf for length in self.wide_mm):
-            raise TrainingError(f"training config: wide_mm = {self.wide_mm}, expected three lengths in mm (z, y, x)")
+            raise TrainingError(f"wide_mm = {self.wide_mm}, expected three lengths in mm (z, y, x)")
+        if self.workers < 1:
+            raise TrainingError(f"workers = {self.workers}, expected 1 or more")
+        if not DEVICE.fullmatch(self.device):
+            raise TrainingError(f"device = '{self.device}', expected auto, cpu, cuda or cuda:N")
         if self.patch_threads < 0:
-            raise TrainingError(f"training config: patch_threads = {self.patch_threads}, expected 0 (auto) or more")
+            raise TrainingError(f"patch_threads = {self.patch_threads}, expected 0 (auto) or more")
         try:
             check_breaks(self.breaks_days)
         except InputError as error:
-            raise TrainingError(f"training config: breaks_days must rise from 0: {error}") from error
+            raise TrainingError(f"breaks_days must rise from 0: {error}") from error
 
     @property
     def intervals(self) -> int:
@@ -204,7 +213,8 @@ def load_config(path: Path | None) -> TrainingConfig:
     Raises
     ------
     TrainingError
-        If the file is not readable YAML, or holds a key that does not exist (the known ones are listed).
+        If the file is not readable YAML, or holds a key that does not exist (the known ones are listed) or a value that
+        cannot be.
     """
     if path is None:
         return TrainingConfig()
@@ -246,6 +256,8 @@ def _overlay(config, data: dict, where: str):
             values[f.name] = _typed(data[f.name], current, f"{where}: {f.name}")
     try:
         return type(config)(**values)
+    except MMPLError as error:
+        raise TrainingError(f"{where}: {error}") from error
     except (TypeError, ValueError) as error:
         raise TrainingError(f"{where}: a value has the wrong type ({error})") from error
 

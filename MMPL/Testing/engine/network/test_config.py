@@ -20,14 +20,16 @@ def test_round_trip_through_json(config):
     [
         ({"stream_channels": (1, 2, 3, 4)}, "stream_channels = .*expected 5 positive"),
         ({"decoder_convs": (1, 2, 3, 0)}, "decoder_convs = .*expected 4 positive"),
-        ({"dropout": 1.0}, "out of range"),
-        ({"spacing_mm": 0.0}, "out of range"),
-        ({"hidden_units": 0}, "out of range"),
+        ({"dropout": 1.0}, "^dropout = 1.0, expected 0 to below 1"),
+        ({"spacing_mm": 0.0}, "^spacing_mm = 0.0, expected a length above 0"),
+        ({"hidden_units": 0}, "^hidden_units = 0, expected 1 or more"),
     ],
 )
 def test_impossible_sizes_are_refused(wrong, said):
     with pytest.raises(BundleError, match=said):
         NetworkConfig(**wrong)
+    with pytest.raises(BundleError, match=f"^network config: {said.removeprefix('^')}"):
+        NetworkConfig.from_dict({**NetworkConfig.demo().to_dict(), **wrong})
 
 
 def test_unknown_and_missing_keys_are_named():
