@@ -205,6 +205,8 @@ def trained_networks(
     cases = list(scan.cases)
     refuse_changes(out, settings_of(config, cases))
     splits = _splits(out, cases, config, options.folds)
+    if ranks.is_first and options.folds is not None:
+        _tell_other_folds(options.folds, splits, config)
     _check_trainable(cases, splits)
     with only_command(out, ranks):
         runs = ranks.one_first(lambda: _begin(out, config, cases, splits, options))
@@ -275,6 +277,20 @@ def _splits(out: Path, cases: Sequence[CohortCase], config: TrainingConfig, fold
     splits = read_splits(table, config.splits, [c.patient_id for c in cases])
     check_centres(table, splits, cases, remedy)
     return splits
+
+
+def _tell_other_folds(table: Path, splits: Sequence[Split], config: TrainingConfig) -> None:
+    """A table decides how many folds there are, which 'folds' of the settings may not have meant."""
+    for split in splits:
+        if split.folds != config.folds:
+            log.warning(
+                "warning: %s has %d folds in the split '%s': so many members are trained, whatever 'folds' of the "
+                "settings (%d) says",
+                table,
+                split.folds,
+                split.name,
+                config.folds,
+            )
 
 
 def _kept_splits(out: Path, splits: Sequence[Split], cases: Sequence[CohortCase], *, chosen: bool) -> list[Split]:

@@ -331,6 +331,20 @@ def test_a_fold_that_lacks_a_class_or_events_is_refused_at_once(cohort_folder, r
     assert not (tmp_path / "run").exists()
 
 
+def test_a_table_with_another_number_of_folds_than_the_settings_is_said(cohort_folder, run_config, tmp_path, caplog):
+    table, out = tmp_path / "folds.csv", tmp_path / "run"
+    write_splits(table, [Split("patient", {f"T-{n:02d}": int(not _positive(n)) for n in range(CASES)})])
+    for folds, expected in (
+        (2, []),
+        (3, [f"warning: {table} has 2 folds in the split 'patient': so many members are"]),
+    ):
+        caplog.clear()
+        with pytest.raises(TrainingError, match="fold 0"):
+            train(cohort_folder, out, replace(run_config, splits=("patient",), folds=folds), RunOptions(folds=table))
+        said = [record.getMessage() for record in caplog.records if str(table) in record.getMessage()]
+        assert [line[: len(start)] for line, start in zip(said, expected, strict=True)] == expected
+
+
 @pytest.mark.parametrize(
     ("contoured", "split", "remedy"),
     [
