@@ -19,6 +19,7 @@ GROUP_STROKES = (  # readable on white and on the dark page
     ("#c77f00", "8 4"),
     ("#d1495b", "2 3"),
     ("#7a6ad8", "10 3 2 3"),
+    ("#3a9a5b", "1 3"),
 )
 RISK_ROW = 18.0
 
@@ -107,7 +108,7 @@ def kaplan_meier_chart(curves: Sequence[tuple[str, Sequence[tuple[float, float]]
     parts = [_axes(frame, "Years", "Free of recurrence", [(y, str(y)) for y in years])]
     legend_x = frame.left + 120
     for number, (name, steps, _) in enumerate(curves):
-        stroke = _stroke(number)
+        stroke = curve_stroke(number)
         parts.append(f'<path d="{_step_path(frame, steps)}" {stroke}/>')
         parts.append(f'<path d="M{legend_x:.1f},{frame.top - 18:.1f}h28" {stroke}/>')
         parts.append(draw_text(legend_x + 34, frame.top - 14, name, "mark", "start"))
@@ -116,7 +117,7 @@ def kaplan_meier_chart(curves: Sequence[tuple[str, Sequence[tuple[float, float]]
     parts.append(draw_text(8, y, "At risk", "axis-title", "start"))
     for number, (name, _, days) in enumerate(curves):
         row = y + RISK_ROW * (number + 1)
-        parts.append(f'<path d="M8,{row - 4:.1f}h20" {_stroke(number)}/>')
+        parts.append(f'<path d="M8,{row - 4:.1f}h20" {curve_stroke(number)}/>')
         parts.append(draw_text(34, row, name, "tick", "start"))
         parts += [
             draw_text(frame.x(k), row, str(int((days >= k * DAYS_PER_YEAR).sum())), "tick", "middle") for k in years
@@ -125,7 +126,8 @@ def kaplan_meier_chart(curves: Sequence[tuple[str, Sequence[tuple[float, float]]
     return svg_element(630, y + RISK_ROW * len(curves) + 12, "Kaplan-Meier by risk group", f"{ends}.", "".join(parts))
 
 
-def _stroke(number: int) -> str:
+def curve_stroke(number: int) -> str:
+    """Attributes of the path of a curve; five of them differ in colour and dashes."""
     colour, dash = GROUP_STROKES[number % len(GROUP_STROKES)]
     dashes = f' stroke-dasharray="{dash}"' if dash else ""
     return f'fill="none" stroke="{colour}" stroke-width="2.4"{dashes}'

@@ -27,7 +27,7 @@ def render_evaluation(evaluation: Evaluation, *, inputs: Mapping[str, object], g
         _header(evaluation, generated),
         html_section("Figures", _measures(evaluation) + _notes(evaluation)),
         *(html_section(chart.title, _chart(chart)) for chart in evaluation.charts),
-        *(html_section(table.title, _table(table)) for table in evaluation.tables),
+        *(html_section(table.title, table_html(table)) for table in evaluation.tables),
         html_section("Patients", facts_table([(_capital(name), value) for name, value in evaluation.counts.items()])),
         html_section("Method", facts_table([*inputs.items(), *_settings(evaluation.settings)])),
     )
@@ -67,7 +67,8 @@ def _chart(chart: Chart) -> str:
     return f"<figure>{chart.svg}{note}</figure>"
 
 
-def _table(table: FigureTable) -> str:
+def table_html(table: FigureTable) -> str:
+    """A table, with why figures are not given, and its note, below it."""
     notes = [*(f"Not given: {reason}." for reason in reasons(table.rows)), *([table.note] if table.note else [])]
     text = "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
     if not table.rows:

@@ -52,6 +52,13 @@ class LearningCurve:
             write_text_atomic(self._path, "".join(whole))
 
 
+def read_losses(folder: Path) -> list[float]:
+    """Mean losses of a stage's epochs, in order; none where there is no log."""
+    path = folder / LOG
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    return [json.loads(line)["loss"] for line in lines if _is_before(line, len(lines))]
+
+
 def _is_before(line: str, first: int) -> bool:
     """Whether a line is of an epoch before ``first``; one that a power cut has damaged is of none."""
     try:

@@ -14,6 +14,7 @@ Resumable step by step::
     RUN/<split>/measured/<patient>.json   out-of-fold centre and radiomics
     RUN/<split>/out_of_fold.json          deep scores
     RUN/statistics.json                   what the forests and Cox models chose
+    RUN/report.html                       learning curves, and figures by fold
     RUN/bundle/                           the result
 """
 
@@ -29,7 +30,7 @@ from mmpl.bundle.reader import Bundle, open_bundle
 from mmpl.clinical.fields import parse_record
 from mmpl.cluster import Pool, open_pool
 from mmpl.errors import ClinicalError, TrainingError
-from mmpl.io.output import write_json_atomic
+from mmpl.io.output import write_json_atomic, write_text_atomic
 from mmpl.progress import Progress, silent
 from mmpl.training.assemble import assemble
 from mmpl.training.cache import build_cache
@@ -46,6 +47,7 @@ from mmpl.training.layout import CohortCase
 from mmpl.training.out_of_fold import OutOfFold, keep_deep_scores, measure_all, out_of_fold_table
 from mmpl.training.provenance import provenance_of
 from mmpl.training.ranks import RankPool, Ranks, current, joined
+from mmpl.training.report import render_run
 from mmpl.training.run_folder import (
     BUNDLE,
     START,
@@ -74,7 +76,7 @@ from mmpl.training.start import Start, keep_start, kept_start, open_start
 
 log = logging.getLogger(__name__)
 
-FOLDS, STATISTICS = "folds.csv", "statistics.json"
+FOLDS, STATISTICS, REPORT = "folds.csv", "statistics.json", "report.html"
 NEEDED = (  # among each fold's training patients: in words, at least so many, who counts
     ("have a label map", 1, lambda c: c.label_path is not None),
     ("have a positive HPV status", FEWEST_OF_A_CLASS, lambda c: c.hpv == 1),
@@ -162,12 +164,15 @@ def train(
 
 
 def _write_bundle(data: Path, out: Path, config: TrainingConfig, networks: Networks, progress: Progress) -> None:
-    """Fit the statistics and write the bundle."""
+    """Fit the statistics and write the bundle and the run's report."""
     progress("forests and Cox models", 0.0)
     statistics = fit_ensemble(networks.tables, StatisticsConfig(), config.seed)
     progress("forests and Cox models", 1.0)
     runs, measured, table = networks.runs, networks.measured, networks.tables[0]
-    write_json_atomic(out / STATISTICS, choices(statistics, [run.split for run in runs]))
+    splits = [run.split for run in runs]
+    write_json_atomic(out / STATISTICS, choices(statistics, splits))
+    provenance = provenance_of(data, networks.cases, out / "cache", config, splits, begun_on(out), networks.start)
+    write_text_atomic(out / REPORT, render_run(config, runs, statistics.metrics, provenance))
     assemble(
         out / BUNDLE,
         config,
@@ -175,9 +180,7 @@ def _write_bundle(data: Path, out: Path, config: TrainingConfig, networks: Netwo
         statistics,
         measured.mask_thresholds,
         measured.search.value or None,
-        provenance_of(
-            data, networks.cases, out / "cache", config, [run.split for run in runs], begun_on(out), networks.start
-        ),
+        provenance,
         {"out_of_fold": _pooled_scores(statistics, runs), "search": measured.search.to_dict()},
         kaplan_meier(table.time_days[table.has_follow_up], table.event[table.has_follow_up]),
     )

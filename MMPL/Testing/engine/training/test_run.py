@@ -120,7 +120,7 @@ def test_progress_names_the_steps(finished_run):
 
 def _times(out):
     """Of every file but the lock and what is always made again."""
-    again = {run_folder.LOCK, run_folder.BUNDLE, training_run.STATISTICS}
+    again = {run_folder.LOCK, run_folder.BUNDLE, training_run.STATISTICS, training_run.REPORT}
     files = [p for p in out.rglob("*") if p.is_file() and not again & set(p.relative_to(out).parts)]
     return {p: p.stat().st_mtime_ns for p in files}
 
@@ -138,6 +138,15 @@ def test_what_the_statistics_chose_is_there_to_look_at(finished_run, small_stati
         assert member["rfs"]["lasso"]["columns"] == []  # of two relapses
         assert set(member["rfs"]["clinical"]) >= {"Age", "Gender"}
         assert all(0 <= test["p"] <= 1 for test in member["rfs"]["clinical"].values())
+
+
+def test_the_report_shows_every_stage_and_every_fold(finished_run):
+    page = (finished_run[0] / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 3 * len(SPLITS)
+    for split in SPLITS:
+        assert f"Out of fold: {split} split" in page
+    assert [f"member_{n}" in page for n in range(5)] == [True] * 4 + [False]
+    assert "synthetic phantoms only" in page
 
 
 def test_a_finished_run_is_not_trained_again_and_gives_the_same_bundle(
