@@ -3,7 +3,7 @@
 ::
 
     OUT/batch.json               the bundle and plan; a folder is only ever gone on with under the same ones
-    OUT/<case>/                  what ``mmpl predict`` writes, and batch_case.json: of which inputs
+    OUT/<case>/                  what ``mmpl predict`` writes, and batch_case.json: which files, of which inputs
     OUT/cases.csv                one row a case
     OUT/failed.csv               the cases that could not be run, with the reason; not there without any
 """

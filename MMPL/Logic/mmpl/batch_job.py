@@ -18,16 +18,16 @@ from mmpl.batch_cases import BatchCase
 from mmpl.batch_folder import DONE
 from mmpl.bundle.reader import canonical_json, open_bundle
 from mmpl.clinical.fields import primary_site, with_primary_site
-from mmpl.earlier_files import ALWAYS, results_in
+from mmpl.earlier_files import ALWAYS, RESULTS, results_in
 from mmpl.ensemble import Ensemble, Inference, load_ensemble
 from mmpl.errors import BundleError, InputError, MMPLError, OutputError
 from mmpl.file_names import is_left_by_file_manager
 from mmpl.io.case import read_case
-from mmpl.io.output import make_folder, partial_stem, write_json_atomic, write_text_atomic
-from mmpl.outputs import write_outputs
+from mmpl.io.output import OutputFolder, make_folder, partial_stem, write_json_atomic, write_text_atomic
+from mmpl.outputs import write_files
 from mmpl.pipeline import check_clinical, predict
 
-RECORD = "batch_case.json"  # written last: a case that has it is finished
+RECORD = "batch_case.json"  # comes with the files and says which they are; completed last: the case is then finished
 TRACEBACK = "traceback.txt"
 DETACHED_HEADERS = (".nhdr", ".mhd")  # their voxels lie in another file of the same name
 LEFTOVER = re.compile(r"\.(?P<stem>.+)\.partial-[0-9a-f]{8}(-old)?")
@@ -109,9 +109,13 @@ def _run(job: CaseJob, ensemble: Ensemble) -> CaseEnd:
     _clear(job)  # not before: what cannot be read now may be there again tomorrow
     check_clinical(clinical)
     case = read_case(job.case.case_id, job.case.ct, job.case.pt, clinical)
-    write_outputs(job.folder, case, predict(case, ensemble))
+    outcome = predict(case, ensemble)
+    with OutputFolder(job.folder) as folder:
+        write_files(folder, case, outcome)
+        ours = {"files": {name: _sha256(folder / name) for name in ALWAYS}}
+        write_json_atomic(folder / RECORD, ours)  # by which a run that is killed before the next line is told
     seconds = round(time.perf_counter() - started, 3)
-    record = {"bundle_sha256": job.settings.bundle_sha256, "inputs": inputs, "seconds": seconds}
+    record = {"bundle_sha256": job.settings.bundle_sha256, "inputs": inputs, "seconds": seconds, **ours}
     write_json_atomic(job.folder / RECORD, record)
     return CaseEnd(job.case.case_id, DONE, seconds)
 
@@ -201,7 +205,7 @@ def _clear(job: CaseJob) -> None:
     Raises
     ------
     InputError
-        If files of these names lie there that no batch of this bundle has written: they may be a user's contours.
+        If files of these names lie there that are not as a batch wrote them: they may be a user's contours.
     OutputError
         If that cannot be removed.
     """
@@ -209,12 +213,12 @@ def _clear(job: CaseJob) -> None:
     try:
         remove_leftovers(folder, {folder.name})
         there = [name for name in ALWAYS if (folder / name).exists()]
-        if there and not _is_ours(job):
-            names = ", ".join(there)
+        if others := _not_ours(folder, there):
+            names = ", ".join(others)
             raise InputError(
                 f"{folder} holds {names}, which this batch did not write: move them, or choose another --out"
             )
-        for name in (RECORD, TRACEBACK, *there):
+        for name in (RESULTS, TRACEBACK, *there, RECORD):  # while there are others, it says whose they are
             (folder / name).unlink(missing_ok=True)
         with suppress(OSError):  # it is not there, or holds files of the user's
             folder.rmdir()
@@ -222,14 +226,22 @@ def _clear(job: CaseJob) -> None:
         raise OutputError(f"output {folder} cannot be written ({error.strerror}): choose another folder") from error
 
 
-def _is_ours(job: CaseJob) -> bool:
-    """Whether a batch wrote a folder's results: it says so, or was killed just before."""
-    if (job.folder / RECORD).is_file():
-        return True
-    results = read_results(job.folder)
-    if results is None:
-        return False
-    return (results["case_id"], results["bundle"]["sha256"]) == (job.case.case_id, job.settings.bundle_sha256)
+def _not_ours(folder: Path, there: Collection[str]) -> list[str]:
+    """Those of a case's files that are not, byte by byte, what a batch wrote, as far as its record can tell.
+
+    A record of before there were checksums tells of none. Results that are no JSON any more are nobody's.
+    """
+    try:
+        written = dict(json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        written = {}
+    if RESULTS in written and results_in(folder) is None:
+        there = [name for name in there if name != RESULTS]
+    return [name for name in there if written.get(name) != _sha256(folder / name)]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def remove_leftovers(home: Path, names: Collection[str]) -> None:

@@ -1,0 +1,144 @@
+"""One case of a batch, without images or networks: which results are the batch's own, and what ends with a case."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mmpl import batch_job
+from mmpl.batch_cases import BatchCase
+from mmpl.batch_job import CaseJob, Settings, finished, run_case
+from mmpl.earlier_files import ALWAYS
+from mmpl.ensemble import Inference
+
+BUNDLE = "b" * 64
+
+
+def results_json(case_id: str, bundle_sha256: str = BUNDLE) -> dict:
+    """As much of ``results.json`` as a batch reads."""
+    empty = dict.fromkeys(("lesions", "hpv", "rfs", "warnings"))
+    return {"case_id": case_id, "bundle": {"sha256": bundle_sha256}, **empty}
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch) -> CaseJob:
+    """A case A whose run takes no time: its files hold their own names."""
+
+    def write(folder, case, outcome):
+        for name in ALWAYS:
+            (folder / name).write_text(name)
+        (folder / "results.json").write_text(json.dumps(results_json("A")))
+
+    for name in ("loaded_ensemble", "read_case", "predict"):
+        monkeypatch.setattr(batch_job, name, lambda *_: None)
+    monkeypatch.setattr(batch_job, "write_files", write)
+    data, out = tmp_path / "data" / "A", tmp_path / "out"
+    out.mkdir()
+    data.mkdir(parents=True)
+    for name in ("ct.nii.gz", "pt.nii.gz", "ehr.json"):
+        (data / name).write_text("{}")
+    case = BatchCase("A", data / "ct.nii.gz", data / "pt.nii.gz", ehr=data / "ehr.json")
+    return CaseJob(case, out / "A", Settings(Path("bundle"), BUNDLE, Inference()))
+
+
+def change_record(job: CaseJob) -> None:
+    job.case.ehr.write_text('{"Age": 61}')
+
+
+def change_files_record(job: CaseJob, *, without: str) -> None:
+    path = job.folder / "batch_case.json"
+    record = json.loads(path.read_text())
+    del record[without]
+    path.write_text(json.dumps(record))
+
+
+# --- contours that a person has corrected -----------------------------------------------------------------------------
+
+
+def corrected(job: CaseJob) -> dict[str, bytes]:
+    """A person has corrected the finished case and saved it into its folder; what is there then."""
+    assert run_case(job).status == "done"
+    for name in ("mask.nii.gz", "segmentation.seg.nrrd"):
+        (job.folder / name).write_text("corrected by hand")
+    return {p.name: p.read_bytes() for p in job.folder.iterdir()}
+
+
+def test_corrected_contours_stay_when_the_input_changes(job):
+    before = corrected(job)
+    assert finished(job).status == "done"
+    change_record(job)
+    end = run_case(job)
+    assert (end.status, end.reason) == (
+        "failed",
+        f"{job.folder} holds mask.nii.gz, segmentation.seg.nrrd, which this batch did not write: move them, or choose "
+        "another --out",
+    )
+    assert {p.name: p.read_bytes() for p in job.folder.iterdir()} == before
+    for name in ("mask.nii.gz", "segmentation.seg.nrrd"):
+        (job.folder / name).unlink()
+    assert run_case(job).status == "done"
+
+
+def test_corrected_contours_stay_where_an_earlier_record_has_no_checksums(job):
+    before = corrected(job)
+    change_files_record(job, without="files")
+    assert finished(job).status == "done"
+    change_record(job)
+    assert "which this batch did not write" in run_case(job).reason
+    assert (job.folder / "mask.nii.gz").read_bytes() == before["mask.nii.gz"]
+
+
+def test_results_of_this_bundle_that_no_batch_wrote_stay(job):
+    """Saved into the folder of a case that could not be run yet."""
+    before = corrected(job)
+    (job.folder / "batch_case.json").unlink()
+    assert finished(job) is None
+    assert run_case(job).status == "failed"
+    assert (job.folder / "mask.nii.gz").read_bytes() == before["mask.nii.gz"]
+
+
+def test_a_copy_of_the_output_on_another_disk_is_the_batchs_still(job):
+    """Its files are of other times."""
+    assert run_case(job).status == "done"
+    for path in job.folder.iterdir():
+        path.write_bytes(path.read_bytes())
+    change_record(job)
+    assert run_case(job).status == "done"
+
+
+def test_a_run_that_was_killed_before_its_last_line_is_told_by_its_checksums(job):
+    assert run_case(job).status == "done"
+    for name in ("bundle_sha256", "inputs", "seconds"):
+        change_files_record(job, without=name)
+    assert finished(job) is None
+    assert run_case(job).status == "done"
+    assert finished(job).status == "done"
+
+
+@pytest.mark.parametrize("removed", [1, 2, 3])
+def test_a_run_that_was_killed_while_it_made_room_goes_on(removed, job, monkeypatch):
+    assert run_case(job).status == "done"
+    record, unlink, left = job.case.ehr.read_text(), Path.unlink, iter(range(removed))
+    change_record(job)
+
+    def killed(path, missing_ok=False):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_case(job)
+    job.case.ehr.write_text(record)
+    assert finished(job) is None
+    assert run_case(job).status == "done"
+
+
+def test_results_that_are_damaged_are_nobodys(job):
+    assert run_case(job).status == "done"
+    (job.folder / "results.json").write_text("{")
+    assert run_case(job).status == "done"
+    assert json.loads((job.folder / "results.json").read_text()) == results_json("A")
