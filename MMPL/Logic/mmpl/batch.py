@@ -103,7 +103,7 @@ def run_batch(
         ends |= _run(todo, workers, scheduler, progress)
         remove_leftovers(out, ends.keys())  # of processes that were killed, in this run or an earlier one
         listed = tuple(ends[job.case.case_id] for job in jobs)
-        write_tables(out, listed)
+        write_tables(out, listed, opened.sha256)
     return BatchEnd(listed, before)
 
 

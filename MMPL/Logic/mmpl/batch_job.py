@@ -122,7 +122,7 @@ def _run(job: CaseJob, ensemble: Ensemble) -> CaseEnd:
 
 def finished(job: CaseJob) -> CaseEnd | None:
     """How the case ended in an earlier run, if it did: with this bundle and these inputs."""
-    if job.case.fault or read_results(job.folder) is None:
+    if job.case.fault or read_results(job.folder, job.case.case_id, job.settings.bundle_sha256) is None:
         return None
     try:
         record = json.loads((job.folder / RECORD).read_text(encoding="utf-8"))
@@ -132,10 +132,16 @@ def finished(job: CaseJob) -> CaseEnd | None:
         return None  # it is run, and then says what is wrong
 
 
-def read_results(folder: Path) -> dict | None:
-    """The results of a case; None where there are none that a table can be made of, or a damaged file."""
+def read_results(folder: Path, case_id: str, bundle_sha256: str) -> dict | None:
+    """The results of a case by a bundle; None where there are none that a table can be made of, or a damaged file.
+
+    Someone may have saved results of another case, or by another bundle, into the folder.
+    """
     results = results_in(folder)
-    return results if results is not None and results.keys() >= READ_BY_TABLE else None
+    if results is None or not results.keys() >= READ_BY_TABLE or not isinstance(results["bundle"], dict):
+        return None
+    of = (results["case_id"], results["bundle"].get("sha256"))
+    return results if of == (case_id, bundle_sha256) else None
 
 
 def inputs_of(job: CaseJob) -> dict:

@@ -36,15 +36,15 @@ COLUMNS = (
 FAILED_COLUMNS = (CASE_ID, STATUS, "reason")
 
 
-def write_tables(out: Path, ends: Sequence[CaseEnd]) -> None:
+def write_tables(out: Path, ends: Sequence[CaseEnd], bundle_sha256: str) -> None:
     """Write ``cases.csv`` with every case, and ``failed.csv`` with those that are not done, if there are any.
 
     Raises
     ------
     OutputError
-        If a table cannot be written, or results have been damaged meanwhile.
+        If a table cannot be written, or results have been damaged or replaced by others meanwhile.
     """
-    write_text_atomic(out / CASES, csv_text(COLUMNS, [_row(out / end.case_id, end) for end in ends]))
+    write_text_atomic(out / CASES, csv_text(COLUMNS, [_row(out / end.case_id, end, bundle_sha256) for end in ends]))
     failed = [end for end in ends if end.status != DONE]
     if failed:
         rows = [{"case_id": end.case_id, "status": end.status, "reason": end.reason} for end in failed]
@@ -69,13 +69,13 @@ def csv_text(columns: Sequence[str], rows: Sequence[dict]) -> str:
     return stream.getvalue()
 
 
-def _row(folder: Path, end: CaseEnd) -> dict:
+def _row(folder: Path, end: CaseEnd, bundle_sha256: str) -> dict:
     row = {"case_id": end.case_id, "status": end.status}
     if end.status != DONE:
         return row
-    results = read_results(folder)
+    results = read_results(folder, end.case_id, bundle_sha256)
     if results is None:
-        raise OutputError(f"{folder / RESULTS} can no longer be read: run this again, and its case is run anew")
+        raise OutputError(f"{folder / RESULTS} is no longer what this batch wrote: run this again")
     return {**row, **_figures(results["lesions"]), **_outcome(results), "seconds": end.seconds}
 
 

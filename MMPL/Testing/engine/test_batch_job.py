@@ -10,8 +10,10 @@ import pytest
 from mmpl import batch_job
 from mmpl.batch_cases import BatchCase
 from mmpl.batch_job import CaseJob, Settings, finished, run_case
+from mmpl.batch_table import write_tables
 from mmpl.earlier_files import ALWAYS
 from mmpl.ensemble import Inference
+from mmpl.errors import OutputError
 
 BUNDLE = "b" * 64
 
@@ -142,3 +144,24 @@ def test_results_that_are_damaged_are_nobodys(job):
     (job.folder / "results.json").write_text("{")
     assert run_case(job).status == "done"
     assert json.loads((job.folder / "results.json").read_text()) == results_json("A")
+
+
+# --- results of something else ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "other", [results_json("B"), results_json("A", "c" * 64), results_json("A") | {"bundle": None}]
+)
+def test_results_of_another_case_or_bundle_are_not_taken_for_the_batchs(job, other):
+    """A person has saved them there; table and count would be of other patients or models."""
+    done = run_case(job)
+    (job.folder / "results.json").write_text(json.dumps(other))
+    assert finished(job) is None
+    end = run_case(job)
+    assert (end.status, end.reason) == (
+        "failed",
+        f"{job.folder} holds results.json, which this batch did not write: move them, or choose another --out",
+    )
+    assert json.loads((job.folder / "results.json").read_text()) == other
+    with pytest.raises(OutputError, match=r"results\.json is no longer what this batch wrote: run this again"):
+        write_tables(job.folder.parent, [done], BUNDLE)
