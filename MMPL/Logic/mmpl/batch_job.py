@@ -23,7 +23,15 @@ from mmpl.ensemble import Ensemble, Inference, load_ensemble
 from mmpl.errors import BundleError, InputError, MMPLError, OutputError
 from mmpl.file_names import is_left_by_file_manager
 from mmpl.io.case import read_case
-from mmpl.io.output import OutputFolder, make_folder, partial_stem, write_json_atomic, write_text_atomic
+from mmpl.io.output import (
+    OutputFolder,
+    check_writable,
+    is_of_disk,
+    make_folder,
+    partial_stem,
+    write_json_atomic,
+    write_text_atomic,
+)
 from mmpl.outputs import write_files
 from mmpl.pipeline import check_clinical, predict
 
@@ -84,7 +92,7 @@ def run_case(job: CaseJob) -> CaseEnd:
     Raises
     ------
     BundleError, OutputError
-        If the bundle or the output folder cannot be used: no case can be run then.
+        If the bundle or the folder of all results cannot be used: no case can be run then.
     """
     if job.case.fault:
         return CaseEnd(job.case.case_id, FAILED, reason=job.case.fault)
@@ -93,13 +101,35 @@ def run_case(job: CaseJob) -> CaseEnd:
     settings = job.settings
     ensemble = loaded_ensemble(settings.bundle, settings.bundle_sha256, settings.inference)
     try:
-        return _run(job, ensemble)
-    except (BundleError, OutputError):
+        return _run_or_tell(job, ensemble)
+    except BundleError:
         raise
     except MMPLError as error:
+        if isinstance(error, OutputError):
+            _check_home(job, error)
         return CaseEnd(job.case.case_id, FAILED, reason=" ".join(str(error).split()))
+
+
+def _run_or_tell(job: CaseJob, ensemble: Ensemble) -> CaseEnd:
+    try:
+        return _run(job, ensemble)
+    except MMPLError:
+        raise
     except Exception as error:  # the edge of a case: a fault of ours in one must not keep hundreds from being run
         return _fault(job, error)
+
+
+def _check_home(job: CaseJob, error: OutputError) -> None:
+    """A case's folder could not be written: find out whether others can.
+
+    Raises
+    ------
+    OutputError
+        If the disk is full or read-only, or the folder of all results cannot be written.
+    """
+    if is_of_disk(error):
+        raise error
+    check_writable(job.folder.parent)
 
 
 def _run(job: CaseJob, ensemble: Ensemble) -> CaseEnd:
@@ -211,12 +241,15 @@ def _clear(job: CaseJob) -> None:
     Raises
     ------
     InputError
-        If files of these names lie there that are not as a batch wrote them: they may be a user's contours.
+        If files of these names lie there that are not as a batch wrote them: they may be a user's contours. Also if
+        a file lies where the folder belongs.
     OutputError
         If that cannot be removed.
     """
     folder = job.folder
     try:
+        if folder.is_file():
+            raise InputError(f"{folder} is a file, where the case's results belong: move it, or choose another --out")
         remove_leftovers(folder, {folder.name})
         there = [name for name in ALWAYS if (folder / name).exists()]
         if others := _not_ours(folder, there):

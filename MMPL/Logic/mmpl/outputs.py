@@ -9,7 +9,7 @@ from pathlib import Path
 from mmpl.case import PET_SUV, Case
 from mmpl.clinical.fields import FIELDS, HPV_STATUS, PRIMARY_SITE, by_known_name, parse_record
 from mmpl.earlier_files import DICOM, FEATURES, MASK, REPORT, RESULTS, SCENE, SEGMENTATION, left_of_earlier
-from mmpl.errors import InputError
+from mmpl.errors import InputError, OutputError
 from mmpl.io.masks import write_label_map, write_segmentation_nrrd
 from mmpl.io.output import OutputFolder, write_json_atomic, write_text_atomic
 from mmpl.pipeline import Outcome
@@ -89,7 +89,7 @@ def write_outputs(
     OutputError
         If ``out`` cannot be written; it is then as it was before.
     ValueError
-        If the outcome keeps the networks' scores of earlier contours.
+        If the outcome keeps the networks' scores of earlier contours, or results break their schema.
     """
     if dicom is not None:
         dicom.check(case)
@@ -110,7 +110,10 @@ def write_files(folder: Path, case: Case, outcome: Outcome, *, before: Outcome |
     if outcome.hpv_as_known:
         raise ValueError("RFS was given the recorded HPV status (a what-if): measure again without it before saving")
     results = outcome.results.as_dict()
-    validate_results(results)
+    try:
+        validate_results(results)
+    except OutputError as error:  # what is wrong with a user's file is a fault of ours here
+        raise ValueError(str(error)) from error
     write_label_map(folder / MASK, outcome.label_map)
     write_segmentation_nrrd(folder / SEGMENTATION, outcome.label_map)
     write_json_atomic(folder / RESULTS, results)

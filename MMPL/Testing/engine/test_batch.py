@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import re
@@ -390,12 +391,27 @@ def test_a_case_that_the_networks_have_no_number_for_does_not_stop_the_others(ho
     assert "numbers that are not finite on these images" in rows(home / "out" / "failed.csv")[0]["reason"]
 
 
-def test_an_output_that_cannot_be_written_ends_the_batch(home, batch):
-    shutil.rmtree(home / "out" / "TINY-1")
+def test_a_stray_file_in_the_place_of_a_case_does_not_stop_the_others(home, batch, at_once):
+    shutil.rmtree(home / "out")
+    (home / "out").mkdir()
     (home / "out" / "TINY-1").write_text("a file")
+    assert batch(home).code == 3
+    assert [row["status"] for row in rows(home / "out" / "cases.csv")] == ["failed", "done"]
+    assert rows(home / "out" / "failed.csv")[0]["reason"] == (
+        f"{home / 'out' / 'TINY-1'} is a file, where the case's results belong: move it, or choose another --out"
+    )
+    assert (home / "out" / "TINY-1").read_text() == "a file"
+
+
+def test_an_output_that_cannot_be_written_ends_the_batch(home, batch, at_once, monkeypatch):
+    def full(folder, case, outcome):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(batch_job, "write_files", full)
+    shutil.rmtree(home / "out" / "TINY-1")
     ran = batch(home)
     assert (ran.code, ran.out, len(ran.errors)) == (2, "", 1)
-    assert "TINY-1 cannot be written" in ran.errors[0]
+    assert "TINY-1 cannot be written: the disk is full" in ran.errors[0]
 
 
 # --- the ensemble, the site, the memory -------------------------------------------------------------------------------

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from mmpl import batch_job
+from mmpl import batch_job, outputs
 from mmpl.batch_cases import BatchCase
-from mmpl.batch_job import CaseJob, Settings, finished, run_case
+from mmpl.batch_job import CaseEnd, CaseJob, Settings, finished, run_case
 from mmpl.batch_table import write_tables
 from mmpl.earlier_files import ALWAYS
 from mmpl.ensemble import Inference
@@ -165,3 +167,56 @@ def test_results_of_another_case_or_bundle_are_not_taken_for_the_batchs(job, oth
     assert json.loads((job.folder / "results.json").read_text()) == other
     with pytest.raises(OutputError, match=r"results\.json is no longer what this batch wrote: run this again"):
         write_tables(job.folder.parent, [done], BUNDLE)
+
+
+# --- what ends with a case, and what ends the batch -------------------------------------------------------------------
+
+
+def test_a_file_in_the_place_of_the_folder_is_the_cases_fault(job):
+    job.folder.write_text("a file")
+    end = run_case(job)
+    assert (end.status, end.reason) == (
+        "failed",
+        f"{job.folder} is a file, where the case's results belong: move it, or choose another --out",
+    )
+    assert job.folder.read_text() == "a file"
+
+
+def fails_with(error: Exception):
+    def fail(*_):
+        raise error
+
+    return fail
+
+
+def test_a_folder_that_cannot_be_written_is_the_cases_fault_while_others_can(job, monkeypatch):
+    error = OutputError(f"output {job.folder} cannot be written (Permission denied): choose another folder")
+    monkeypatch.setattr(batch_job, "write_files", fails_with(error))
+    assert run_case(job) == CaseEnd("A", "failed", reason=str(error))
+    assert list(job.folder.parent.iterdir()) == []
+
+
+def test_a_full_disk_ends_the_batch(job, monkeypatch):
+    monkeypatch.setattr(batch_job, "write_files", fails_with(OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(OutputError, match="the disk is full"):
+        run_case(job)
+
+
+def test_a_folder_of_all_results_that_cannot_be_written_ends_the_batch(job):
+    job.folder.parent.rmdir()
+    job.folder.parent.write_text("a file")
+    with pytest.raises(OutputError, match=f"output {job.folder.parent} is a file: give a folder"):
+        run_case(job)
+
+
+def test_results_that_break_their_schema_are_a_fault_of_ours(job, monkeypatch):
+    class Broken:
+        deep_is_kept = hpv_as_known = False
+        results = SimpleNamespace(as_dict=lambda: {"case_id": "A"})
+
+    monkeypatch.setattr(batch_job, "predict", lambda *_: Broken)
+    monkeypatch.setattr(batch_job, "write_files", outputs.write_files)
+    end = run_case(job)
+    assert end.status == "fault"
+    assert "a fault of MMPL's (ValueError: results at $" in end.reason
+    assert "validate_results" in (job.folder / "traceback.txt").read_text()

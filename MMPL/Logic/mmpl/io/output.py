@@ -224,6 +224,11 @@ def _restore(done: list[tuple[Path, Path | None]], made: list[Path]) -> None:
         folder.rmdir()
 
 
+def is_of_disk(error: OutputError) -> bool:
+    """Whether something could not be written because the disk is full or read-only, wherever on it."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in _DISK_ERRORS
+
+
 def _output_error(path: Path, error: OSError) -> OutputError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(f"output {path} cannot be written: the disk is full; free some space or choose another")
