@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import time
@@ -198,8 +199,8 @@ def _states(image: Path) -> dict[str, list[int]]:
 
 
 def _digest(name: str) -> str:
-    """A file's name as a checksum: names of DICOM files and their folders may be the patient's."""
-    return hashlib.sha256(name.encode("utf-8")).hexdigest()[:16]
+    """A file's name, any bytes, as a checksum: names of DICOM files and their folders may be the patient's."""
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
 
 
 def _files(image: Path) -> list[Path]:

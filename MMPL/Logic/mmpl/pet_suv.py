@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmpl.case import PET_SUV
 from mmpl.errors import OutputError, SuvError
+from mmpl.file_names import check_spelling
 from mmpl.geometry import Volume
 from mmpl.io.case import read_pet
 from mmpl.io.masks import write_image
@@ -93,9 +94,12 @@ def check_name(path: Path) -> None:
 
     Raises
     ------
+    InputError
+        If the name is no text.
     OutputError
         If its kind of file is none that MMPL writes, or is one of two files, which do not appear at once.
     """
+    check_spelling(path)
     if not path.name.endswith(IN_ONE_FILE):  # the writers know none in upper case
         raise OutputError(f"{path}: an image is written as one file, give a name that ends in .nii.gz, .nrrd or .mha")
 
@@ -105,6 +109,8 @@ def write_suv(path: Path, found: PetSuv) -> None:
 
     Raises
     ------
+    InputError
+        If the name is no text.
     OutputError
         If it cannot be written.
     """

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
+import os
+import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +15,7 @@ import pytest
 
 from mmpl import batch_job, outputs
 from mmpl.batch_cases import BatchCase
-from mmpl.batch_job import CaseEnd, CaseJob, Settings, finished, run_case
+from mmpl.batch_job import CaseEnd, CaseJob, Settings, finished, inputs_of, run_case
 from mmpl.batch_table import write_tables
 from mmpl.earlier_files import ALWAYS
 from mmpl.ensemble import Inference
@@ -220,3 +224,12 @@ def test_results_that_break_their_schema_are_a_fault_of_ours(job, monkeypatch):
     assert end.status == "fault"
     assert "a fault of MMPL's (ValueError: results at $" in end.reason
     assert "validate_results" in (job.folder / "traceback.txt").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+def test_a_file_whose_name_is_no_text_is_no_fault_of_ours(job):
+    """Who reads the images says what is wrong with it."""
+    folder = job.case.ct.parent
+    (folder / os.fsdecode(b"M\xfcller.dcm")).touch()
+    states = inputs_of(replace(job, case=replace(job.case, ct=folder)))["ct"]
+    assert hashlib.sha256(b"M\xfcller.dcm").hexdigest()[:16] in states

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
-from mmpl.errors import OutputError
+from mmpl.errors import InputError, OutputError
 from mmpl.geometry import Geometry, Volume
 from mmpl.io.images import read_volume
 from mmpl.pet_suv import PetSuv, check_name, write_suv
@@ -30,3 +32,9 @@ def test_a_kind_of_two_files_or_of_none_is_refused_before_anything_is_written(tm
         with pytest.raises(OutputError, match=r"one file, give a name that ends in \.nii\.gz, \.nrrd or \.mha"):
             refuse(tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_is_no_text_is_refused_before_the_work(tmp_path):
+    """ITK ends the process when it writes to one."""
+    with pytest.raises(InputError, match="the name is not valid UTF-8; rename the file or folder"):
+        check_name(tmp_path / os.fsdecode(b"suv\xff.nii.gz"))

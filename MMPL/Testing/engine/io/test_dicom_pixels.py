@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -204,6 +206,14 @@ def test_a_multi_frame_object_that_is_cut_short_is_refused(tmp_path, small_suv):
 def test_an_object_without_pixels_is_refused(tmp_path, small_suv, every):
     every(write_pet(tmp_path, small_suv)[:1], PixelData=None)
     assert refused(tmp_path, "PET")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+def test_a_file_whose_name_is_no_text_is_refused(tmp_path, small_ct):
+    """A folder that an archive was unpacked into, say, whose names are Latin-1."""
+    first = write_ct(tmp_path, small_ct)[0]
+    first.rename(tmp_path / os.fsdecode(b"M\xfcller.dcm"))
+    assert refused(tmp_path, "CT").endswith("M\\udcfcller.dcm: the name is not valid UTF-8; rename the file or folder")
 
 
 def test_colour_is_refused(tmp_path, small_suv):

@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from mmpl.errors import InputError
+from mmpl.file_names import check_spelling
 from mmpl.geometry import Geometry, Volume
 from mmpl.io.dicom.headers import UNREADABLE
 from mmpl.io.dicom.slices import Slice
@@ -28,8 +29,8 @@ def read_stack(stack: Stack, name: str, kind: str) -> Volume:
     Raises
     ------
     InputError
-        If pixels are missing, damaged, in colour or in a compression that cannot be read, or two different images
-        lie in one place.
+        If pixels are missing, damaged, in colour or in a compression that cannot be read, two different images lie
+        in one place, or a file's name is no text.
     """
     check_stored(stack.slices, name, kind)
     _check_doubles(stack, name)
@@ -59,6 +60,8 @@ def _single_frames(slices: Sequence[Slice], name: str) -> np.ndarray:
 
 def _read(slices: Sequence[Slice], name: str) -> np.ndarray:
     """By GDCM, which applies each file's own slope and intercept; the volume's type must hold them all."""
+    for one in slices:
+        check_spelling(one.path)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames([str(one.path) for one in slices])
     reader.SetOutputPixelType(sitk.sitkFloat32)
