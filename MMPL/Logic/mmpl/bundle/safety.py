@@ -18,7 +18,7 @@ ALLOWED_SUFFIXES = (".json", ".npz", ".safetensors", ".md", ".csv", ".svg", ".pn
 SIZE_LIMIT_BYTES = 4 << 30
 NPY_MAGIC = b"\x93NUMPY"
 _PICKLE_OPENINGS = tuple(b"\x80" + bytes([protocol]) for protocol in range(1, 6))
-UNREADABLE_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+UNREADABLE_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError)
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
@@ -90,7 +90,7 @@ def _check_npz(rel: str, data: bytes, where: str) -> None:
 
 def _check_npy(head: bytes, size: int, name: str, where: str) -> None:
     """Look at the header only. The .npy format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html."""
-    if not head.startswith(NPY_MAGIC):
+    if not head.startswith(NPY_MAGIC) or len(head) < 10:
         raise BundleError(f"bundle {where}: {name} is not a numpy array: do not use this bundle")
     wide = head[6] >= 2
     start = 12 if wide else 10
@@ -99,7 +99,7 @@ def _check_npy(head: bytes, size: int, name: str, where: str) -> None:
         header = ast.literal_eval(head[start : start + length].decode("latin-1").strip())
         dtype = np.lib.format.descr_to_dtype(header["descr"])
         array_bytes = math.prod(header["shape"]) * dtype.itemsize
-    except (ValueError, SyntaxError, KeyError, TypeError, RecursionError, MemoryError) as error:
+    except (ValueError, SyntaxError, LookupError, TypeError, RecursionError, MemoryError) as error:
         raise BundleError(f"bundle {where}: {name} has a damaged header: get the bundle again") from error
     if dtype.hasobject:
         raise BundleError(

@@ -162,6 +162,10 @@ class ZipStore:
             entries = [entry for entry in entries if not is_left_by_file_manager(PurePosixPath(entry.filename))]
         except zipfile.BadZipFile as error:
             raise BundleError(f"bundle {path} is neither a folder nor a zip file: give a bundle") from error
+        except UNREADABLE_ZIP as error:  # of a later version of zip, or with a name that is no text
+            raise BundleError(
+                f"bundle {path} is a zip that cannot be read ({error}): pack it with plain zip"
+            ) from error
         _check_total(sum(entry.file_size for entry in entries), path)
         self._refuse_odd_entries(entries)
         self._prefix = _enclosing_folder([entry.filename for entry in entries])

@@ -238,6 +238,24 @@ def test_npz_that_promises_too_much(a_bundle_folder, plant, tmp_path):
     assert "promises more data" in refusal(a_bundle_folder)
 
 
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        (b"\x93NUMPY", "is not a numpy array"),
+        (b"\x93NUMPY\x01\x00", "is not a numpy array"),
+        (b"\x93NUMPY\x01\x00\x10\x00{'descr': ()}    ", "has a damaged header"),
+        (b"\x93NUMPY\x01\x00\x20\x00{'descr': (), 'shape': (1,)}      ", "has a damaged header"),
+        (b"\x93NUMPY\x01\x00\x20\x00{'descr': [], 'shape': 'abc'}     ", "has a damaged header"),
+    ],
+)
+def test_npz_whose_array_has_no_header_that_can_be(entry, says):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.npy", entry)
+    with pytest.raises(BundleError, match=says):
+        safety.check_content("a.npz", buffer.getvalue(), "b")
+
+
 def test_npz_that_is_none(a_bundle_folder, plant):
     plant("m0/forest.npz", pickle.dumps(Bomb()))
     assert "m0/forest.npz is not an npz file" in refusal(a_bundle_folder)
@@ -324,6 +342,36 @@ def test_zip_in_an_uncommon_compression(a_bundle_folder, tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
         archive.write(a_bundle_folder / "bundle.json", "bundle.json")
     assert "uncommon compression" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "name"),
+    [
+        (6, 70, b"bundle.json"),  # needs version 7.0 of zip
+        (8, 0x800, b"bundl\xff.json"),  # says that the name is UTF-8
+    ],
+)
+def test_zip_of_a_kind_that_cannot_be_read(tmp_path, offset, value, name):
+    path = tmp_path / "b.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("bundle.json", "{}")
+    data = bytearray(path.read_bytes().replace(b"bundle.json", name))
+    at = data.index(b"PK\x01\x02") + offset
+    data[at : at + 2] = value.to_bytes(2, "little")
+    path.write_bytes(data)
+    assert "is a zip that cannot be read (" in refusal(path)
+
+
+def test_zip_whose_file_has_another_name_than_the_list_says(a_bundle_folder, tmp_path):
+    """The name before the data says that it is UTF-8 and is none."""
+    path = tmp_path / "b.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("b\xfc.json", "{}")
+        archive.write(a_bundle_folder / "bundle.json", "bundle.json")
+    data = path.read_bytes()
+    path.write_bytes(data.replace("b\xfc.json".encode(), b"b\xff\xff.json", 1))
+    with pytest.raises(BundleError, match="is damaged in the zip"):
+        store.ZipStore(path).read("b\xfc.json")
 
 
 @pytest.mark.parametrize("byte", range(0, 40, 3))
