@@ -23,7 +23,7 @@ from mmpl.cli_images import (
     reading_of,
 )
 from mmpl.errors import MMPLError, TrainingError
-from mmpl.file_names import spelt
+from mmpl.file_names import can_be_spelt, spelt
 from mmpl.results import RESEARCH_USE
 from mmpl.version import __version__
 
@@ -124,16 +124,25 @@ def _add_case_arguments(p: argparse.ArgumentParser) -> None:
     p.add_argument("--ct", type=Path, required=True, help="NIfTI, NRRD, MHA or a DICOM folder; HU")
     p.add_argument("--pt", type=Path, required=True, help="the same; a DICOM folder, or body-weight SUV")
     p.add_argument("--ehr", type=Path, help="clinical record, JSON")
-    p.add_argument("--site", help="primary site, such as oropharynx or larynx; HPV is meant for the oropharynx")
+    p.add_argument(
+        "--site", type=_text, help="primary site, such as oropharynx or larynx; HPV is meant for the oropharynx"
+    )
     p.add_argument("--bundle", type=Path, help="model bundle; the bundled demo model by default")
     p.add_argument("--out", type=Path, required=True, metavar="DIR")
     _add_network_arguments(p)
     p.add_argument("--extractor", choices=("fast", "pyradiomics"), default="fast", help="who computes radiomics")
-    p.add_argument("--case-id", help="name in the results; by default from the CT's file name")
+    p.add_argument("--case-id", type=_text, help="name in the results; by default from the CT's file name")
     p.add_argument("--mrb", action="store_true", help="write a Slicer scene too")
     p.add_argument("--strict", action="store_true", help="exit with 3 when there are warnings")
     add_reading_arguments(p)
     add_export_arguments(p)
+
+
+def _text(value: str) -> str:
+    """What results will hold, checked before the work."""
+    if not can_be_spelt(value):
+        raise argparse.ArgumentTypeError(f"{spelt(value)} is not valid UTF-8")
+    return value
 
 
 def _add_batch(commands) -> None:
@@ -145,7 +154,7 @@ def _add_batch(commands) -> None:
         "--workers", type=_processes, default=1, help="processes of this machine, a thread each; 1: all threads"
     )
     p.add_argument("--scheduler", help="Dask scheduler whose workers do the work: tcp://host:port, or scheduler file")
-    p.add_argument("--site", help="primary site of the cases whose record names none")
+    p.add_argument("--site", type=_text, help="primary site of the cases whose record names none")
     p.add_argument("--plan", choices=("auto", "fast", "paper"), default="auto", help="how networks go over the images")
     _add_network_arguments(p)
     p.set_defaults(run=_batch, when_stopped=RESUMABLE)

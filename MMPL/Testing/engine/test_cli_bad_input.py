@@ -321,6 +321,9 @@ def test_a_scene_without_slicer_is_refused_before_the_work(refused, monkeypatch)
 # usage ---------------------------------------------------------------------------------------------------------------
 
 
+PREDICT = ("predict", "--ct", "a", "--pt", "b", "--out", "c")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -329,11 +332,17 @@ def test_a_scene_without_slicer_is_refused_before_the_work(refused, monkeypatch)
         (("predict",), "--ct, --pt, --out"),
         (("predict", "--ct"), "expected one argument"),
         (("assess", "--ct", "a", "--pt", "b", "--out", "c"), "--mask"),
-        (("predict", "--ct", "a", "--pt", "b", "--out", "c", "--fast"), "--fast"),
+        ((*PREDICT, "--fast"), "--fast"),
         (("phantom", "--out", "c", "--cases", "many", "--seed", "1"), "'many'"),
         (("batch", "--workers", "0"), "--workers: '0' is no number of processes: give 1 or more"),
         (("scan", "--workers", "-2"), "--workers: '-2' is no number of processes: give 1 or more"),
         (("phantom", "--workers", "two"), "--workers: 'two' is no number of processes: give 1 or more"),
+        ((*PREDICT, "--case-id", "\udcff"), r"argument --case-id: \udcff is not valid UTF-8"),
+        ((*PREDICT, "--site", "\udcff"), r"argument --site: \udcff is not valid UTF-8"),
+        (
+            ("batch", "--data", "a", "--bundle", "b", "--out", "c", "--site", "\udcff"),
+            r"argument --site: \udcff is not",
+        ),
     ],
 )
 def test_usage(arguments, message, mmpl, tmp_path, monkeypatch, contents):

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from mmpl.errors import InputError
+from mmpl.file_names import can_be_spelt, spelt
 
 LONGEST = 400  # digits; Python itself gives up at some thousands
 EXPECTED = 'give a JSON object such as {"Age": 61, "Gender": 1, "M-stage": null}'
@@ -23,7 +24,7 @@ def read_ehr(path: str | Path) -> dict[str, object]:
     ------
     InputError
         If the file is missing, is not JSON, is not an object, is nested, names a field twice or
-        holds NaN, Infinity or a number of hundreds of digits.
+        holds NaN, Infinity, a number of hundreds of digits or half a character.
     """
     path = Path(path)
     text = _text(path)
@@ -81,6 +82,9 @@ def _text(path: Path) -> str:
 
 
 def _flat(record: _Pairs, path: Path) -> dict[str, object]:
+    for text in (text for pair in record for text in pair if isinstance(text, str)):
+        if not can_be_spelt(text):  # JSON's \ud800 alone; no result could hold it
+            raise InputError(f'clinical record {path} holds "{spelt(text)}", half a character: correct it')
     repeated = [name for name, count in Counter(name for name, _ in record).items() if count > 1]
     if repeated:
         raise InputError(f'clinical record {path} names "{repeated[0]}" more than once: keep one')

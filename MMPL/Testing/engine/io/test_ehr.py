@@ -43,6 +43,8 @@ def test_empty_object(ehr_file):
         (b'{"Age": "\xff"}', "not UTF-8"),
         ('{"Age": -' + "9" * 5000 + "}", "holds a number of 5000 digits"),
         ("[" * 100_000, "nested too deeply"),
+        ('{"Treatment": "\\ud800"}', 'holds "\\ud800", half a character'),
+        ('{"\\udfff": 1, "\\udfff": 2}', 'holds "\\udfff", half a character'),
     ],
 )
 def test_refused_with_one_sentence(ehr_file, content, says):
