@@ -22,7 +22,7 @@ from mmpl.clinical.fields import primary_site, with_primary_site
 from mmpl.earlier_files import ALWAYS, RESULTS, results_in
 from mmpl.ensemble import Ensemble, Inference, load_ensemble
 from mmpl.errors import BundleError, InputError, MMPLError, OutputError
-from mmpl.file_names import is_left_by_file_manager
+from mmpl.file_names import is_left_by_file_manager, spelt
 from mmpl.io.case import read_case
 from mmpl.io.output import (
     OutputFolder,
@@ -295,7 +295,7 @@ def remove_leftovers(home: Path, names: Collection[str]) -> None:
 
 def _fault(job: CaseJob, error: Exception) -> CaseEnd:
     make_folder(job.folder)
-    write_text_atomic(job.folder / TRACEBACK, "".join(traceback.format_exception(error)))
+    write_text_atomic(job.folder / TRACEBACK, spelt("".join(traceback.format_exception(error))))
     what = " ".join(f"{type(error).__name__}: {error}".split())
     reason = f"{job.case.case_id}: a fault of MMPL's ({what}); please report it with {TRACEBACK} of its folder"
     return CaseEnd(job.case.case_id, FAULT, reason=reason)

@@ -11,6 +11,7 @@ from mmpl.batch_folder import CASE_ID, CASES, DONE, STATUS
 from mmpl.batch_job import CaseEnd, read_results
 from mmpl.case import CLASS_NAMES
 from mmpl.errors import OutputError
+from mmpl.file_names import spelt
 from mmpl.io.output import write_text_atomic
 from mmpl.outputs import RESULTS
 
@@ -47,7 +48,7 @@ def write_tables(out: Path, ends: Sequence[CaseEnd], bundle_sha256: str) -> None
     write_text_atomic(out / CASES, csv_text(COLUMNS, [_row(out / end.case_id, end, bundle_sha256) for end in ends]))
     failed = [end for end in ends if end.status != DONE]
     if failed:
-        rows = [{"case_id": end.case_id, "status": end.status, "reason": end.reason} for end in failed]
+        rows = [{"case_id": end.case_id, "status": end.status, "reason": spelt(end.reason)} for end in failed]
         write_text_atomic(out / FAILED_CASES, csv_text(FAILED_COLUMNS, rows))
     else:
         _remove(out / FAILED_CASES)

@@ -233,3 +233,13 @@ def test_a_file_whose_name_is_no_text_is_no_fault_of_ours(job):
     (folder / os.fsdecode(b"M\xfcller.dcm")).touch()
     states = inputs_of(replace(job, case=replace(job.case, ct=folder)))["ct"]
     assert hashlib.sha256(b"M\xfcller.dcm").hexdigest()[:16] in states
+
+
+def test_a_name_that_is_no_text_may_stand_in_a_reason(job, monkeypatch):
+    """Of an image that is one too many, say."""
+    monkeypatch.setattr(batch_job, "predict", fails_with(KeyError("M\udcfcller")))
+    end = run_case(job)
+    assert "M\\udcfcller" in (job.folder / "traceback.txt").read_text()
+    out = job.folder.parent
+    write_tables(out, [replace(end, reason="Found M\udcfcller.nii.gz")], BUNDLE)
+    assert (out / "failed.csv").read_text() == "case_id,status,reason\nA,fault,Found M\\udcfcller.nii.gz\n"
