@@ -81,7 +81,7 @@ def read_pet(path: Path, *, series: str | None = None, typed: Typed | None = Non
     InputError, SuvError
         As :func:`read_case`.
     """
-    image = _read_one(Path(path), "PET", series)
+    image = _finite(_read_one(Path(path), "PET", series))
     volume, units, provenance, notices = _in_suv(image, Reading(typed=typed or Typed(), pet_units=pet_units))
     if units is None:
         units, notice = guess_pet_units(volume)
@@ -111,6 +111,7 @@ def read_case(
     """
     reading = reading or Reading()
     ct, pet, notices = _read_both(Path(ct_path), Path(pt_path), reading)
+    pet = _finite(pet)
     volume, units, provenance, more = _in_suv(pet, reading)
     case = case_from_volumes(case_id, ct.volume, volume, clinical=clinical, pet_units=units, provenance=provenance)
     dose, found = _read_dose(reading, ct.source)
@@ -200,6 +201,12 @@ def _read_one(path: Path, what: str, wanted: str | None) -> _Image:
 
 def _dicom(read) -> _Image:
     return _Image(read.volume, read.source, read, read.notices)
+
+
+def _finite(pet: _Image) -> _Image:
+    """A PET whose units can be judged: a single voxel that is no number would make it no SUV."""
+    volume, notice = check_finite(pet.volume, "PET")
+    return pet if notice is None else replace(pet, volume=volume, notices=(*pet.notices, notice))
 
 
 def _read_dose(reading: Reading, ct: DicomSource | None) -> tuple[PlannedDose | None, tuple[Notice, ...]]:

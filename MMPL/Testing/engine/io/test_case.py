@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from mmpl.errors import InputError
-from mmpl.geometry import Geometry, Volume
-from mmpl.io.case import case_from_volumes
+from mmpl.geometry import Geometry, Volume, image_from_volume
+from mmpl.io.case import Reading, case_from_volumes, read_case, read_pet
+from mmpl.io.suv import Typed
 
 GRID = Geometry((12, 12, 12), (4.0, 4.0, 4.0), (0.0, 0.0, 0.0))
 
@@ -62,3 +64,27 @@ def test_a_few_voxels_that_are_no_numbers_become_air_and_many_are_refused(ct, pe
     assert np.isfinite(case.ct.array).all()
     with pytest.raises(InputError, match="CT"):
         case_from_volumes("A", ct.with_array(many), pet)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_voxel_that_is_no_number_says_nothing_of_the_units(ct, pet, value, tmp_path):
+    pet.array[0, 0, 0] = value
+    paths = {"ct": tmp_path / "ct.nrrd", "pt": tmp_path / "pt.nrrd"}
+    for path, volume in zip(paths.values(), (ct, pet), strict=True):
+        sitk.WriteImage(image_from_volume(volume), str(path))
+    weight = Typed(weight_kg=70)  # what would convert a PET that is not in SUV
+    alone = read_pet(paths["pt"], typed=weight)
+    case = read_case("A", paths["ct"], paths["pt"], reading=Reading(typed=weight))
+    for volume, units, notices in (
+        (alone.volume, alone.units, alone.notices),
+        (case.pet, case.pet_units, case.notices),
+    ):
+        assert (units, [notice.code for notice in notices]) == ("SUVbw", ["VOXELS_NOT_FINITE"])
+        assert (volume.array.min(), volume.array.max()) == (0, 9)
+
+
+def test_a_pet_of_many_voxels_that_are_no_numbers_is_refused_alone_too(pet, tmp_path):
+    pet.array[:6] = np.nan
+    sitk.WriteImage(image_from_volume(pet), str(tmp_path / "pt.nrrd"))
+    with pytest.raises(InputError, match="PET: 864 of 1728 voxels are NaN or infinite"):
+        read_pet(tmp_path / "pt.nrrd")
