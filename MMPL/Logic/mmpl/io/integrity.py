@@ -264,6 +264,8 @@ _META_TYPE_BYTES = {
 def _meta_image_size(fields: dict[str, str]) -> int | None:
     if fields.get("ElementType") not in _META_TYPE_BYTES or "HeaderSize" in fields:
         return None
+    if not fields.get("BinaryData", "True").startswith(("T", "t", "1")):  # as ITK reads it
+        return None  # numbers as text, of any length: left to the reader
     counts = _whole_numbers(fields.get("DimSize", ""))
     channels = _whole_numbers(fields.get("ElementNumberOfChannels", "1"))
     if not counts or len(channels) != 1:

@@ -83,6 +83,23 @@ def test_fourth_axis_of_one_is_dropped(tmp_path, name):
     assert read_volume(path).array.shape == (3, 4, 5)
 
 
+@pytest.mark.parametrize("binary", [b"False", b"no"])
+def test_a_meta_image_of_numbers_as_text_is_whole(tmp_path, binary):
+    header = META_HEADER.replace(b"BinaryData = True", b"BinaryData = " + binary)
+    assert header != META_HEADER
+    (tmp_path / "text.mha").write_bytes(header + b"1 " * (5 * 6 * 7))
+    assert read_volume(tmp_path / "text.mha").array.sum() == 5 * 6 * 7
+
+
+def test_a_meta_image_that_does_not_say_so_is_not_text(tmp_path):
+    path = tmp_path / "silent.mha"
+    header = META_HEADER.replace(b"BinaryData = True\n", b"")
+    path.write_bytes(header + VOXEL_BYTES)
+    assert read_volume(path).array.sum() == 0
+    path.write_bytes(header + VOXEL_BYTES[:-10])
+    assert "cut short" in message_of(path)
+
+
 def test_several_gzip_members_and_padding_are_one_file(noise_file, noise):
     path = noise_file("a.nii.gz", True)
     raw = gzip.decompress(path.read_bytes())
