@@ -174,7 +174,7 @@ def _add_phantom(commands) -> None:
     p.add_argument("--seed", type=int, required=True)
     p.add_argument("--workers", type=_processes, default=1)
     p.add_argument("--dicom", action="store_true", help="a folder a patient, CT and PET as DICOM series")
-    p.set_defaults(run=_phantom, when_stopped="what is in the output folder is not the whole cohort")
+    p.set_defaults(run=_phantom, when_stopped=RESUMABLE)
 
 
 def _add_scan(commands) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from mmpl import cli
 from mmpl.geometry import Geometry, Volume
 
 OLD_FILES = {"results.json": "old results", "notes/mine.txt": "keep"}
@@ -311,6 +313,25 @@ def test_ctrl_c_leaves_no_output(step, on_tiny, tmp_path, contents, monkeypatch)
     said = [line for line in ran.errors if not line.startswith("preparing images: ")]  # which took long
     assert (ran.code, said) == (130, ["mmpl assess: stopped; nothing was written"])
     assert contents(tmp_path) == {}
+
+
+def test_ctrl_c_says_what_a_command_leaves(mmpl, tmp_path, monkeypatch):
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mmpl.phantom.write_cohort", stop)
+    ran = mmpl("phantom", "--out", tmp_path / "out", "--cases", 1, "--seed", 1)
+    assert (ran.code, ran.out) == (130, "")
+    assert ran.errors == ["mmpl phantom: stopped; the same command goes on from there"]
+
+
+def test_the_documentation_says_what_every_command_leaves():
+    text = (Path(__file__).resolve().parents[3] / "docs" / "usage.md").read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if line.startswith("| 130 |"))
+    said = [set(re.findall(r"`(\w+)`", part)) for part in row.split("; ")]
+    commands = next(action.choices for action in cli._parser()._actions if action.dest == "command")
+    left = {name: parser.get_default("when_stopped") for name, parser in commands.items()}
+    assert said == [{n for n in left if left[n] == what} for what in (cli.NOTHING_WRITTEN, cli.RESUMABLE)]
 
 
 def test_a_scene_without_slicer_is_refused_before_the_work(refused, monkeypatch):
