@@ -30,7 +30,6 @@ from mmpl.version import __version__
 DONE, FAULT, BAD_INPUT, DONE_WITH_WARNINGS = 0, 1, 2, 3
 STOPPED = 130  # what a shell reports for Ctrl-C
 NOTHING_WRITTEN, RESUMABLE = "nothing was written", "the same command goes on from there"
-IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -407,7 +406,7 @@ def case_id_of(ct: Path) -> str:
 
     DICOM gives "case": the name of its folder or file may be the patient's.
     """
-    from mmpl.io.images import is_dicom
+    from mmpl.io.images import IMAGE_SUFFIXES, is_dicom
 
     if is_dicom(ct):
         return "case"
