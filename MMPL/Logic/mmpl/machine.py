@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -73,7 +74,8 @@ def free_bytes(device: str) -> int | None:
 def give_back(device: str) -> None:
     """What PyTorch keeps of a graphics card's memory for its next arrays is free for anyone again."""
     if device != CPU:
-        torch.cuda.empty_cache()
+        with suppress(RuntimeError):  # of a card that fails nothing comes back, and another device is to take its place
+            torch.cuda.empty_cache()
 
 
 def usable_bytes(device: str, memory_gb: float | None) -> float:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mmpl.errors import InputError
-from mmpl.machine import cgroup_free_bytes, check_device, chosen_device, devices, free_bytes
+from mmpl.machine import cgroup_free_bytes, check_device, chosen_device, devices, free_bytes, give_back
 
 
 @pytest.fixture
@@ -71,6 +71,8 @@ def test_a_card_that_does_not_answer_is_none(two_gpus, monkeypatch):
         raise RuntimeError("CUDA error: unspecified launch failure")
 
     monkeypatch.setattr(torch.cuda, "mem_get_info", broken)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: broken(0))
+    give_back("cuda:0")
     assert [one["id"] for one in devices()] == ["cpu"]
     assert free_bytes("cuda:0") is None
     assert chosen_device("auto") == "cpu"

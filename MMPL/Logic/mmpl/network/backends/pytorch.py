@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from mmpl.machine import CPU, give_back
 from mmpl.network.backends.base import (
     BF16,
     BYTES,
@@ -26,7 +27,6 @@ from mmpl.network.config import NetworkConfig
 from mmpl.network.model import SegmentationNet, parameter_count
 from mmpl.network.run import predict_batch
 
-CPU = "cpu"
 # PyTorch's CPU allocator, elsewhere and on Windows; a card's driver; what else cuDNN and cuBLAS say
 OUT_OF_MEMORY = ("allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 DTYPES = {FP32: torch.float32, BF16: torch.bfloat16, FP16: torch.float16}
@@ -92,8 +92,7 @@ class TorchRunner:
             return predict_batch(self.net, batch)
 
     def release(self) -> None:
-        if next(self.net.parameters()).device.type == "cuda":
-            torch.cuda.empty_cache()
+        give_back(next(self.net.parameters()).device.type)
 
 
 @contextmanager
