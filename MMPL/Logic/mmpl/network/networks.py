@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmpl.errors import InputError
+from mmpl.lengths import MULTIPLE
 from mmpl.machine import FREE_SHARE, GB, MOST_PASS_BYTES, free_bytes, give_back, usable_bytes
 from mmpl.network.backends.base import (
     Backend,
@@ -159,8 +160,15 @@ class Networks:
         return True
 
     def fall_back_for_memory(self, why: str = "too little memory") -> bool:
-        """Leave the backend in use for the next one until the case is over; False where it is the last."""
-        return len(self._backends) > 1 and self._set_aside_to(1, why)
+        """Leave the backend in use until the case is over, for the next that may do with less; False where none may.
+
+        Another precision of the same device that needs more for the smallest pass would only fail as well.
+        """
+        used, least = self.backend, MULTIPLE**3
+        for place, backend in enumerate(self._backends[1:], start=1):
+            if backend.device != used.device or self._need(backend, least) <= self._need(used, least):
+                return self._set_aside_to(place, why)
+        return False
 
     def prefer_what_holds(self, voxels: int) -> bool:
         """Go on to the first backend that runs such a pass within its limit, if any; whether that is another one."""

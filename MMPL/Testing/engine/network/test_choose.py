@@ -15,22 +15,23 @@ from mmpl.network.config import NetworkConfig
 def test_a_card_that_only_emulates_bf16_computes_in_fp16(monkeypatch, tmp_path, native, precision):
     """PyTorch counts cards that emulate it among those that have it, unless it is asked not to."""
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or native)
-    first, last = backends(BackendChoice("cuda:0"), NetworkConfig.demo(), tmp_path)[0]
-    assert (first.device, first.precision) == ("cuda:0", precision)
-    assert (last.device, last.precision) == ("cpu", "fp32")
+    chosen, _ = backends(BackendChoice("cuda:0"), NetworkConfig.demo(), tmp_path)
+    assert [(b.device, b.precision) for b in chosen] == [("cuda:0", precision), ("cuda:0", "fp32"), ("cpu", "fp32")]
 
 
-def test_a_card_is_left_for_the_cpus_best_backend(monkeypatch, tmp_path):
+def test_a_card_is_left_after_fp32_on_it_for_the_cpus_best_backend(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)
     monkeypatch.setattr(openvino_cpu, "installed", lambda: True)
     monkeypatch.setattr(openvino_cpu, "available_precisions", lambda: ("bf16", "fp32"))
     chosen, why_not = backends(BackendChoice("cuda:0"), NetworkConfig.full(), tmp_path)
-    assert [(b.name, b.device) for b in chosen] == [("PyTorch", "cuda:0"), ("OpenVINO", "cpu"), ("PyTorch", "cpu")]
+    on_card = [("PyTorch", "cuda:0")] * 2
+    assert [(b.name, b.device) for b in chosen] == [*on_card, ("OpenVINO", "cpu"), ("PyTorch", "cpu")]
+    assert [b.precision for b in chosen] == ["bf16", "fp32", "bf16", "fp32"]
     assert why_not is None
     in_fp32, _ = backends(BackendChoice("cuda:0", precision="fp32"), NetworkConfig.full(), tmp_path)
     assert [b.precision for b in in_fp32] == ["fp32"] * 3
     without, _ = backends(BackendChoice("cuda:0", backend="pytorch"), NetworkConfig.full(), tmp_path)
-    assert [b.name for b in without] == ["PyTorch"] * 2
+    assert [b.name for b in without] == ["PyTorch"] * 3
 
 
 def test_auto_takes_a_card_unless_another_choice_needs_the_cpu(monkeypatch):

@@ -68,6 +68,8 @@ REFERENCE = BackendChoice(backend=PYTORCH, precision=FP32)
 def backends(choice: BackendChoice, config: NetworkConfig, bundle: Path) -> tuple[list[Backend], str | None]:
     """Backends to try, best first, and why one that was asked for, or is installed, is not among them.
 
+    After a graphics card's reduced precision comes fp32 on the same card, then the CPU's.
+
     Parameters
     ----------
     choice : BackendChoice
@@ -78,7 +80,8 @@ def backends(choice: BackendChoice, config: NetworkConfig, bundle: Path) -> tupl
         precision = FP32 if choice.precision == FP32 else AUTO
         on_cpu, _ = backends(BackendChoice(backend=choice.backend, precision=precision), config, bundle)
         precision = cuda_precision() if choice.precision == AUTO else choice.precision
-        return [TorchBackend(choice.device, precision), *on_cpu], None
+        on_card = [TorchBackend(choice.device, one) for one in dict.fromkeys((precision, FP32))]
+        return [*on_card, *on_cpu], None
     reference, asked_for = TorchBackend(), choice.backend == OPENVINO or choice.precision == BF16
     if choice.backend == PYTORCH or not (asked_for or worth_converting(config)):
         return [reference], None
