@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mmpl.network.backends import conversion_cache, openvino_cpu
 from mmpl.network.backends.base import StoredNetwork
+from mmpl.network.backends.choose import BackendChoice, backends
 from mmpl.network.backends.conversion_cache import ConversionCache, cache_folder
 from mmpl.network.config import NetworkConfig
 
@@ -114,6 +116,32 @@ def test_where_nothing_can_be_written_a_temporary_folder_is_used(tmp_path, conve
     assert tmp_path not in path.parents
     assert cache.path(network(), "1", convert) == path
     assert convert.calls == 1
+
+
+def test_what_lies_intact_in_a_folder_that_is_only_read_is_used(tmp_path, convert):
+    given, own = tmp_path / "given", tmp_path / "own"
+    expected = ConversionCache(given).path(network(), "1", convert)
+    assert ConversionCache(own, given).path(network(), "1", convert) == expected
+    assert not own.exists()
+    before = sorted(given.iterdir())
+    assert ConversionCache(own, given).path(network("b"), "1", convert).parent == own
+    expected.with_suffix(".bin").write_bytes(b"damaged")
+    assert ConversionCache(own, given).path(network(), "1", convert).parent == own
+    assert convert.calls == 3
+    assert sorted(given.iterdir()) == before
+
+
+def test_a_bundle_in_a_folder_that_cannot_be_written_brings_its_conversions(tmp_path, convert, monkeypatch):
+    bundle, home = tmp_path / "bundle", tmp_path / "home"
+    expected = ConversionCache(cache_folder(bundle)).path(network(), "1", convert)
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
+        monkeypatch.setenv(name, str(home))
+    monkeypatch.setattr(conversion_cache, "_can_write", lambda folder: home in folder.parents)
+    monkeypatch.setattr(openvino_cpu, "installed", lambda: True)
+    monkeypatch.setattr(openvino_cpu, "available_precisions", lambda: ("fp32",))
+    first = backends(BackendChoice(backend="openvino"), NetworkConfig.demo(), bundle)[0][0]
+    assert first.cache.path(network(), "1", convert) == expected
+    assert home in first.cache.path(network("b"), "1", convert).parents
 
 
 def test_the_cache_lies_beside_the_bundle(tmp_path):

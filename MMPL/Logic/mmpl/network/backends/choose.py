@@ -10,8 +10,9 @@ import torch
 from mmpl.errors import InputError
 from mmpl.lengths import WINDOW_MM, padded_voxels
 from mmpl.machine import chosen_device
-from mmpl.network.backends import conversion_cache, openvino_cpu
+from mmpl.network.backends import openvino_cpu
 from mmpl.network.backends.base import BF16, FP16, FP32, Backend, BackendUnavailable
+from mmpl.network.backends.conversion_cache import ConversionCache, beside, cache_folder
 from mmpl.network.backends.pytorch import CPU, TorchBackend, gflop
 from mmpl.network.config import NetworkConfig
 
@@ -107,5 +108,5 @@ def _openvino(choice: BackendChoice, bundle: Path) -> Backend:
     precision = offered[0] if choice.precision == AUTO else choice.precision
     if precision not in offered:
         raise BackendUnavailable(f"this CPU does not compute in {precision}")
-    cache = conversion_cache.ConversionCache(conversion_cache.cache_folder(bundle))
+    cache = ConversionCache(cache_folder(bundle), beside(bundle))
     return openvino_cpu.OpenVinoBackend(precision=precision, cache=cache)

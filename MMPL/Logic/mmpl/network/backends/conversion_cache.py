@@ -20,17 +20,17 @@ KEY_LENGTH = 16
 Convert = Callable[[StoredNetwork, Path], None]  # writes NAME.xml and NAME.bin, given the path of NAME.xml
 
 
-def cache_folder(bundle: Path) -> Path:
-    """Where a bundle's converted networks are kept: beside it, else in the user's cache.
+def beside(bundle: Path) -> Path:
+    """The folder of a bundle's converted networks that goes with it; a bundle is a folder or zip."""
+    return bundle.resolve().with_name(bundle.resolve().name + ".openvino")
 
-    Parameters
-    ----------
-    bundle : a bundle's folder or zip
-    """
-    beside = bundle.resolve().with_name(bundle.resolve().name + ".openvino")
-    if _can_write(beside):
-        return beside
-    return _user_cache() / "mmpl" / (beside.name + "-" + hashlib.sha256(str(beside).encode()).hexdigest()[:8])
+
+def cache_folder(bundle: Path) -> Path:
+    """Where a bundle's converted networks are written: beside it, else in the user's cache."""
+    folder = beside(bundle)
+    if _can_write(folder):
+        return folder
+    return _user_cache() / "mmpl" / (folder.name + "-" + hashlib.sha256(str(folder).encode()).hexdigest()[:8])
 
 
 def _can_write(folder: Path) -> bool:
@@ -56,10 +56,11 @@ class ConversionCache:
     Parameters
     ----------
     folder : made when it is needed; where it cannot be written, a temporary folder of this process takes its place
+    given : what lies here intact is used before; nothing is written here
     """
 
-    def __init__(self, folder: Path):
-        self._folder = Path(folder)
+    def __init__(self, folder: Path, given: Path | None = None):
+        self._folder, self._given = Path(folder), given
         self._checked: set[Path] = set()
 
     def path(self, network: StoredNetwork, version: str, convert: Convert) -> Path:
@@ -71,13 +72,19 @@ class ConversionCache:
         version : of the library that converts; another one's files are not used
         convert : writes both files
         """
-        folder = self._writable()
-        path = folder / f"{_key(network, version)}.xml"
-        if path not in self._checked:
-            if not _intact(path):
-                self._make(network, path, convert)
+        name = f"{_key(network, version)}.xml"
+        if self._given is not None and self._found(self._given / name):
+            return self._given / name
+        path = self._writable() / name
+        if not self._found(path):
+            self._make(network, path, convert)
             self._checked.add(path)
         return path
+
+    def _found(self, path: Path) -> bool:
+        if path not in self._checked and _intact(path):
+            self._checked.add(path)
+        return path in self._checked
 
     def _writable(self) -> Path:
         try:
