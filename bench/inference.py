@@ -5,7 +5,8 @@
 *Cost*: full-width networks over one phantom's ROI at 1 mm. The plain way is PyTorch in fp32 with MONAI's
 sliding_window_inference (windows of 128, overlap 0.5), one member, measured; ten members are that times ten,
 extrapolated. Ours is measured in full, one member and ten. Each is a process of its own, whose peak memory is read.
-*Agreement*: the demo ensemble on phantoms it never saw (seed 7001).
+*Agreement*: the demo ensemble on phantoms it never saw (seed 7001). Its grid is so coarse that the default halo makes a
+box around a finding nearly the whole region; rows with smaller halos have local boxes, as a fine grid has.
 *Growth*: time against the ROI's length, members, lesions and the memory that a pass may take.
 
 What a run has measured lies in its folder and is not measured again: take another folder, or remove the file.
@@ -24,7 +25,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import inference_cost as cost
-from inference_agreement import MOVED, OURS, PAPER, PLAIN_PASS, SLABS, score, summarise
+from inference_agreement import MOVED, OURS, PAPER, PLAIN_PASS, SLABS, is_complete, score, summarise
 from inference_plot import plot_growth
 
 from mmpl.bundle.reader import default_bundle_path, open_bundle
@@ -95,7 +96,7 @@ def _agreement(arguments) -> dict:
     folder = arguments.run / f"agreement_{bundle.sha256[:12]}_{arguments.backend}"
     folder.mkdir(parents=True, exist_ok=True)
     tasks = [(i, str(bundle.path), arguments.backend, folder / f"{i:04d}.json") for i in range(arguments.cases)]
-    todo = [task for task in tasks if not task[-1].is_file()]
+    todo = [task for task in tasks if not is_complete(task[-1])]
     with ConsoleProgress() as progress:
         each(score, todo, workers=arguments.workers, progress=progress, step="agreement")
     return summarise(task[-1] for task in tasks)

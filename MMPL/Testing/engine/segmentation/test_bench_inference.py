@@ -1,0 +1,74 @@
+"""bench/inference.py: what a resumed agreement runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+SCRIPT = Path(__file__).parents[4] / "bench" / "inference.py"
+NEW = {"ours, halo 16": 16, "ours, halo 0": 0}  # rows that earlier versions' files lack
+
+
+@pytest.fixture(scope="module")
+def inference():
+    path = list(sys.path)
+    spec = importlib.util.spec_from_file_location("bench_inference", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    sys.path[:] = path
+
+
+@pytest.fixture
+def agreement(inference, tiny_patient, monkeypatch):
+    """The tiny patient in place of phantoms, and members that draw the same cube under every plan; ``ran`` is noted."""
+    module = sys.modules["inference_agreement"]
+    ran = []
+
+    def cube(roi) -> np.ndarray:
+        labels = np.zeros(roi.geometry.shape, np.uint8)
+        labels[100:110, 90:100, 90:100] = 1
+        return labels
+
+    def noted(roi, array, members, plan, *, thresholds, account):
+        ran.append(plan.settings.halo)
+        account.voxels = 7
+        return cube(roi)
+
+    patient = SimpleNamespace(
+        patient_id="TINY-1", ct=tiny_patient.ct, pet=tiny_patient.pet, label_map=tiny_patient.label_map
+    )
+    monkeypatch.setattr(module, "generate_patient", lambda seed, index: patient)
+    monkeypatch.setattr(module, "segment_on_roi", noted)
+    monkeypatch.setattr(module, "paper_moved", lambda prepared, ensemble: cube(prepared.roi))
+    return SimpleNamespace(module=module, ran=ran)
+
+
+def test_a_resumed_agreement_runs_the_plans_that_are_missing(agreement, tiny_bundle_path, tmp_path):
+    path, module = tmp_path / "0000.json", agreement.module
+    task = (0, str(tiny_bundle_path), "pytorch", path)
+    assert not module.is_complete(path)
+    module.score(task)
+    assert module.is_complete(path)
+    assert len(agreement.ran) == len(module.NAMES) - 1  # the moved windows go another way
+    whole = json.loads(path.read_text(encoding="utf-8"))
+
+    older = json.loads(path.read_text(encoding="utf-8"))
+    older["voxels"]["ours"] = 99  # as an earlier version measured it
+    for rows in (older["voxels"], *older["classes"].values()):
+        for name in NEW:
+            del rows[name]
+    path.write_text(json.dumps(older), encoding="utf-8")
+    assert not module.is_complete(path)
+    agreement.ran.clear()
+    module.score(task)
+    assert sorted(agreement.ran) == [*sorted(NEW.values()), 32, 32]  # and the two that all are compared with
+    whole["voxels"]["ours"] = 99
+    assert json.loads(path.read_text(encoding="utf-8")) == whole
+    assert set(module.summarise([path])["voxels_of_paper"]) == set(module.NAMES)
