@@ -145,6 +145,12 @@ def _cost_text(table: dict) -> str:
         lines.append(f"{name:28s}{row['wall_s']:10.1f}{row['cpu_s']:10.1f}{peak:>9s}")
     ten = table["ours 10"]
     lines += [
+        *(
+            f"{name}: predicted {row['predicted_s']:.1f} s, measured {row['wall_s']:.1f} s; a pass predicted "
+            f"{row['predicted_gb']:.2f} GB, the process measured {row['peak_gb']:.2f} GB"
+            for name, row in rows.items()
+            if "predicted_s" in row
+        ),
         f"ours: {ten['backend']}; slabs {ten['regions']}; boxes {ten['boxes']}; first preview {ten['preview_s']:.1f} s",
         _target("CPU time, one member", plain["cpu_s"] / table["ours 1"]["cpu_s"], TARGETS["one"]),
         _target("CPU time, ten members", 10 * plain["cpu_s"] / ten["cpu_s"], TARGETS["ten"]),

@@ -1,4 +1,4 @@
-"""bench/inference.py: what a resumed agreement runs."""
+"""bench/inference.py: what a resumed agreement runs, and what the table of costs says."""
 
 from __future__ import annotations
 
@@ -72,3 +72,22 @@ def test_a_resumed_agreement_runs_the_plans_that_are_missing(agreement, tiny_bun
     whole["voxels"]["ours"] = 99
     assert json.loads(path.read_text(encoding="utf-8")) == whole
     assert set(module.summarise([path])["voxels_of_paper"]) == set(module.NAMES)
+
+
+def test_what_was_predicted_stands_beside_what_was_measured(inference):
+    row = {"wall_s": 2.0, "cpu_s": 4.0, "peak_gb": 3.0}
+    ours = {
+        **row,
+        "backend": "b",
+        "regions": [],
+        "boxes": [],
+        "preview_s": 1.0,
+        "predicted_s": 1.5,
+        "predicted_gb": 2.5,
+    }
+    table = {name: ours if name.startswith("ours") else row for name in inference.JOBS}
+    text = inference._cost_text(table)
+    assert (
+        "ours, ten members: predicted 1.5 s, measured 2.0 s; a pass predicted 2.50 GB, the process measured 3.00 GB"
+        in text
+    )
