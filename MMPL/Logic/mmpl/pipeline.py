@@ -280,7 +280,8 @@ def draw_on_roi(
         finally:
             ensemble.networks.release()
         make_room(ensemble)
-    record = plan_record(plan, account, describe(ensemble.networks.backend))
+    names = [member.name for member in ensemble.members]
+    record = plan_record(plan, account, describe(ensemble.networks.backend), names)
     found = _over_limit("Networks were run", cost, account.largest_pass)
     return drawn, (*ensemble.networks.notices, *_shrunk(plan, account), *found), record
 

@@ -529,6 +529,7 @@ def test_a_backend_that_needs_less_runs_what_another_has_no_room_for(tiny_prepar
 def test_both_plans_draw_the_tiny_patients_lesions(plan, tiny_prepared, tiny_ensemble):
     drawing = draw_contours(tiny_prepared, on(tiny_ensemble, TorchBackend(), plan=plan))
     assert drawing.record["plan"]["name"] == plan
+    assert drawing.record["searching"] == [member.name for member in tiny_ensemble.members]
     assert set(np.unique(drawing.label_map.array)) == {0, 1, 2}
 
 

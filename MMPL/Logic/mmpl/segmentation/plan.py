@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -214,14 +214,16 @@ def _paper_plan(grid: Box, settings: PlanSettings, members: int, spacing_mm: flo
     )
 
 
-def plan_record(plan: Plan, account: Account, backend: str) -> dict:
-    """What ``results.json`` says of how the contours were drawn."""
+def plan_record(plan: Plan, account: Account, backend: str, names: Sequence[str]) -> dict:
+    """What ``results.json`` says of how the contours were drawn; ``names`` are the members', in the order they ran."""
     grid_passes = plan.members * plan.grid_voxels
     return {
         "plan": asdict(plan.settings),
         "backend": backend,
         "members": plan.members,
         "searchers": plan.searchers,
+        "searching": list(names[: plan.searchers]),
+        "refining": list(names[plan.searchers :]),
         "search_threshold": plan.threshold,
         "domain_zyx": {"low": list(plan.domain.low), "high": list(plan.domain.high)},
         "slabs": len(plan.regions),

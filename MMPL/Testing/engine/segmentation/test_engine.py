@@ -259,7 +259,8 @@ def test_the_first_member_is_heard_before_the_others_run(array):
 def test_the_record_says_what_was_done(array):
     account, plan = Account(), plan_of(array, members=2)
     run(array, [Echo(), Echo()], plan, account=account)
-    record = plan_record(plan, account, "PyTorch, fp32, cpu")
+    record = plan_record(plan, account, "PyTorch, fp32, cpu", ["A", "B"])
+    assert (record["searching"], record["refining"]) == (["A", "B"], [])
     assert record["computed_share"] == 1.0
     assert record["passes"] == 2
     assert record["domain_zyx"] == {"low": [0, 0, 0], "high": [96, 64, 64]}
@@ -273,7 +274,13 @@ def test_the_share_of_the_work_is_of_the_whole_region(array):
     account = Account()
     run(array, [Echo()], plan, account=account)
     assert plan.grid_voxels == grid.voxels
-    assert plan_record(plan, account, "PyTorch, fp32, cpu")["computed_share"] == 0.5
+    assert plan_record(plan, account, "PyTorch, fp32, cpu", ["A"])["computed_share"] == 0.5
+
+
+def test_the_record_names_who_searches_and_who_refines(array):
+    plan = plan_of(array, PlanSettings(skip_air=False, searchers=2), members=4, threshold=0.01)
+    record = plan_record(plan, Account(), "PyTorch, fp32, cpu", ["A", "B", "C", "D"])
+    assert (record["searching"], record["refining"]) == (["A", "B"], ["C", "D"])
 
 
 @pytest.mark.parametrize("wrong", [{"name": "quick"}, {"halo": 8}, {"halo": -16}, {"searchers": -1}, {"overlap": 1.0}])
