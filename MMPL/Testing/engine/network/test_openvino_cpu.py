@@ -90,7 +90,7 @@ def test_bf16_is_pytorch_within_what_it_can_hold(segmentation, cache):
     found = probabilities(OpenVinoBackend("bf16", cache).runner(segmentation)(batch))
     assert np.abs(found - expected).max() < BF16_TOLERANCE
     assert np.abs(found - expected).max() > 0  # it did compute in bf16
-    assert expected.std() > BF16_TOLERANCE / 5
+    assert expected.std() > BF16_TOLERANCE  # no constant would pass
 
 
 def test_a_released_runner_runs_again(segmentation, cache):
