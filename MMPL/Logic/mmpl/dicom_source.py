@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,13 +22,18 @@ class Patient:
         A name is written in many ways, so that of equal IDs it says nothing; an ID and a name are never compared.
         """
         if self.id and other.id:
-            return self.id != other.id
-        return bool(self.name and other.name) and _as_compared(self.name) != _as_compared(other.name)
+            return unicodedata.normalize("NFC", self.id) != unicodedata.normalize("NFC", other.id)
+        return bool(self.name and other.name) and _name_as_compared(self.name) != _name_as_compared(other.name)
 
 
-def _as_compared(name: str) -> str:
-    """Without case and without the empty components at the end, which some programs leave out."""
-    return name.rstrip("^= ").casefold()
+def _name_as_compared(name: str) -> str:
+    """Without the empty components at the end, which some programs leave out."""
+    return as_compared(name.rstrip("^= "))
+
+
+def as_compared(text: str) -> str:
+    """Without case, and the same for a letter with its accent in one character and in two."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ from mmpl.dicom_source import Patient
         (Patient("", "DOE^JANE"), Patient("1", ""), False),
         (Patient(), Patient("1", "DOE^JANE"), False),
         (Patient(), Patient(), False),
+        (Patient("", "M\u00fcller^J"), Patient("", "MU\u0308LLER^J"), False),  # an umlaut in one character and in two
+        (Patient("\u00dc-12"), Patient("U\u0308-12"), False),
+        (Patient("\u00dc-12"), Patient("U-12"), True),
     ],
 )
 def test_ids_are_compared_with_ids_and_names_with_names(one, other, another):

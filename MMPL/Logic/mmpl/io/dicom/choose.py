@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmpl.dicom_source import as_compared
 from mmpl.errors import InputError
 from mmpl.io.dicom.series import PET, Listing, Series, list_series
 from mmpl.notices import DICOM_PAIR, DICOM_SERIES, Notice
@@ -59,7 +60,8 @@ def _left_out(listing: Listing, kind: str, found: Sequence[Series]) -> tuple[Not
 
 def _wanted(found: Sequence[Series], kind: str, where: str, wanted: str) -> Series:
     exact = [one for one in found if wanted in (one.number, one.uid)]
-    fitting = exact or [one for one in found if wanted.strip().lower() in one.description.lower()]
+    part = as_compared(wanted.strip())
+    fitting = exact or [one for one in found if part in as_compared(one.description)]
     if len(fitting) == 1:
         return fitting[0]
     what = "no" if not fitting else f"{len(fitting)}"

@@ -11,21 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
+from pydicom.charset import decode_bytes
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR, TEXT_VR_DELIMS, PersonName
 
 from mmpl.dicom_source import Patient
 from mmpl.io.dicom.codestream import HEAD, FrameSize, frame_size
 
 # what pydicom raises on files that are damaged or no DICOM
 UNREADABLE = (
-    InvalidDicomError, BytesLengthException, OSError, EOFError, ValueError, KeyError, IndexError, TypeError,
-    AttributeError, struct.error, NotImplementedError, OverflowError, RecursionError, MemoryError, AssertionError,
-    zlib.error,
+    InvalidDicomError, BytesLengthException, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError,
+    struct.error, NotImplementedError, OverflowError, RecursionError, MemoryError, AssertionError, zlib.error,
 )  # fmt: skip
 PREAMBLE = 132
 PIXEL_DATA = 0x7FE00010
+ESCAPE = b"\x1b"
+# after which the first character set holds again (DICOM PS3.5 6.1.2.5.3)
+TEXT_ENDS, NAME_ENDS = TEXT_VR_DELIMS | {ord("\\")}, TEXT_VR_DELIMS | {ord(one) for one in "\\^="}
 UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM, ITEMS_END = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 
@@ -122,32 +126,49 @@ def _checked(dataset: Dataset) -> Dataset | None:
 
 
 def text(dataset: Dataset, keyword: str | int) -> str:
-    """The value as stripped text, several of them parted by backslashes; "" when it is missing or unreadable."""
+    """The value as stripped text, several of them parted by backslashes; "" when it is missing or unreadable.
+
+    Characters are those of the object's character set, and latin-1 where the value is none in it.
+    """
     value = _raw(dataset, keyword)
     if value is None:
         return ""
     if isinstance(value, bytes):
-        return value.decode("latin-1").strip(" \0\r\n\t")
-    if isinstance(value, str):
-        return value.strip(" \0")
+        value = value.decode("latin-1")
+    if isinstance(value, str | PersonName):
+        return str(value).strip(" \0\r\n\t")
     if hasattr(value, "__iter__"):
         return "\\".join(str(v).strip() for v in value)
     return str(value).strip()
 
 
 def _raw(dataset: Dataset, keyword: str | int):
-    """As written where it is text; converted where it is binary."""
+    """As written, but converted where it is binary and decoded where it has a character set."""
     try:
         element = dataset.get_item(keyword)
-        if element is None:
-            return None
-        if isinstance(element.value, bytes) and _vr(element) in ("US", "SS", "UL", "SL", "FD", "FL", "SV", "UV"):
+        if element is None or not isinstance(element.value, bytes):
+            return None if element is None else element.value
+        kind = _vr(element)
+        if kind in ("US", "SS", "UL", "SL", "FD", "FL", "SV", "UV"):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return dataset[element.tag].value
+        if kind in CUSTOMIZABLE_CHARSET_VR and (ESCAPE in element.value or not element.value.isascii()):
+            return _decoded(element.value, dataset, NAME_ENDS if kind == "PN" else TEXT_ENDS)
         return element.value
     except UNREADABLE:
         return None
+
+
+def _decoded(value: bytes, dataset: Dataset, ends: set[int]) -> str | bytes:
+    """Text of the object's character sets, of its parent's where it is an item; as it was where it is none of them."""
+    sets = dataset.original_character_set or "iso8859"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # pydicom warns where it puts replacement characters
+            return decode_bytes(value, [sets] if isinstance(sets, str) else sets, ends)
+    except (*UNREADABLE, Warning):
+        return value
 
 
 def _vr(element) -> str:

@@ -97,7 +97,7 @@ def _labels(ds: Dataset, name: str) -> dict[int, int]:
     segments = sequence(ds, "SegmentSequence")
     if not segments:
         raise InputError(f"mask {name} describes no segments: export it again")
-    named = [(whole(segment, "SegmentNumber"), _name(segment)) for segment in segments]
+    named = [(whole(segment, "SegmentNumber"), text(segment, "SegmentLabel")) for segment in segments]
     repeated = len({number for number, _ in named}) < len(named)
     if repeated or any(number is None for number, _ in named):
         raise InputError(f"mask {name} does not number each of its segments differently: export it again")
@@ -112,13 +112,6 @@ def _labels(ds: Dataset, name: str) -> dict[int, int]:
             "the others"
         )
     return {number: numbers_of[label.lower()] for number, label in named}
-
-
-def _name(segment: Dataset) -> str:
-    try:
-        return str(segment.get("SegmentLabel") or "").strip()  # decoded, as headers.text is not
-    except UNREADABLE:
-        return ""
 
 
 def _is_fractional(ds: Dataset) -> bool:

@@ -149,10 +149,7 @@ def _roi(number: str, declared: Dataset, drawn: list[Dataset], frame: str) -> tu
 
 
 def _name(declared: Dataset) -> str:
-    try:
-        return " ".join(str(declared.get("ROIName") or "").split())
-    except UNREADABLE:
-        return ""
+    return " ".join(text(declared, "ROIName").split())
 
 
 def _contours(items: list[Dataset]) -> tuple[list[np.ndarray], list[np.ndarray], Counter[str]]:
