@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
@@ -65,15 +66,20 @@ class Anonymity:
         if len(self.key) < 16:
             raise InputError(f"the key for an anonymised export has {len(self.key)} bytes: give 16 or more random ones")
 
-    def header(self, header: Dataset) -> Dataset:
+    def header(self, header: Dataset, invalid: Mapping[str, str] | None = None) -> Dataset:
         """A source header without identity; the given one stays as it is.
+
+        Parameters
+        ----------
+        invalid : keyword -> name and IDs of the source that the header lacks: they are the patient's all the same
 
         Raises
         ------
         InputError
             If the new name holds the patient's own name or ID.
         """
-        if is_patients_own(self.name, str(header.PatientName), str(header.PatientID)):
+        name, ids = _name(header, invalid), _values(header, invalid, ("PatientID",))
+        if any(is_patients_own(self.name, name, one) for one in ids):
             raise InputError(
                 "the name for an anonymised export holds the patient's own name or ID: name the case otherwise"
             )
@@ -90,13 +96,15 @@ class Anonymity:
         self._say(anonymous)
         return anonymous
 
-    def texts(self, texts: list[str], header: Dataset, case_id: str) -> list[str]:
+    def texts(
+        self, texts: list[str], header: Dataset, case_id: str, invalid: Mapping[str, str] | None = None
+    ) -> list[str]:
         """Sentences in which the new name stands for whatever identifies the patient, and without times of day.
 
         Values of fewer than four characters are left: "12" or "A" would spoil numbers and words, and tell nothing.
         """
-        ids = {str(header[k].value) for k in ("PatientID", "AccessionNumber", "StudyID", *UIDS)}
-        pattern = pattern_of(ids, str(header.PatientName), case_id)
+        ids = _values(header, invalid, ("PatientID", "AccessionNumber", "StudyID", *UIDS))
+        pattern = pattern_of(ids, _name(header, invalid), case_id)
         named = texts if pattern is None else [pattern.sub(lambda _: self.name, text) for text in texts]
         return [_TIME_OF_DAY.sub(TIME_REMOVED, text) for text in named]
 
@@ -105,6 +113,16 @@ class Anonymity:
         header.DeidentificationMethod = METHOD
         header.DeidentificationMethodCodeSequence = [_dcm_code(value, meaning) for value, meaning in METHOD_CODES]
         header.LongitudinalTemporalInformationModified = "REMOVED"
+
+
+def _name(header: Dataset, invalid: Mapping[str, str] | None) -> str:
+    """One name of several has parts as another spelling has."""
+    return "=".join(_values(header, invalid, ("PatientName",)))
+
+
+def _values(header: Dataset, invalid: Mapping[str, str] | None, keywords: tuple[str, ...]) -> set[str]:
+    given = ((invalid or {}).get(keyword) or str(header[keyword].value) for keyword in keywords)
+    return {value for one in given for value in (one, *one.split("\\"))}
 
 
 def _dcm_code(value: str, meaning: str) -> Dataset:

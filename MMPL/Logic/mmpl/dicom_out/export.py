@@ -68,7 +68,7 @@ def write_dicom(
     export = _export(headers, results, settings or ExportSettings(), anonymise)
     sentences = report_sentences(results, {SEGMENTS[label].name for label in segment_numbers(label_map)})
     if anonymise is not None:
-        sentences = anonymise.texts(sentences, headers.first, results["case_id"])
+        sentences = anonymise.texts(sentences, headers.first, results["case_id"], headers.invalid)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # highdicom prints names of patients that it finds unlikely
         objects = _objects(export, label_map, sentences)

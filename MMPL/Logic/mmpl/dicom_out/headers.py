@@ -7,7 +7,9 @@ DICOM are empty, so that an object of an anonymised image is valid too; where pl
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,20 +20,19 @@ from mmpl.dicom_out.anonymity import Anonymity
 from mmpl.dicom_source import DicomSource
 from mmpl.errors import InputError
 from mmpl.geometry import Geometry
-from mmpl.io.dicom.headers import read_header, whole
+from mmpl.io.dicom.headers import read_header, sequence, text, whole
 
 UTF_8 = "ISO_IR 192"
 DATE, TIME = re.compile(r"\d{8}"), re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
 REQUIRED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
-# keyword: longest text; the standard wants them there, empty or not
-TEXTS = {"PatientName": 64, "PatientID": 64, "AccessionNumber": 16, "StudyID": 16, "ReferringPhysicianName": 64}
+# the standard wants them there, empty or not
+NAMES = ("PatientName", "ReferringPhysicianName")
+IDS = {"PatientID": 64, "AccessionNumber": 16, "StudyID": 16}  # keyword: longest text
 # carried over where the source has them
-OPTIONAL = {
-    "IssuerOfPatientID": 64,
-    "StudyDescription": 64,
-    "PatientIdentityRemoved": 16,
-    "LongitudinalTemporalInformationModified": 16,
-}
+OPTIONAL = {"IssuerOfPatientID": 64, "PatientIdentityRemoved": 16, "LongitudinalTemporalInformationModified": 16}
+CODE = ("CodeValue", "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning")
+LONGEST_DESCRIPTION = 64
+GROUPS, LONGEST_GROUP = 3, 64  # of a name: as spoken, written and pronounced
 SAME_PLANE_MM = 0.01
 
 
@@ -54,12 +55,15 @@ class SourceHeaders:
     geometry : of the volume
     slices : for each slice the image that it is; None where the volume was resampled
     series_number : the CT's own, None where it is no number
+    invalid : keyword -> the patient's name and IDs that the headers lack, since they are no valid DICOM; for
+        comparison, never for print
     """
 
     headers: tuple[Dataset, ...]
     geometry: Geometry
     slices: tuple[SliceReference | None, ...]
     series_number: int | None
+    invalid: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def first(self) -> Dataset:
@@ -86,12 +90,14 @@ def read_headers(source: DicomSource) -> SourceHeaders:
     headers = tuple(_reduced(ds, number, source) for number, ds in enumerate(raw, 1))
     if len({(h.SeriesInstanceUID, h.StudyInstanceUID, h.FrameOfReferenceUID) for h in headers}) != 1:
         raise InputError("the CT's files are of several series, studies or frames of reference: give those of one")
-    return SourceHeaders(headers, source.geometry, _slices(source, headers), whole(raw[0], "SeriesNumber"))
+    given = {keyword: text(raw[0], keyword) for keyword in ("PatientName", *IDS)}
+    invalid = {keyword: value for keyword, value in given.items() if value and not headers[0][keyword].value}
+    return SourceHeaders(headers, source.geometry, _slices(source, headers), whole(raw[0], "SeriesNumber"), invalid)
 
 
 def anonymised(source: SourceHeaders, anonymity: Anonymity) -> SourceHeaders:
     """The same without identity; the images that it refers to have other UIDs."""
-    headers = tuple(anonymity.header(h) for h in source.headers)
+    headers = tuple(anonymity.header(h, source.invalid) for h in source.headers)
     other = {str(a.SOPInstanceUID): str(b.SOPInstanceUID) for a, b in zip(source.headers, headers, strict=True)}
     slices = tuple(s and SliceReference(s.sop_class_uid, other[s.sop_instance_uid], s.frame) for s in source.slices)
     return SourceHeaders(headers, source.geometry, slices, source.series_number)
@@ -116,11 +122,13 @@ def _reduced(ds: Dataset, number: int, source: DicomSource) -> Dataset:
     header = Dataset()
     header.SpecificCharacterSet = UTF_8
     for keyword in REQUIRED:
-        if not ds.get(keyword):
-            raise InputError(f"file {number} of the CT's series has no {keyword}: results cannot refer to it as DICOM")
-        setattr(header, keyword, str(ds[keyword].value))
+        value = text(ds, keyword)
+        if not value or "\\" in value:
+            which = f"several {keyword}s" if value else f"no {keyword}"
+            raise InputError(f"file {number} of the CT's series has {which}: results cannot refer to it as DICOM")
+        setattr(header, keyword, value)
     _carry_over(ds, header)
-    header.Modality = str(ds.get("Modality") or "CT")
+    header.Modality = text(ds, "Modality") or "CT"
     header.Rows, header.Columns = int(ds.Rows), int(ds.Columns)
     if source.on_slices:
         _lay_in_plane(header, source.geometry, number - 1)
@@ -132,23 +140,60 @@ def _reduced(ds: Dataset, number: int, source: DicomSource) -> Dataset:
 
 
 def _carry_over(ds: Dataset, header: Dataset) -> None:
-    for keyword, longest in TEXTS.items():
-        setattr(header, keyword, _text(ds, keyword, longest))
+    for keyword in NAMES:
+        setattr(header, keyword, _name(ds, keyword))
+    for keyword, longest in IDS.items():
+        setattr(header, keyword, _id(ds, keyword, longest))
     for keyword, longest in OPTIONAL.items():
-        if text := _text(ds, keyword, longest):
-            setattr(header, keyword, text)
-    for keyword in ("DeidentificationMethod", "DeidentificationMethodCodeSequence"):
-        if ds.get(keyword):
-            header[keyword] = ds[keyword]
+        if value := _id(ds, keyword, longest):
+            setattr(header, keyword, value)
+    if value := _description(ds, "StudyDescription"):
+        header.StudyDescription = value
+    if value := text(ds, "DeidentificationMethod"):
+        header.DeidentificationMethod = value
+    if codes := sequence(ds, "DeidentificationMethodCodeSequence"):
+        header.DeidentificationMethodCodeSequence = [_code(one) for one in codes]
     for keyword, form in {"PatientBirthDate": DATE, "StudyDate": DATE, "StudyTime": TIME}.items():
-        text = str(ds.get(keyword) or "").strip()
-        setattr(header, keyword, text if form.fullmatch(text) else "")
-    sex = str(ds.get("PatientSex") or "").strip()
+        value = text(ds, keyword)
+        setattr(header, keyword, value if form.fullmatch(value) else "")
+    sex = text(ds, "PatientSex")
     header.PatientSex = sex if sex in ("M", "F", "O") else ""
 
 
-def _text(ds: Dataset, keyword: str, longest: int) -> str:
-    return str(ds.get(keyword) or "").strip()[:longest]
+def _code(item: Dataset) -> Dataset:
+    """Written anew: an item's texts would keep the source's character set."""
+    code = Dataset()
+    for keyword in CODE:
+        if value := text(item, keyword):
+            setattr(code, keyword, value)
+    return code
+
+
+def _id(ds: Dataset, keyword: str, longest: int) -> str:
+    """Empty where it is too long or several: a part of it would be another one's."""
+    value = text(ds, keyword)
+    return value if len(value) <= longest and _is_one(value) else ""
+
+
+def _name(ds: Dataset, keyword: str) -> str:
+    value = text(ds, keyword)
+    groups = value.split("=")
+    fits = len(groups) <= GROUPS and all(len(group) <= LONGEST_GROUP for group in groups)
+    return value if fits and _is_one(value) else ""
+
+
+def _description(ds: Dataset, keyword: str) -> str:
+    """The first of several, and its beginning where it is too long: it identifies nothing."""
+    first = text(ds, keyword).split("\\")[0]
+    return "".join(c for c in first if not _is_control(c))[:LONGEST_DESCRIPTION].strip()
+
+
+def _is_one(value: str) -> bool:
+    return not any(c == "\\" or _is_control(c) for c in value)
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) == "Cc"
 
 
 def _lay_in_plane(header: Dataset, geometry: Geometry, k: int) -> None:

@@ -49,5 +49,5 @@ def keyed_uid(uid: str, key: bytes) -> str:
 
     HMAC-SHA256 of the UID, its first 16 bytes as a UUID under 2.25.
     """
-    digest = hmac.new(key, uid.encode("ascii"), hashlib.sha256).digest()
+    digest = hmac.new(key, uid.encode(), hashlib.sha256).digest()
     return f"{UUID_ROOT}.{uuid.UUID(bytes=digest[:16], version=5).int}"

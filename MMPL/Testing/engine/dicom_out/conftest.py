@@ -185,10 +185,26 @@ def bare_source(tmp_path_factory) -> DicomSource:
 @pytest.fixture(scope="session")
 def odd_source(tmp_path_factory) -> DicomSource:
     """Values that are no valid DICOM."""
-    odd = {"PatientBirthDate": "1956", "PatientSex": "male", "StudyDate": "29.02.24", "PatientName": "A" * 80}
+    odd = {"PatientBirthDate": "1956", "PatientSex": "male", "StudyDate": "29.02.24", "PatientName": "A" * 60} | {
+        "AccessionNumber": "ACC-2024-000000012345", "PatientID": r"KH\12345", "StudyDescription": r"PET\CT Hals",
+        "ReferringPhysicianName": "B" * 65, "IssuerOfPatientID": "C" * 65,
+    }  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return write_series(tmp_path_factory.mktemp("odd") / "series", geometry_along(np.eye(3)), odd)
+
+
+@pytest.fixture
+def a_source_of(tmp_path) -> Callable[[dict], DicomSource]:
+    """A CT with these values of patient and study."""
+
+    def source(patient: dict) -> DicomSource:
+        folder = tmp_path / f"ct{len(list(tmp_path.iterdir()))}"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return write_series(folder, geometry_along(np.eye(3)), patient)
+
+    return source
 
 
 @pytest.fixture(scope="session")

@@ -206,6 +206,27 @@ def test_a_new_name_that_tells_the_patient_is_refused(patient, patient_id, name)
         Anonymity(name).header(a_header(patient, patient_id))
 
 
+def test_an_id_or_a_name_that_is_no_valid_dicom_is_the_patient_s_all_the_same():
+    invalid = {
+        "PatientID": r"MRN\12345",
+        "PatientName": "Smith^John" + "x" * 80,
+        "AccessionNumber": "ACC-2024-12345-67890",
+    }
+    for name in ("Smith 2", "case 12345"):
+        with pytest.raises(InputError, match="holds the patient's own name or ID"):
+            Anonymity(name).header(a_header("", ""), invalid)
+    texts = Anonymity("case 1").texts(["SMITH_1 of ACC-2024-12345-67890 and 12345_GTV"], a_header("", ""), "", invalid)
+    assert texts == ["case 1_1 of case 1 and case 1_GTV"]
+
+
+def test_an_anonymised_export_tells_no_invalid_id(odd_source, exported, two_classes, results):
+    results["warnings"][0]["text"] = "The mask KH_12345_GTV.dcm was read."
+    for ds in exported(odd_source, two_classes, anonymise=Anonymity("case 1")).values():
+        assert not any("12345_" in text or "ACC-2024" in text for text in values_in(ds))
+    with pytest.raises(InputError, match="holds the patient's own name or ID"):
+        exported(odd_source, two_classes, anonymise=Anonymity("case 12345"))
+
+
 HARMLESS = {
     "a phantom's name": ("Phantom^PHA-0001", "PHA-0001", "Phantom 2"),
     "a phantom's kind of ID": ("Phantom^PHA-0001", "PHA-0001", "S-0001"),

@@ -1,10 +1,12 @@
 import dataclasses
+import io
 
 import numpy as np
 import pydicom
 import pytest
 
 from mmpl.dicom_out.export import write_dicom
+from mmpl.dicom_out.headers import read_headers
 from mmpl.dicom_out.settings import ExportSettings
 from mmpl.dicom_out.uids import keyed_uid, new_uid
 from mmpl.errors import GeometryError, InputError
@@ -57,6 +59,7 @@ def test_uids_without_a_root_are_random_uuids():
 def test_a_keyed_uid_depends_on_uid_and_key_and_on_nothing_else():
     assert keyed_uid("1.2.3", b"k" * 16) == keyed_uid("1.2.3", b"k" * 16)
     assert len({keyed_uid("1.2.3", b"k" * 16), keyed_uid("1.2.4", b"k" * 16), keyed_uid("1.2.3", b"l" * 16)}) == 3
+    assert keyed_uid("1.2.\u00e9", b"k" * 16).startswith("2.25.")  # no UID, and none to fail over
 
 
 def test_where_nothing_is_contoured_only_the_report_is_written(a_source, no_lesion, tmp_path):
@@ -74,6 +77,35 @@ def test_a_source_that_lacks_everything_of_the_patient_gives_valid_objects(bare_
 def test_values_of_the_source_that_are_invalid_are_left_empty(odd_source, exported, two_classes):
     for ds in exported(odd_source, two_classes).values():
         assert (ds.PatientBirthDate, ds.PatientSex, ds.StudyDate) == ("", "", "")
+        assert (ds.AccessionNumber, ds.PatientID, ds.ReferringPhysicianName) == ("", "", "")
+        assert "IssuerOfPatientID" not in ds
+
+
+def test_of_several_descriptions_the_first_is_carried_over(odd_source, exported, two_classes):
+    for ds in exported(odd_source, two_classes).values():
+        assert ds.StudyDescription == "PET"
+
+
+def test_a_name_of_three_spellings_has_64_characters_for_each(a_source_of):
+    name = "=".join(f"{letter * 31}^{letter * 32}" for letter in "ABC")
+    assert read_headers(a_source_of({"PatientName": name})).first.PatientName == name
+    for wrong in (name + "C", name + "=D", r"Doe^John\Roe^Jane"):
+        assert read_headers(a_source_of({"PatientName": wrong})).first.PatientName == ""
+
+
+def test_how_identity_was_removed_before_is_carried_over_in_utf_8(a_source_of):
+    code = pydicom.Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "1", "99X", "geprüft"
+    before = {"DeidentificationMethod": "geprüft", "DeidentificationMethodCodeSequence": [code]}
+    file = io.BytesIO()
+    read_headers(a_source_of(before)).first.save_as(file, implicit_vr=False, little_endian=True)
+    header = pydicom.dcmread(io.BytesIO(file.getvalue()), force=True)
+    assert header.DeidentificationMethod == header.DeidentificationMethodCodeSequence[0].CodeMeaning == "geprüft"
+
+
+def test_several_uids_in_one_value_cannot_be_referred_to(a_source_of):
+    with pytest.raises(InputError, match="file 1 of the CT's series has several StudyInstanceUIDs"):
+        read_headers(a_source_of({"StudyInstanceUID": r"1.2.3\1.2.4"}))
 
 
 def test_an_unusual_name_is_not_spoken_of(odd_source, exported, two_classes, recwarn, caplog):
