@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmpl.clinical.fields import FIELDS, CategoricalField, ContinuousField
+from mmpl.clinical.fields import FIELDS, NOT_IN_TRAINING, CategoricalField, ContinuousField
 from mmpl.errors import BundleError
 from mmpl.notices import UNSEEN_CATEGORY, Notice
 
@@ -90,7 +90,7 @@ class ClinicalEncoder:
         return tuple(
             Notice(
                 UNSEEN_CATEGORY,
-                f"{name} {record[name]} did not occur in the training data; it is taken as Unknown",
+                f"{name} {record[name]} {NOT_IN_TRAINING}; it is taken as Unknown",
             )
             for name, levels in self.levels.items()
             if record.get(name) is not None and record[name] not in levels

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from mmpl.errors import ClinicalError
 from mmpl.notices import CLINICAL_MISSING, UNSEEN_CATEGORY, Notice
 
+NOT_A_CATEGORY, NOT_IN_TRAINING = "is not among its categories", "did not occur in the training data"
 UNKNOWN_SPELLINGS = frozenset(
     {"", "unknown", "nan", "na", "n/a", "none", "null", "-", "?", "missing", "not known", "not available"}
 )
@@ -224,10 +225,19 @@ def parse_record(raw: Mapping[str, object]) -> tuple[dict[str, object | None], t
             notices.append(
                 Notice(
                     UNSEEN_CATEGORY,
-                    f"{name} {value!r} is not among its categories ({clinical_field.choices}); it is taken as Unknown",
+                    f"{name} {value!r} {NOT_A_CATEGORY} ({clinical_field.choices}); it is taken as Unknown",
                 )
             )
     return record, tuple(notices)
+
+
+def without_value(text: str) -> str:
+    """The text of an ``UNSEEN_CATEGORY`` notice without the value that it quotes, which may be any text of a record."""
+    for name in FIELDS:
+        for what in (NOT_A_CATEGORY, NOT_IN_TRAINING):
+            if text.startswith(name) and what in text:
+                return f"{name}: the value {what}{text.rpartition(what)[2]}"
+    return "A clinical value is taken as Unknown"
 
 
 def missing_notice(record: Mapping[str, object | None]) -> tuple[Notice, ...]:

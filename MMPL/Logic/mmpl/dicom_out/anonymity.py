@@ -12,14 +12,16 @@ from __future__ import annotations
 import copy
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
 
+from mmpl.clinical.fields import without_value
 from mmpl.dicom_out.identity import is_patients_own, pattern_of
 from mmpl.dicom_out.uids import keyed_uid
 from mmpl.errors import InputError
+from mmpl.notices import PET_NOT_SUV, SUV_DOUBT, UNSEEN_CATEGORY
 
 DUMMY_DATE = "19000101"  # where the standard wants a date
 DUMMY_TIME = "000000"
@@ -33,9 +35,18 @@ METHOD_CODES = (
 EMPTIED = ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime")
 REMOVED = ("IssuerOfPatientID", "PatientAge", "PatientSize", "PatientWeight", "StudyDescription")
 UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
-TIME_REMOVED = "[time removed]"
+TIME_REMOVED, DATE_REMOVED, VALUE_REMOVED = "[time removed]", "[date removed]", "[value removed]"
 _ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 _TIME_OF_DAY = re.compile(r"(?<![\d:])\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?(?![\d:])")
+_DATE = re.compile(
+    r"(?<!version )(?<![\d.])(?:"
+    r"\d{1,2}([./-])\d{1,2}\1(?:19|20)\d{2}|(?:19|20)\d{2}([./-])\d{1,2}\2\d{1,2}|\d{1,2}/\d{1,2}/\d{2}|\d\d\.\d\d\.\d\d"
+    r"|(?<![^\W_])(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{4}(?:\d{2})?)?(?![^\W_])"  # DICOM's
+    r")(?!\d)"
+)
+_OF_THE_BODY = re.compile(r"\b(?:kg|weight|height)\b|PatientWeight|PatientSize")
+_QUOTED = re.compile(r"""(?<!\w)'(?:[^'\\]|\\.)*'(?!\w)|"(?:[^"\\]|\\.)*\"""")
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)?(?!\w)")
 
 
 @dataclass(frozen=True)
@@ -99,20 +110,38 @@ class Anonymity:
     def texts(
         self, texts: list[str], header: Dataset, case_id: str, invalid: Mapping[str, str] | None = None
     ) -> list[str]:
-        """Sentences in which the new name stands for whatever identifies the patient, and without times of day.
+        """Sentences in which the new name stands for whatever identifies the patient; without dates and times of day.
 
         Values of fewer than four characters are left: "12" or "A" would spoil numbers and words, and tell nothing.
         """
         ids = _values(header, invalid, ("PatientID", "AccessionNumber", "StudyID", *UIDS))
         pattern = pattern_of(ids, _name(header, invalid), case_id)
-        named = texts if pattern is None else [pattern.sub(lambda _: self.name, text) for text in texts]
-        return [_TIME_OF_DAY.sub(TIME_REMOVED, text) for text in named]
+        between = [[text] if pattern is None else pattern.split(text) for text in texts]
+        return [self.name.join(map(_without_dates, parts)) for parts in between]
 
     def _say(self, header: Dataset) -> None:
         header.PatientIdentityRemoved = "YES"
         header.DeidentificationMethod = METHOD
         header.DeidentificationMethodCodeSequence = [_dcm_code(value, meaning) for value, meaning in METHOD_CODES]
         header.LongitudinalTemporalInformationModified = "REMOVED"
+
+
+def without_values(warnings: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Warnings of ``results.json`` without what they quote of the clinical record and of the patient's body."""
+    return [{**one, "text": _without_value(one["code"], one["text"])} for one in warnings]
+
+
+def _without_value(code: str, text: str) -> str:
+    if code == UNSEEN_CATEGORY:
+        return without_value(text)
+    if code not in (SUV_DOUBT, PET_NOT_SUV):
+        return text
+    unquoted = _QUOTED.sub(VALUE_REMOVED, text)
+    return _NUMBER.sub(VALUE_REMOVED, unquoted) if _OF_THE_BODY.search(text) else unquoted
+
+
+def _without_dates(text: str) -> str:
+    return _TIME_OF_DAY.sub(TIME_REMOVED, _DATE.sub(DATE_REMOVED, text))
 
 
 def _name(header: Dataset, invalid: Mapping[str, str] | None) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from mmpl.dicom_out.anonymity import Anonymity
+from mmpl.dicom_out.anonymity import Anonymity, without_values
 from mmpl.dicom_out.files import REPORT, SEGMENTATION, STRUCTURE_SET
 from mmpl.dicom_out.finish import Export
 from mmpl.dicom_out.headers import SourceHeaders, anonymised, read_headers
@@ -66,7 +66,8 @@ def write_dicom(
         raise GeometryError("the label map is not on the CT's grid: resample it there before writing it as DICOM")
     headers = read_headers(source)
     export = _export(headers, results, settings or ExportSettings(), anonymise)
-    sentences = report_sentences(results, {SEGMENTS[label].name for label in segment_numbers(label_map)})
+    said = results if anonymise is None else {**results, "warnings": without_values(results["warnings"])}
+    sentences = report_sentences(said, {SEGMENTS[label].name for label in segment_numbers(label_map)})
     if anonymise is not None:
         sentences = anonymise.texts(sentences, headers.first, results["case_id"], headers.invalid)
     with warnings.catch_warnings():

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from mmpl.clinical.encoder import ClinicalEncoder
-from mmpl.clinical.fields import FIELDS, parse_record
+from mmpl.clinical.fields import FIELDS, parse_record, without_value
 from mmpl.errors import BundleError
 from mmpl.notices import UNSEEN_CATEGORY
 
@@ -56,7 +56,10 @@ def test_each_field_has_exactly_one_level_set(encoder):
 def test_a_level_unseen_in_training_is_unknown_with_a_notice(encoder):
     record = a_record(Performance_Status=4)
     assert encoder.encode(record)["Performance Status=Unknown"] == 1.0
-    assert [n.code for n in encoder.unseen(record)] == [UNSEEN_CATEGORY]
+    (notice,) = encoder.unseen(record)
+    assert (notice.code, "4" in notice.text) == (UNSEEN_CATEGORY, True)
+    said = "Performance Status: the value did not occur in the training data; it is taken as Unknown"
+    assert without_value(notice.text) == said
     assert encoder.unseen(a_record(Performance_Status=2)) == ()
 
 

@@ -3,10 +3,12 @@ import datetime
 import pydicom
 import pytest
 
+from mmpl.clinical.fields import parse_record
 from mmpl.dicom_out.anonymity import Anonymity
 from mmpl.dicom_out.export import write_dicom
 from mmpl.errors import InputError
 from mmpl.geometry import Volume
+from mmpl.notices import SUV_DOUBT, Notice
 
 KEY = bytes(range(32))
 UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
@@ -169,6 +171,33 @@ def test_times_of_day_are_not_in_sentences():
         "Two times of injection, [time removed] and [time removed]; scan at [time removed]. "
         "Ratio 1:2, 3.5 mm, 2:345 of 10."
     )
+
+
+@pytest.mark.parametrize(
+    "date", ["12.03.2024", "1.3.2024", "12.03.24", "2024-03-12", "12/03/2024", "3/12/24", "20240312", "20240312101530"]
+)
+def test_dates_are_not_in_sentences(date):
+    said = f"Seen on {date}, in PET_{date}.nii; model bundle demo, version 2024.3.12, of 3.5 mm and 0.12.3."
+    (text,) = Anonymity("case 2024-03-12").texts([said], a_header("", f"X-{date}"), "")
+    assert text == said.replace(date, "[date removed]")
+    (text,) = Anonymity("case 2024-03-12").texts([f"ID X-{date}."], a_header("", f"X-{date}"), "")
+    assert text == "ID case 2024-03-12."
+
+
+def test_values_of_record_and_body_are_not_in_an_anonymised_report(a_source, exported, two_classes, results):
+    _, unseen = parse_record({"Treatment": "RT 12.03.2024 'Dr Schmidt' is not among its categories", "M-stage": 7})
+    doubts = ("PatientWeight is '70,5', no number: type it.", "An activity of 9 MBq is very much for 70.5 kg.")
+    results["warnings"] = [one.as_dict() for one in (*unseen, *(Notice(SUV_DOUBT, f"SUV: {one}") for one in doubts))]
+    anonymous = values_in(exported(a_source(), two_classes, anonymise=Anonymity("case 1"))["report"])
+    for said in (
+        "Treatment: the value is not among its categories (0 (radiotherapy only) or 1 (chemoradiotherapy)); it is",
+        "M-stage: the value is not among its categories",
+        "SUV: PatientWeight is [value removed], no number: type it.",
+        "SUV: An activity of [value removed] MBq is very much for [value removed] kg.",
+    ):
+        assert any(said in text for text in anonymous)
+    assert not any(value in text for text in anonymous for value in ("Schmidt", "12.03", "70,5", "70.5"))
+    assert any("Dr Schmidt" in text for text in values_in(exported(a_source(), two_classes)["report"]))
 
 
 def test_no_time_of_day_is_in_an_anonymised_report(a_source, exported, two_classes, results):
