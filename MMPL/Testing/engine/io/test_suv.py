@@ -293,6 +293,53 @@ def test_a_time_that_is_none_is_not_guessed(text):
     assert "no time of injection" in note_of("decay_min", RadiopharmaceuticalStartTime=text)
 
 
+def test_more_decimals_than_dicom_has_change_nothing():
+    times = {"SeriesTime": "100000.0000000", "AcquisitionTime": "100000.0000000"}
+    assert decay_of(RadiopharmaceuticalStartTime="090000.0000000", **times) == 60.0
+
+
+@pytest.mark.parametrize(
+    ("field", "changes", "said"),
+    [
+        ("weight_kg", {"PatientWeight": "70,5"}, "PatientWeight is '70,5', no number: type it."),
+        ("weight_kg", {"PatientWeight": "-70"}, "PatientWeight is '-70', no positive number: type it."),
+        ("weight_kg", {"PatientWeight": "0"}, "The header gives no weight (PatientWeight): type it."),
+        (
+            "injected_mbq",
+            {"RadionuclideTotalDose": "3.5e8 Bq"},
+            "RadionuclideTotalDose is '3.5e8 Bq', no number: type it.",
+        ),
+        (
+            "decay_min",
+            {"RadiopharmaceuticalStartTime": "9 am"},
+            "RadiopharmaceuticalStartTime cannot be read as a time, so there is no time of injection: type the time to "
+            "the scan.",
+        ),
+        (
+            "decay_min",
+            {"SeriesTime": "10h", "AcquisitionTime": "20200102100000"},  # a date is not repeated
+            "SeriesTime and AcquisitionTime cannot be read as a time, so there is no time of the scan: type the time "
+            "from injection.",
+        ),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_not_said_to_be_missing(field, changes, said):
+    assert note_of(field, **changes) == said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"SeriesTime": "10h"}, "SeriesTime cannot be read as a time and AcquisitionTime was taken"),
+        ({"AcquisitionTime": "10h"}, "AcquisitionTime cannot be read as a time to check its SeriesTime by"),
+        ({"RadionuclideHalfLife": "110 min"}, "RadionuclideHalfLife is '110 min', no number: that of"),
+    ],
+)
+def test_nor_where_another_value_stands_in_for_it(changes, said):
+    (note,) = convert(a_header(Radiopharmaceutical="FDG", **changes)).doubts
+    assert note.startswith(said)
+
+
 def test_an_injection_in_another_time_zone_is_doubted():
     found, (note,) = inputs_from_header(a_header(RadiopharmaceuticalStartDateTime="20200102090000+0100"))
     assert found["decay_min"] == 60.0

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmpl.io.suv.body import FEMALE, HEIGHT_CM, MALE, OTHER
-from mmpl.io.suv.inputs import DECAY_MIN, INJECTED_MBQ, WEIGHT_KG, problem_with
+from mmpl.io.suv.inputs import DECAY_MIN, INJECTED_MBQ, WEIGHT_KG, joined, problem_with
 from mmpl.io.suv.moments import DAY_S, Moment, after, gap, moment, moment_of_datetime
 from mmpl.io.suv.nuclides import F18_HALF_LIFE_S, HALF_LIFE_S, nuclide_of
 
@@ -91,7 +91,7 @@ def acquisition_of(header: Mapping) -> Moment | None:
 def read_weight(header: Mapping) -> Read:
     value = number(header, "PatientWeight")
     if value is None:
-        return Read(None, doubts=("The header gives no weight (PatientWeight): type it.",))
+        return Read(None, doubts=(f"{_lacks(header, 'PatientWeight', 'weight')}: type it.",))
     if value > 1000 and WEIGHT_KG[0] <= value / 1000 <= WEIGHT_KG[1]:
         doubt = f"The header's weight (PatientWeight) is {value:g}, too much for kg: {value / 1000:g} kg are taken."
         return Read(value / 1000, "PatientWeight, read as g", (doubt,))
@@ -103,7 +103,7 @@ def read_dose(header: Mapping) -> Read:
     """Injected activity in MBq."""
     value = number(header, "RadionuclideTotalDose")
     if value is None:
-        return Read(None, doubts=("The header gives no injected activity (RadionuclideTotalDose): type it.",))
+        return Read(None, doubts=(f"{_lacks(header, 'RadionuclideTotalDose', 'injected activity')}: type it.",))
     if value < LEAST_BQ and INJECTED_MBQ[0] <= value <= INJECTED_MBQ[1]:
         doubt = (
             f"The header's injected activity (RadionuclideTotalDose) is {value:g}, too little for Bq: "
@@ -129,7 +129,7 @@ def read_half_life(header: Mapping) -> Read:
     )
     known, whose = HALF_LIFE_S[nuclide or "F-18"], nuclide or "fluorine-18"
     if value is None:
-        doubt = f"The header gives no half-life (RadionuclideHalfLife): that of {whose} is taken."
+        doubt = f"{_lacks(header, 'RadionuclideHalfLife', 'half-life')}: that of {whose} is taken."
         return Read(known if nuclide else None, f"half-life of {whose}", (doubt,))
     if nuclide and abs(value / known - 1.0) > HALF_LIFE_TOLERANCE:
         doubt = f"The header's half-life is {value:g} s, {nuclide}'s is {known:g} s: the latter is taken."
@@ -150,7 +150,8 @@ def read_height(header: Mapping) -> Read:
     """Height in cm; there is none without doubt in many headers, and only some kinds of SUV need it."""
     value = number(header, "PatientSize")
     if value is None:
-        return Read(None)
+        said = _no_number(header, "PatientSize")
+        return Read(None, doubts=(f"{said}.",) if said else ())
     for cm, source in ((100 * value, "PatientSize"), (value, "PatientSize, read as cm")):
         if HEIGHT_CM[0] <= cm <= HEIGHT_CM[1]:
             doubts = (f"The header's height (PatientSize) is {value:g} m: {cm:g} cm are taken.",) if cm == value else ()
@@ -292,8 +293,11 @@ def read_injection(header: Mapping, reference: Moment | None) -> tuple[Moment | 
     dated, zone_doubts = moment_here(header, "RadiopharmaceuticalStartDateTime")
     timed = moment("", text(header, "RadiopharmaceuticalStartTime"))
     if dated is None and timed is None:
-        said = "The header gives no time of injection (RadiopharmaceuticalStartTime): type the time to the scan."
-        return None, "", (said,)
+        unread = _unread(header, "RadiopharmaceuticalStartTime", "RadiopharmaceuticalStartDateTime")
+        said = f"{unread}, so there is no time of injection" if unread else (
+            "The header gives no time of injection (RadiopharmaceuticalStartTime)"
+        )  # fmt: skip
+        return None, "", (f"{said}: type the time to the scan.",)
     if dated is None:
         return timed, "RadiopharmaceuticalStartTime", ()
     doubts = list(zone_doubts)
@@ -351,17 +355,20 @@ def read_reference(
     frames = [f for f in (frames or (frame_of(header),)) if f.acquisition is not None]
     series = moment(text(header, "SeriesDate"), text(header, "SeriesTime"))
     if series is None and not frames:
-        said = "The header gives no time of the scan (SeriesTime, AcquisitionTime): type the time from injection."
-        return None, "", (said,)
+        unread = _unread(header, "SeriesTime", "AcquisitionTime", "AcquisitionDateTime")
+        said = f"{unread}, so there is no time of the scan" if unread else (
+            "The header gives no time of the scan (SeriesTime, AcquisitionTime)"
+        )  # fmt: skip
+        return None, "", (f"{said}: type the time from injection.",)
     if not frames:
-        said = "The header gives no AcquisitionTime to check its SeriesTime by: check the time from injection."
-        return series, "SeriesTime", (said,)
+        said = _unread(header, "AcquisitionTime", "AcquisitionDateTime") or "The header gives no AcquisitionTime"
+        return series, "SeriesTime", (f"{said} to check its SeriesTime by: check the time from injection.",)
     first = _earliest(frames)
     if series is not None and gap(series, first) <= 0:
         return series, "SeriesTime", _decay_doubt(series, "SeriesTime", frames, half_life_s)
-    why = "The header gives no SeriesTime" if series is None else (
-        "SeriesTime is later than AcquisitionTime (the series was written after the scan)"
-    )  # fmt: skip
+    why = "SeriesTime is later than AcquisitionTime (the series was written after the scan)"
+    if series is None:
+        why = _unread(header, "SeriesTime") or "The header gives no SeriesTime"
     ge, doubts = moment_here(header, "GEScanDateTime")
     if ge is not None and gap(ge, first) <= 0:
         return ge, "GE's scan time (0009,xx0d)", (*doubts, *_decay_doubt(ge, "GE's scan time", frames, half_life_s))
@@ -434,6 +441,27 @@ def text(header: Mapping, keyword: str) -> str:
     """The value as stripped text; "" when it is missing."""
     value = header.get(keyword)
     return "" if value is None else str(value).strip()
+
+
+def _lacks(header: Mapping, keyword: str, what: str) -> str:
+    """Why there is no number: the header does not give it, or what it gives is none."""
+    return _no_number(header, keyword) or f"The header gives no {what} ({keyword})"
+
+
+def _no_number(header: Mapping, keyword: str) -> str:
+    """ "PatientWeight is '70,5', no number"; "" where it is missing, 0 or a positive number."""
+    given = text(header, keyword)
+    try:
+        value = float(given or 0)
+    except ValueError:
+        return f"{keyword} is {given!r}, no number"
+    return "" if 0 <= value < math.inf else f"{keyword} is {given!r}, no positive number"
+
+
+def _unread(header: Mapping, *keywords: str) -> str:
+    """ "SeriesTime cannot be read as a time", of those that are there, "" where none is; a value may hold a date."""
+    given = [one for one in keywords if text(header, one)]
+    return f"{joined(given)} cannot be read as a time" if given else ""
 
 
 def number(header: Mapping, keyword: str) -> float | None:

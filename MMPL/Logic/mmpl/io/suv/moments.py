@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 
 DAY_S = 86400.0
-_TIME = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(\.\d{1,6})?")
+_TIME = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(\.\d+)?")  # DICOM has six decimals, some programs more
 _DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})")
-_DATETIME = re.compile(r"(\d{8})(\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?)([+-]\d{4})?")
+_DATETIME = re.compile(r"(\d{8})(\d{2}(?:\d{2}(?:\d{2}(?:\.\d+)?)?)?)([+-]\d{4})?")
 
 
 @dataclass(frozen=True)
