@@ -18,6 +18,7 @@ REPORT = "report.html"
 ALWAYS = (MASK, SEGMENTATION, RESULTS, FEATURES, REPORT)
 SCENE = "scene.mrb"
 DICOM = "dicom"
+_OF_OTHER_IMAGES = "{out} holds results of a case {case} with other images than this one's: choose another folder"
 OPTIONAL = (SCENE, *(f"{DICOM}/{name}" for name in NAMES))
 
 
@@ -74,6 +75,26 @@ def check_same_case(out: Path, case_id: str, grids: Mapping[str, Geometry]) -> N
     if other != case_id:
         raise OutputError(f"{out} holds results of the case {other}, not of {case_id}: choose another folder")
     if not same_images:
-        raise OutputError(
-            f"{out} holds results of a case {other} with other images than this one's: choose another folder"
-        )
+        raise OutputError(_OF_OTHER_IMAGES.format(out=out, case=other))
+
+
+def check_same_ct(out: Path, fingerprint: str) -> None:
+    """Find out now whether results of another CT on the same grid lie in a folder: another patient's, of one protocol.
+
+    Parameters
+    ----------
+    out : folder, which may be absent
+    fingerprint : of this case's CT, see :func:`mmpl.fingerprint.fingerprint`
+
+    Raises
+    ------
+    OutputError
+        If there are some. Results of before have no fingerprint: of them nothing is said.
+    """
+    results = results_in(out) or {}
+    try:
+        theirs = results["inputs"]["ct"]["fingerprint"]
+    except (KeyError, TypeError):
+        return
+    if theirs != fingerprint:
+        raise OutputError(_OF_OTHER_IMAGES.format(out=out, case=results.get("case_id")))

@@ -20,6 +20,7 @@ from mmpl.columns import DEEP_DAYS, DEEP_HPV, HPV_PROBABILITY
 from mmpl.dose.result import DoseResult, DoseSource, dose_of_contours
 from mmpl.ensemble import Ensemble, Member
 from mmpl.errors import GeometryError, InputError
+from mmpl.fingerprint import fingerprint
 from mmpl.geometry import Geometry, Volume
 from mmpl.hpv.ensemble import combine_hpv, null_hpv
 from mmpl.lengths import padded_voxels
@@ -132,6 +133,7 @@ class PreparedCase:
     network_array : float32, shape (2, z, y, x)
     radiomics : CaseRadiomics, which keeps the filtered images
     scores : what networks said of patches of these images: the networks and the patch's first voxel -> rows
+    ct_fingerprint : of the CT as read
     """
 
     case: Case
@@ -139,6 +141,7 @@ class PreparedCase:
     network_array: np.ndarray
     radiomics: CaseRadiomics
     scores: dict[tuple, tuple[Mapping[str, float], ...]] = field(default_factory=dict)
+    ct_fingerprint: str = ""
 
 
 def prepare_case(
@@ -162,7 +165,8 @@ def prepare_case(
     radiomics = CaseRadiomics(make_extractor(extractor, ensemble.feature_set))
     with (watch or Stopwatch()).step("prepare"):
         roi = prepare(case)
-        return PreparedCase(case, roi, network_input(roi, ensemble.network.spacing_mm), radiomics)
+        array = network_input(roi, ensemble.network.spacing_mm)
+        return PreparedCase(case, roi, array, radiomics, ct_fingerprint=fingerprint(case.ct.array))
 
 
 def check_clinical(record: Mapping[str, object]) -> None:
@@ -430,7 +434,7 @@ def measure(
     results = Results(
         case_id=case.case_id,
         bundle=bundle_summary(ensemble),
-        inputs=_inputs(case, prepared.roi, roi),
+        inputs=_inputs(prepared, roi),
         lesions=lesions,
         hpv=hpv,
         rfs=rfs,
@@ -645,9 +649,10 @@ def bundle_summary(ensemble: Ensemble) -> dict:
     }
 
 
-def _inputs(case: Case, roi: RoiCase, radiomics: RoiCase) -> dict:
+def _inputs(prepared: PreparedCase, radiomics: RoiCase) -> dict:
+    case, roi = prepared.case, prepared.roi
     return {
-        "ct": case.ct.geometry.to_dict(),
+        "ct": {**case.ct.geometry.to_dict(), "fingerprint": prepared.ct_fingerprint},
         "pet": {**case.pet.geometry.to_dict(), "units": case.pet_units, "provenance": dict(case.provenance)},
         "roi": {**roi.geometry.to_dict(), "centre_lps_mm": list(roi.centre_lps)},
         "radiomics_roi": radiomics.geometry.to_dict(),

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from mmpl.case import Case
-from mmpl.earlier_files import check_same_case, sentence_about
+from mmpl.earlier_files import check_same_case, check_same_ct, sentence_about
 from mmpl.errors import MMPLError, OutputError
+from mmpl.fingerprint import fingerprint
 from mmpl.outputs import clinical_rows, report_of, write_outputs
+from mmpl.report.validate import validate_results
 
 WRITERS = ("write_label_map", "write_segmentation_nrrd", "write_json_atomic", "write_features_csv", "write_text_atomic")
 
@@ -196,6 +198,19 @@ def test_a_case_of_the_same_name_with_other_images_is_another_one(name, tmp_path
     grids[name] = replace(grids[name], origin_mm=(origin[0], origin[1], origin[2] + 12.0))
     with pytest.raises(OutputError, match="of a case TINY-1 with other images than this one's: choose another folder"):
         check_same_case(tmp_path, "TINY-1", grids)
+
+
+def test_another_ct_on_the_same_grid_is_another_one(tmp_path, tiny_case, tiny_outcome, grids):
+    check_same_ct(tmp_path / "absent", "abc")
+    write_outputs(tmp_path, tiny_case, tiny_outcome)
+    check_same_ct(tmp_path, fingerprint(tiny_case.ct.array))
+    with pytest.raises(OutputError, match="of a case TINY-1 with other images than this one's: choose another folder"):
+        check_same_ct(tmp_path, fingerprint(tiny_case.ct.array + 3.0))
+    results = json.loads((tmp_path / "results.json").read_text())
+    del results["inputs"]["ct"]["fingerprint"]  # as results of before
+    validate_results(results)
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    check_same_ct(tmp_path, "abc")
 
 
 @pytest.mark.parametrize("results", [None, "damaged", "[]", "{}", '{"case_id": "TINY-1", "inputs": {"ct": 5}}'])

@@ -201,11 +201,15 @@ def _fact(value: object) -> str:
 
 
 def _inputs(inputs: dict) -> dict:
-    """The images, without what the section on SUV says of the PET."""
-    pet = inputs.get("pet", {})
-    if not suv_rows(pet.get("provenance", {})):
-        return inputs
-    return {**inputs, "pet": {key: value for key, value in pet.items() if key != "provenance"}}
+    """The images, without the CT's fingerprint and without what the section on SUV says of the PET."""
+    apart = {"ct": "fingerprint"}
+    if suv_rows(inputs.get("pet", {}).get("provenance", {})):
+        apart["pet"] = "provenance"
+    return inputs | {
+        image: {key: value for key, value in inputs[image].items() if key != left}
+        for image, left in apart.items()
+        if image in inputs
+    }
 
 
 def _suv(inputs: dict) -> str:

@@ -13,7 +13,7 @@ import torch
 from mmpl.bundle.reader import default_bundle_path, open_bundle
 from mmpl.case import Case
 from mmpl.dicom_source import DicomSource
-from mmpl.earlier_files import DICOM
+from mmpl.earlier_files import DICOM, check_same_ct
 from mmpl.ensemble import Ensemble, Inference, load_ensemble
 from mmpl.errors import InputError
 from mmpl.geometry import Volume
@@ -190,6 +190,7 @@ class Session:
         """
         out = Path(arguments["out"])
         check_writable(out)
+        check_same_ct(out, self._prepared().ct_fingerprint)
         source, export = self._dicom(arguments.get("dicom"))
         told = self.measure({**arguments, "deep": "refresh", "hpv_as_known": False}, progress)
         before = self._model_outcome(arguments, progress)

@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from mmpl.errors import ClinicalError, InputError, SuvError
+from mmpl.errors import ClinicalError, InputError, OutputError, SuvError
 from mmpl.geometry import Volume
 from mmpl.io.case import apply_conversion
 from mmpl.io.suv import Conversion, Typed, convert_typed
@@ -132,6 +132,18 @@ def test_what_is_saved_is_assess_of_the_same_mask(edit, session, tmp_path, tiny_
     assert told["deep_is_current"]
     expected = assess(tiny_case, Volume(moved, label_map.geometry), tiny_ensemble).results.as_dict()
     assert without_timings(saved) == without_timings(json.loads(json.dumps(expected)))
+
+
+def test_results_of_another_ct_on_the_same_grid_are_not_replaced(edit, session, tmp_path, tiny_patient):
+    edit(tiny_patient.label_map.array)
+    session.save({"out": str(tmp_path / "out")}, silent)
+    results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    results["inputs"]["ct"]["fingerprint"] = "another patient's"
+    (tmp_path / "out" / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    with pytest.raises(OutputError, match="with other images than this one's: choose another folder"):
+        session.save({"out": str(tmp_path / "out")}, silent)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 
 @pytest.mark.parametrize(
