@@ -171,6 +171,19 @@ def test_an_outcome_with_scores_of_earlier_contours_is_not_saved(tiny_case, tiny
     assert not (tmp_path / "out").exists()
 
 
+def test_every_file_is_on_the_disk_before_it_is_in_its_place(tiny_case, tiny_outcome, tmp_path, monkeypatch):
+    """A power cut would else leave an empty mask beside a record that says the case is finished."""
+    written, really = set(), os.fsync
+
+    def noted(file: int) -> None:
+        written.add(os.fstat(file).st_ino)
+        really(file)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write_outputs(tmp_path / "out", tiny_case, tiny_outcome)
+    assert {path.name for path in (tmp_path / "out").iterdir() if path.stat().st_ino not in written} == set()
+
+
 @pytest.fixture
 def grids(tiny_case) -> dict:
     return {"ct": tiny_case.ct.geometry, "pet": tiny_case.pet.geometry}

@@ -12,6 +12,7 @@ from mmpl.errors import InputError, OutputError
 from mmpl.geometry import Volume, image_from_volume
 from mmpl.io.integrity import check_stored_data
 from mmpl.io.native_stderr import captured_native_stderr
+from mmpl.io.output import to_disk
 from mmpl.segments import SEGMENTS, SegmentSpec
 
 
@@ -74,6 +75,7 @@ def _write(image: sitk.Image, path: Path) -> None:
         try:
             sitk.WriteImage(image, str(path), True)
             check_stored_data(path, "output")
+            to_disk(path)
         except (RuntimeError, InputError, OSError) as error:
             raise OutputError(
                 f"output {path} cannot be written: look whether the folder exists, you may write to it and "

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mmpl.errors import OutputError
+from mmpl.io.output import to_disk
 
 
 def features_csv(features: Mapping[str, float | None]) -> str:
@@ -37,6 +38,7 @@ def write_features_csv(path: str | Path, features: Mapping[str, float | None]) -
     part = path.with_name(path.name + ".part")
     try:
         part.write_text(features_csv(features), encoding="utf-8", newline="")
+        to_disk(part)
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
