@@ -162,11 +162,12 @@ class Networks:
     def fall_back_for_memory(self, why: str = "too little memory") -> bool:
         """Leave the backend in use until the case is over, for the next that may do with less; False where none may.
 
-        Another precision of the same device that needs more for the smallest pass would only fail as well.
+        The same library on the same device in a precision that needs more for the smallest pass would fail as well.
         """
         used, least = self.backend, MULTIPLE**3
         for place, backend in enumerate(self._backends[1:], start=1):
-            if backend.device != used.device or self._need(backend, least) <= self._need(used, least):
+            same = (backend.name, backend.device) == (used.name, used.device)
+            if not same or self._need(backend, least) <= self._need(used, least):
                 return self._set_aside_to(place, why)
         return False
 

@@ -217,8 +217,8 @@ def test_an_answer_that_is_no_number_is_taken_from_the_next_backend(wrong):
 def on_a_card(half, single):
     """A card's two precisions, of which the second needs twice the memory, and a CPU."""
     return [
-        Fake("half", half, device="cuda:0", precision="bf16", need=1),
-        Fake("single", single, device="cuda:0", need=2),
+        Fake("card", half, device="cuda:0", precision="bf16", need=1),
+        Fake("card", single, device="cuda:0", need=2),
         Fake("last", 3.0),
     ]
 
@@ -227,8 +227,8 @@ def test_a_card_that_gets_half_precision_wrong_goes_on_in_single():
     networks = Networks(on_a_card(np.nan, 2.0), NetworkConfig.demo(), memory_gb=1.0)
     assert networks.run(network(), BATCH)[0, 0] == 2.0
     (notice,) = networks.notices
-    assert "half, bf16, cuda:0 cannot run" in notice.text
-    assert "single, fp32, cuda:0 is used instead" in notice.text
+    assert "card, bf16, cuda:0 cannot run" in notice.text
+    assert "card, fp32, cuda:0 is used instead" in notice.text
     broken = Networks(on_a_card(np.nan, np.nan), NetworkConfig.demo(), memory_gb=1.0)
     assert broken.run(network(), BATCH)[0, 0] == 3.0
     assert len(broken.notices) == 2
