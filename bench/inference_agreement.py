@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy import ndimage
 
+from mmpl.boxes import connected
 from mmpl.bundle.reader import open_bundle
 from mmpl.case import CLASS_NAMES
 from mmpl.ensemble import Ensemble, Inference, load_ensemble
@@ -149,18 +149,14 @@ def _classes(drawn: Mapping[str, np.ndarray], truth: np.ndarray) -> dict:
             }
             for plan, mask in masks.items()
         }
-        rows[name]["truth"] = {"voxels": int(true.sum()), "lesions": int(_parts(true)[1])}
+        rows[name]["truth"] = {"voxels": int(true.sum()), "lesions": int(connected(true)[1])}
     return rows
 
 
 def _lost(truth: np.ndarray, paper: np.ndarray, mask: np.ndarray) -> int:
     """True lesions that the paper's plan touches and this one does not."""
-    labels, count = _parts(truth)
+    labels, count = connected(truth)
     return sum(bool(paper[at].any() and not mask[at].any()) for at in (labels == n + 1 for n in range(count)))
-
-
-def _parts(mask: np.ndarray) -> tuple[np.ndarray, int]:
-    return ndimage.label(mask, structure=np.ones((3, 3, 3)))
 
 
 def summarise(paths: Iterable[Path]) -> dict:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
-from mmpl.boxes import Box, bounding_box
+from mmpl.boxes import Box, bounding_box, connected
 from mmpl.case import CLASS_NAMES, Case, RoiCase
 from mmpl.geometry import Geometry, Volume
 from mmpl.notices import MASK_OUTSIDE_ROI, Notice
@@ -20,7 +19,7 @@ from mmpl.preprocess.roi import shifted_to_hold
 from mmpl.resample import resample
 from mmpl.segmentation.engine import Member, segment_by_plan
 from mmpl.segmentation.plan import Account, Plan
-from mmpl.segmentation.postprocess import TWENTY_SIX, compose
+from mmpl.segmentation.postprocess import compose
 from mmpl.survival.discrete import expected_time_days, survival_from_hazards
 
 Network = Callable[[np.ndarray], np.ndarray]  # patches (n, 2, z, y, x) -> logits (n, outputs)
@@ -249,7 +248,7 @@ def lost_between_voxels(label_map: Volume, grid: Geometry) -> list[LostLesions]:
     """What a label map loses on its way to a grid by nearest neighbour because it lies between voxel centres."""
     found = []
     for value, name in CLASS_NAMES.items():
-        parts, lesions = ndimage.label(label_map.array == value, structure=TWENTY_SIX)
+        parts, lesions = connected(label_map.array == value)
         numbered = label_map.with_array(parts.astype(np.int32))
         where = np.argwhere(parts)
         within = parts[tuple(where[~_outside(label_map.geometry.physical(where[:, ::-1]), grid)].T)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from mmpl.boxes import bounding_box
+from mmpl.boxes import bounding_box, connected
 from mmpl.errors import InputError
 from mmpl.geometry import Geometry, Volume
 from mmpl.io.dicom.contours import Roi
@@ -19,7 +19,6 @@ from mmpl.notices import Notice
 from mmpl.results import RESEARCH_USE, json_ready
 from mmpl.segmentation.body import SKIN_HU
 
-TWENTY_SIX = np.ones((3, 3, 3), dtype=bool)
 PET_SHARE_OF_MEAN = 0.25
 BODY_RULES = {
     "CT": f"largest connected part above {SKIN_HU:g} HU, holes filled slice by slice",
@@ -142,7 +141,7 @@ def figures_of(roi: Roi, geometry: Geometry, body: np.ndarray) -> StructureFigur
     if box is None:
         return StructureFigures(roi.name, contour_ml, 0.0, 0, None)
     voxels = int(np.count_nonzero(mask))
-    _, components = ndimage.label(mask[box], structure=TWENTY_SIX)
+    _, components = connected(mask[box])
     inside = np.count_nonzero(mask[box] & body[box]) / voxels
     return StructureFigures(roi.name, contour_ml, voxels * geometry.voxel_volume_ml, components, inside)
 

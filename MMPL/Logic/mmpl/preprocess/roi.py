@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from mmpl.boxes import connected
 from mmpl.geometry import Geometry, Volume
 from mmpl.notices import ROI_FALLBACK, Notice
 from mmpl.resample import resample
@@ -47,7 +48,7 @@ def find_centre(pet: Volume, grid: Geometry) -> tuple[np.ndarray, Notice | None]
             "check that the head is in the field of view."
         )
         return centre, Notice(ROI_FALLBACK, text)
-    labels, _ = ndimage.label(hot, structure=np.ones((3, 3, 3)))
+    labels, _ = connected(hot)
     counts = np.bincount(labels.ravel())
     counts[0] = 0
     where = ndimage.find_objects(labels)[counts.argmax() - 1]

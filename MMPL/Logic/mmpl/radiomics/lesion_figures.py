@@ -17,14 +17,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
-from mmpl.boxes import bounding_box
+from mmpl.boxes import bounding_box, connected
 from mmpl.errors import InputError
 from mmpl.geometry import Geometry, Volume, nearest_voxel
 from mmpl.results import ClassFigures, LesionComponent, LesionFigures
 
-TWENTY_SIX = np.ones((3, 3, 3), dtype=bool)
 PEAK_RADIUS_MM = 10.0 * (3.0 / (4.0 * math.pi)) ** (1.0 / 3.0)  # 6.2 mm: a sphere of 1 mL
 
 
@@ -89,7 +87,7 @@ def find_lesions(mask: Volume, pet_geometry: Geometry | None) -> list[Lesion]:
     box = bounding_box(mask.array)
     if box is None:
         return []
-    labels, count = ndimage.label(mask.array[box], structure=TWENTY_SIX)
+    labels, count = connected(mask.array[box])
     start_xyz = [s.start for s in reversed(box)]
     grid = mask.geometry.cropped(start_xyz, labels.shape[::-1])
     voxels_zyx = np.nonzero(labels)
@@ -150,9 +148,7 @@ def lesion_figures(lesion: Lesion, pet: Volume | None, mtv_fraction: float) -> L
     # Without uptake a fraction of the maximum means nothing.
     metabolic = suv[suv >= mtv_fraction * suv_max] if suv_max > 0 else suv[:0]
     mtv_ml = metabolic.size * pet.geometry.voxel_volume_ml
-    if (
-        not lesion.holds_centre
-    ):  # a voxel around a speck is no tumour for the most part, and may be its neighbour's, too
+    if not lesion.holds_centre:  # most of the voxel around a speck is no tumour, or its neighbour's
         mtv_ml = min(mtv_ml, lesion.volume_ml)
     tlg_g = mtv_ml * float(metabolic.mean()) if metabolic.size else 0.0
     return LesionFigures(lesion.volume_ml, suv_max, suv_peak(pet, lesion.pet_voxels), float(suv.mean()), mtv_ml, tlg_g)

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
+from mmpl.boxes import connected
 from mmpl.errors import GeometryError
 from mmpl.geometry import Geometry
 from mmpl.report.contours import dashes, outlines, smoothed
@@ -34,7 +35,6 @@ HALO_PX = 1.0
 DASH_PX, GAP_PX = 6.0, 4.0
 SCALE_BAR_MM = 20
 AIR_HU = -1024.0
-CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def lesion_pictures(scene: Scene, lesions: dict) -> list[LesionPicture]:
     """
     pictures = []
     for label, segment in SEGMENTS.items():
-        parts, count = _parts(scene.labels == label)
+        parts, count = connected(scene.labels == label)
         components = lesions[segment.name]["components"]
         for component, part in zip(components, _part_of_each(components, parts, count, scene.geometry), strict=True):
             if part is None:
@@ -175,11 +175,6 @@ def lesion_pictures(scene: Scene, lesions: dict) -> list[LesionPicture]:
             centre = centre_voxel(removed, scene.geometry, scene.geometry.physical(middle))
             pictures.append(_lesion_picture(scene, segment.name, None, removed.astype(int), centre))
     return pictures
-
-
-def _parts(mask: np.ndarray) -> tuple[np.ndarray, int]:
-    """26-connected components, numbered from 1, and their count."""
-    return ndimage.label(mask, structure=CONNECTED_26)
 
 
 def _part_of_each(components: Sequence[dict], parts: np.ndarray, count: int, geometry: Geometry) -> list[int | None]:
@@ -223,7 +218,7 @@ def removed_lesions(scene: Scene, label: int) -> list[np.ndarray]:
     """26-connected lesions of one class in the model's contours that no corrected contour touches."""
     if scene.model_labels is None:
         return []
-    parts, count = _parts(scene.model_labels == label)
+    parts, count = connected(scene.model_labels == label)
     kept = set(np.unique(parts[scene.labels > 0]).tolist())
     return [parts == part for part in range(1, count + 1) if part not in kept]
 

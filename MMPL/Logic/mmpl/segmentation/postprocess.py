@@ -7,12 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import ndimage
 
-from mmpl.boxes import bounding_box
+from mmpl.boxes import bounding_box, connected
 from mmpl.case import CLASS_NAMES, GTVN, GTVP
 from mmpl.errors import GeometryError, InputError
 
 MIN_COMPONENT_VOXELS = 50
-TWENTY_SIX = np.ones((3, 3, 3), dtype=bool)
 
 
 def compose(
@@ -76,7 +75,7 @@ def clean_up(mask: np.ndarray, min_voxels: int) -> np.ndarray:
     box = bounding_box(mask)
     if box is None:
         return out
-    components, _ = ndimage.label(mask[box], structure=TWENTY_SIX)
+    components, _ = connected(mask[box])
     for number, where in enumerate(ndimage.find_objects(components), start=1):
         component = components[where] == number
         if component.size < min_voxels:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from mmpl.boxes import bounding_box
+from mmpl.boxes import bounding_box, connected
 from mmpl.lengths import MULTIPLE
 
 HALO = 32  # voxels that a box reaches beyond what is kept of it, for the network to see what lies around
@@ -170,7 +170,7 @@ def _cores(mask: np.ndarray) -> list[Box]:
     """Boxes of the mask's parts; parts in neighbouring cells of the lattice are one, so that specks do not multiply."""
     padded = np.pad(mask, [(0, -n % MULTIPLE) for n in mask.shape])
     cells = padded.reshape([m for n in padded.shape for m in (n // MULTIPLE, MULTIPLE)]).any(axis=(1, 3, 5))
-    labels, _ = ndimage.label(cells, structure=np.ones((3, 3, 3)))
+    labels, _ = connected(cells)
     cores = []
     for part, at in enumerate(ndimage.find_objects(labels), start=1):
         corner = tuple(s.start * MULTIPLE for s in at)

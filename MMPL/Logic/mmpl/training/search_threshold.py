@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from mmpl.boxes import connected
 from mmpl.training.crops import FOREGROUND
 
 FLOOR = 0.001  # below, a network says nothing: no threshold finds such a lesion, short of looking everywhere
@@ -50,7 +51,7 @@ def lesion_peaks(probabilities: np.ndarray, label: np.ndarray) -> list[float]:
     highest = probabilities.max(axis=0)
     peaks = []
     for share in label:
-        parts, count = ndimage.label(share >= FOREGROUND, structure=np.ones((3, 3, 3)))
+        parts, count = connected(share >= FOREGROUND)
         peaks += np.atleast_1d(ndimage.maximum(highest, parts, range(1, count + 1))).tolist() if count else []
     return peaks
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from mmpl.boxes import TWENTY_SIX
 from mmpl.errors import GeometryError, InputError
-from mmpl.segmentation.postprocess import TWENTY_SIX, clean_up, compose
+from mmpl.segmentation.postprocess import clean_up, compose
 
 SHAPE = (20, 22, 24)
 
