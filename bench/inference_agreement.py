@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmpl.boxes import connected
 from mmpl.bundle.reader import open_bundle
 from mmpl.case import CLASS_NAMES
+from mmpl.components import connected
 from mmpl.ensemble import Ensemble, Inference, load_ensemble
 from mmpl.io.case import case_from_volumes
 from mmpl.io.output import write_json_atomic

@@ -1,12 +1,10 @@
-"""What is not zero in an array: the box of slices around it, and its connected parts."""
+"""Boxes of slices around what is not zero in an array."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 Box = tuple[slice, ...]
-TWENTY_SIX = np.ones((3, 3, 3), dtype=bool)  # voxels that share a face, an edge or a corner
 
 
 def bounding_box(array: np.ndarray, margin: int | tuple[int, ...] = 0) -> Box | None:
@@ -30,11 +28,6 @@ def bounding_box(array: np.ndarray, margin: int | tuple[int, ...] = 0) -> Box | 
     return tuple(
         slice(max(s.start - m, 0), min(s.stop + m, n)) for s, m, n in zip(box, margins, array.shape, strict=True)
     )
-
-
-def connected(mask: np.ndarray) -> tuple[np.ndarray, int]:
-    """26-connected parts of a 3D array: each voxel's part, int32 counted from 1, 0 outside; and how many there are."""
-    return ndimage.label(mask, structure=TWENTY_SIX)
 
 
 def _any(array: np.ndarray, axis: int) -> np.ndarray:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmpl.boxes import Box, bounding_box, connected
+from mmpl.boxes import Box, bounding_box
 from mmpl.case import CLASS_NAMES, Case, RoiCase
+from mmpl.components import connected
 from mmpl.geometry import Geometry, Volume
 from mmpl.notices import MASK_OUTSIDE_ROI, Notice
 from mmpl.preprocess.field_of_view import lesion_centroid, outcome_patch

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from mmpl.boxes import bounding_box, connected
+from mmpl.boxes import bounding_box
+from mmpl.components import connected
 from mmpl.errors import InputError
 from mmpl.geometry import Geometry, Volume
 from mmpl.io.dicom.contours import Roi

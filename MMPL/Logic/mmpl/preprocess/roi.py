@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from mmpl.boxes import connected
+from mmpl.components import connected
 from mmpl.geometry import Geometry, Volume
 from mmpl.notices import ROI_FALLBACK, Notice
 from mmpl.resample import resample

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmpl.boxes import bounding_box, connected
+from mmpl.boxes import bounding_box
+from mmpl.components import connected
 from mmpl.errors import InputError
 from mmpl.geometry import Geometry, Volume, nearest_voxel
 from mmpl.results import ClassFigures, LesionComponent, LesionFigures

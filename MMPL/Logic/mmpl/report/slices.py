@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
-from mmpl.boxes import connected
+from mmpl.components import connected
 from mmpl.errors import GeometryError
 from mmpl.geometry import Geometry
 from mmpl.report.contours import dashes, outlines, smoothed

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import ndimage
 
-from mmpl.boxes import bounding_box, connected
+from mmpl.boxes import bounding_box
 from mmpl.case import CLASS_NAMES, GTVN, GTVP
+from mmpl.components import connected
 from mmpl.errors import GeometryError, InputError
 
 MIN_COMPONENT_VOXELS = 50

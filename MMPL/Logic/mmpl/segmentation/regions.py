@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from mmpl.boxes import bounding_box, connected
+from mmpl.boxes import bounding_box
+from mmpl.components import connected
 from mmpl.lengths import MULTIPLE
 
 HALO = 32  # voxels that a box reaches beyond what is kept of it, for the network to see what lies around

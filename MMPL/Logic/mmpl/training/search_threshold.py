@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from mmpl.boxes import connected
+from mmpl.components import connected
 from mmpl.training.crops import FOREGROUND
 
 FLOOR = 0.001  # below, a network says nothing: no threshold finds such a lesion, short of looking everywhere

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mmpl.boxes import TWENTY_SIX
+from mmpl.components import TWENTY_SIX
 from mmpl.errors import GeometryError, InputError
 from mmpl.segmentation.postprocess import clean_up, compose
 
