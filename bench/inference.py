@@ -1,6 +1,7 @@
 """Segmentation's cost, its agreement with the paper's plan, and how its cost grows. Resumable. Phantom results.
 
     python -P bench/inference.py --run runs/inference [--cases 60] [--plot docs/images/inference_growth.png] [--json F]
+    python -P bench/inference.py --run runs/inference --parts agreement --bundle BUNDLE
 
 *Cost*: full-width networks over one phantom's ROI at 1 mm. The plain way is PyTorch in fp32 with MONAI's
 sliding_window_inference (windows of 128, overlap 0.5), one member, measured; ten members are that times ten,
@@ -36,6 +37,7 @@ from mmpl.network.backends import openvino_cpu
 from mmpl.training.parallel import each
 
 JOBS = ("convert", "plain", "ours 1", "ours 10", "plain-outcomes", "convert-outcomes", "outcomes")
+PARTS = ("agreement", "cost", "growth")
 TARGETS = {"one": 30.0, "ten": 60.0, "dice": 0.98, "truth": -0.003}
 
 
@@ -46,15 +48,18 @@ def main() -> int:
         cost.do_job(arguments.job, folder)
         return 0
     try:
-        print(_machine())
-        table = {"machine": _machine(), "agreement": _agreement(arguments)}
-        print(_agreement_text(table["agreement"]))
-        cost.make_case(folder)
-        table["cost"] = {name: cost.job(name, folder) for name in JOBS}
-        print(_cost_text(table["cost"]))
-        table["growth"] = _growth(folder)
-        print(_growth_text(table["growth"]))
-        if arguments.plot:
+        table = {"machine": _machine()}
+        print(table["machine"])
+        measure = {
+            "agreement": lambda: _agreement(arguments),
+            "cost": lambda: _cost(folder),
+            "growth": lambda: _growth(folder),
+        }
+        texts = {"agreement": _agreement_text, "cost": _cost_text, "growth": _growth_text}
+        for part in arguments.parts:
+            table[part] = measure[part]()
+            print(texts[part](table[part]))
+        if arguments.plot and "growth" in table:
             plot_growth(table["growth"], arguments.plot)
         if arguments.json:
             write_json_atomic(arguments.json, table)
@@ -67,6 +72,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--bundle", type=Path, help="of the agreement; the demo bundle by default")
     parser.add_argument("--backend", default="pytorch", help="of the agreement: pytorch or openvino")
     parser.add_argument("--cases", type=int, default=60)
@@ -126,6 +132,11 @@ def _agreement_text(table: dict) -> str:
     return "\n".join(lines)
 
 
+def _cost(folder: Path) -> dict:
+    cost.make_case(folder)
+    return {name: cost.job(name, folder) for name in JOBS}
+
+
 def _cost_text(table: dict) -> str:
     plain, plain_pair = table["plain"], table["plain-outcomes"]
     lines = ["\nCost of one full-width case", f"{'':28s}{'wall s':>10s}{'CPU s':>10s}{'peak GB':>9s}"]
@@ -167,6 +178,7 @@ def _target(what: str, value: float, target: float) -> str:
 
 def _growth(folder: Path) -> dict:
     """Axis -> [(value, measured), ...]."""
+    cost.make_case(folder)
 
     def jobs(template: str, values) -> list:
         return [(value, cost.job(template.format(value), folder)) for value in values]

@@ -91,3 +91,20 @@ def test_what_was_predicted_stands_beside_what_was_measured(inference):
         "ours, ten members: predicted 1.5 s, measured 2.0 s; a pass predicted 2.50 GB, the process measured 3.00 GB"
         in text
     )
+
+
+def test_one_part_is_measured_alone(inference, monkeypatch, tmp_path, capsys):
+    """Only what is asked for: the costs take forty minutes, and agreement is of a bundle of its own."""
+    ran = []
+    monkeypatch.setattr(inference.cost, "make_case", lambda folder: ran.append("case"))
+    monkeypatch.setattr(inference, "_agreement", lambda arguments: pytest.fail("agreement was not asked for"))
+    row = {"wall_s": 2.0, "cpu_s": 4.0, "peak_gb": 3.0}
+    monkeypatch.setattr(inference.cost, "job", lambda name, folder: ran.append(name) or row)
+    monkeypatch.setattr(
+        sys, "argv", ["inference.py", "--run", str(tmp_path), "--parts", "growth", "--json", str(tmp_path / "t.json")]
+    )
+    assert inference.main() == 0
+    assert ran[0] == "case"
+    assert "plain" not in ran
+    assert set(json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))) == {"machine", "growth"}
+    assert "Cost of one" not in capsys.readouterr().out
