@@ -18,7 +18,7 @@ from pathlib import Path
 from mmpl.batch_cases import BatchCase
 from mmpl.batch_folder import DONE
 from mmpl.bundle.reader import canonical_json, open_bundle
-from mmpl.clinical.fields import primary_site, with_primary_site
+from mmpl.clinical.tumour import primary_site, with_primary_site
 from mmpl.earlier_files import ALWAYS, RESULTS, results_in
 from mmpl.ensemble import Ensemble, Inference, load_ensemble
 from mmpl.errors import BundleError, InputError, MMPLError, OutputError

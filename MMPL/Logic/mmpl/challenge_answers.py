@@ -15,7 +15,7 @@ import numpy as np
 from mmpl import pipeline
 from mmpl.case import Case
 from mmpl.challenge_inputs import Images
-from mmpl.clinical.fields import primary_site
+from mmpl.clinical.tumour import primary_site
 from mmpl.columns import DEEP_DAYS, DEEP_HPV
 from mmpl.ensemble import Ensemble
 from mmpl.errors import InputError

@@ -267,7 +267,7 @@ def _assess(arguments) -> int:
 
 def _run_case(arguments, job) -> int:
     from mmpl.bundle.reader import default_bundle_path, open_bundle
-    from mmpl.clinical.fields import with_primary_site
+    from mmpl.clinical.tumour import with_primary_site
     from mmpl.console import ConsoleProgress
     from mmpl.earlier_files import sentence_about
     from mmpl.ensemble import Inference, load_ensemble

@@ -15,7 +15,8 @@ from functools import partial
 import numpy as np
 
 from mmpl.case import CLASS_NAMES, PET_SUV, Case, RoiCase
-from mmpl.clinical.fields import known_hpv, missing_notice, parse_record, primary_site
+from mmpl.clinical.fields import missing_notice, parse_record
+from mmpl.clinical.tumour import known_hpv, primary_site
 from mmpl.columns import DEEP_DAYS, DEEP_HPV, HPV_PROBABILITY
 from mmpl.dose.result import DoseResult, DoseSource, dose_of_contours
 from mmpl.ensemble import Ensemble, Member

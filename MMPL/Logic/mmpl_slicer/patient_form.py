@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mmpl.clinical.fields import (
-    FIELDS,
-    HPV_STATUS,
-    PRIMARY_SITE,
-    ContinuousField,
-    known_hpv,
-    parse_record,
-    primary_site,
-)
+from mmpl.clinical.fields import FIELDS, HPV_STATUS, PRIMARY_SITE, ContinuousField, parse_record
+from mmpl.clinical.tumour import known_hpv, primary_site
 from mmpl.errors import ClinicalError
 from mmpl_slicer.panel_state import FieldState, PatientState
 

@@ -172,25 +172,6 @@ NOT_FEATURES = (
     "Task 3",
 )
 
-_OROPHARYNX = frozenset(
-    {
-        "oropharynx",
-        "oropharyngeal",
-        "oropharyngeal cancer",
-        "opc",
-        "tonsil",
-        "base of tongue",
-        "tongue base",
-        "bot",
-        "soft palate",
-        "uvula",
-    }
-)
-_HPV_SPELLINGS = {
-    "positive": ("1", "1.0", "positive", "pos", "+", "hpv+", "p16+", "p16 positive", "yes", "true"),
-    "negative": ("0", "0.0", "negative", "neg", "hpv-", "p16-", "p16 negative", "no", "false"),
-}
-
 
 def parse_record(raw: Mapping[str, object]) -> tuple[dict[str, object | None], tuple[Notice, ...]]:
     """Normalise a raw clinical record from a CSV row, a JSON object or the panel.
@@ -218,7 +199,7 @@ def parse_record(raw: Mapping[str, object]) -> tuple[dict[str, object | None], t
     for name, clinical_field in FIELDS.items():
         value = values.get(name)
         record[name] = None
-        if _is_unknown(value, getattr(clinical_field, "unknown", frozenset())):
+        if is_unknown(value, getattr(clinical_field, "unknown", frozenset())):
             continue
         record[name] = clinical_field.parse(value)
         if record[name] is None:
@@ -250,51 +231,16 @@ def missing_notice(record: Mapping[str, object | None]) -> tuple[Notice, ...]:
     return (Notice(CLINICAL_MISSING, f"Unknown: {', '.join(missing)}; {', and '.join(taken)}"),)
 
 
-def primary_site(raw: Mapping[str, object]) -> str | None:
-    """The primary site of a raw record: "oropharynx", "other", or None when it is not given.
-
-    Raises
-    ------
-    ClinicalError
-        If the value is not a text.
-    """
-    value = by_known_name(raw).get(PRIMARY_SITE)
-    if _is_unknown(value):
-        return None
-    if not isinstance(value, str):
-        raise ClinicalError(f'{PRIMARY_SITE} is {value!r}: give a text such as "oropharynx", or leave it empty')
-    return "oropharynx" if value.strip().lower() in _OROPHARYNX else "other"
-
-
-def with_primary_site(raw: Mapping[str, object], site: str) -> dict[str, object]:
-    """A raw record with that primary site, in place of what it says under any spelling of the field."""
-    without = {key: value for key, value in raw.items() if _CANONICAL.get(_squeeze(key)) != PRIMARY_SITE}
-    return {**without, PRIMARY_SITE: site}
-
-
-def known_hpv(raw: Mapping[str, object]) -> str | None:
-    """The HPV (or p16) status that a raw record states: "positive", "negative", or None when not given.
-
-    Raises
-    ------
-    ClinicalError
-        If the value is given and is neither.
-    """
-    value = by_known_name(raw).get(HPV_STATUS)
-    if _is_unknown(value):
-        return None
-    text = str(value).strip().lower()
-    for status, spellings in _HPV_SPELLINGS.items():
-        if text in spellings:
-            return status
-    raise ClinicalError(f'{HPV_STATUS} is {value!r}: give "positive" (1) or "negative" (0), or leave it empty')
-
-
 def _squeeze(name: object) -> str:
     return "".join(c for c in str(name).lower() if c not in " _-")
 
 
 _CANONICAL = {_squeeze(name): name for name in (*FIELDS, *NOT_FEATURES)}
+
+
+def canonical_name(key: object) -> str | None:
+    """MMPL's own name of a field, whatever its case, spaces, underscores and hyphens; None for none of them."""
+    return _CANONICAL.get(_squeeze(key))
 
 
 def by_known_name(raw: Mapping[str, object]) -> dict[str, object]:
@@ -307,7 +253,7 @@ def by_known_name(raw: Mapping[str, object]) -> dict[str, object]:
     """
     values: dict[str, object] = {}
     for key, value in raw.items():
-        name = _CANONICAL.get(_squeeze(key))
+        name = canonical_name(key)
         if name is None:
             raise ClinicalError(
                 f"clinical record: {key!r} is not a field MMPL knows; the fields are {', '.join(FIELDS)}, "
@@ -319,7 +265,8 @@ def by_known_name(raw: Mapping[str, object]) -> dict[str, object]:
     return values
 
 
-def _is_unknown(value: object, further: frozenset[str] = frozenset()) -> bool:
+def is_unknown(value: object, further: frozenset[str] = frozenset()) -> bool:
+    """Whether a raw value is None, NaN, an empty text, "unknown" and the like, or one of ``further``."""
     if value is None:
         return True
     if isinstance(value, str):

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmpl.centers import tidy_centers
-from mmpl.clinical.fields import HPV_STATUS, UNKNOWN_SPELLINGS, known_hpv
+from mmpl.clinical.fields import HPV_STATUS, UNKNOWN_SPELLINGS
+from mmpl.clinical.tumour import known_hpv
 from mmpl.errors import ClinicalError, InputError
 
 PATIENT_ID, CENTER_ID = "PatientID", "CenterID"

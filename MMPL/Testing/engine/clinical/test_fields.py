@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from mmpl.clinical.fields import FIELDS, known_hpv, missing_notice, parse_record, primary_site
+from mmpl.clinical.fields import FIELDS, missing_notice, parse_record
 from mmpl.errors import ClinicalError
 from mmpl.notices import CLINICAL_MISSING, UNSEEN_CATEGORY
 
@@ -135,36 +135,3 @@ def test_missing_notice_names_the_unknown_fields_only():
 def test_missing_notice_says_what_stands_in(missing, said):
     record = {name: None if name in missing else 1 for name in FIELDS}
     assert [notice.text for notice in missing_notice(record)] == [said]
-
-
-@pytest.mark.parametrize(
-    ("raw", "expected"),
-    [("Oropharynx", "oropharynx"), ("base of tongue", "oropharynx"), ("Larynx", "other"), ("", None)],
-)
-def test_primary_site(raw, expected):
-    assert primary_site({"Primary Site": raw}) == expected
-
-
-def test_primary_site_refuses_a_number():
-    with pytest.raises(ClinicalError, match="Primary Site is 3"):
-        primary_site({"Primary Site": 3})
-
-
-@pytest.mark.parametrize(
-    ("raw", "expected"),
-    [
-        (1, "positive"),
-        ("0.0", "negative"),
-        ("p16+", "positive"),
-        ("Negative", "negative"),
-        (None, None),
-        ("", None),
-    ],
-)
-def test_known_hpv(raw, expected):
-    assert known_hpv({"HPV Status": raw}) == expected
-
-
-def test_known_hpv_refuses_another_value():
-    with pytest.raises(ClinicalError, match="HPV Status is 'perhaps'"):
-        known_hpv({"HPV Status": "perhaps"})
