@@ -80,6 +80,23 @@ def test_unreadable_tables(cohort, data, text):
     assert only(cohort, "TABLE_UNREADABLE", "").text == text
 
 
+def test_an_unclosed_quotation_mark_takes_no_patients_away(cohort):
+    """All rows that follow it would be one cell of a column that is not read."""
+    rows = [f'A-1,{RECORD},1,400,"3 cm node', f"B-2,{RECORD},1,400,"]
+    cohort.table(2, COLUMNS + ",Relapse,RFS,Notes", *rows)
+    problem = found(cohort)["TABLE_UNREADABLE", ""]
+    assert problem.severity == ERROR
+    assert problem.text.startswith("it cannot be read: the row that begins on line 2 has no end")
+    assert problem.remedy.startswith("close the quotation mark")
+
+
+def test_a_quoted_cell_may_hold_commas_lines_and_marks(cohort):
+    rows = [f'A-1,{RECORD},1,400,"3 cm, ""left""\nnode"', f'B-2,{RECORD},1,400,3" node']
+    cohort.table(2, COLUMNS + ",Relapse,RFS,Notes", *rows)
+    assert only(cohort, "COLUMN_IGNORED", "").severity == NOTE
+    assert [case.rfs_days for case in scan_cohort(cohort.root, thorough=False).cases] == [400.0, 400.0]
+
+
 def test_columns_are_told_whatever_their_case_and_spaces(cohort):
     cohort.table(3, COLUMNS + ",hpv_status ,Comment", f"A-1,{RECORD},0,x", f"B-2,{RECORD},,")
     by_kind = found(cohort)
@@ -248,6 +265,23 @@ def test_conflicting_values_of_one_patient(cohort):
     assert values.text == "Age is '62.0' here, and '61' in Task 1/HECKTOR_2025_Training_Task_1.csv, line 2"
     assert values.remedy == "correct one of them; '62.0' is used"
     assert by_kind["TARGETS_CONFLICT", "A-1"].severity == ERROR
+
+
+@pytest.mark.parametrize(("first", "second"), [("M0", "MX"), ("M0", "0"), ("x", "M0"), ("0.0", "cM0")])
+def test_the_same_stage_in_other_words_is_no_conflict(cohort, first, second):
+    def of(stage: str) -> str:
+        return RECORD[:-1] + stage
+
+    for task, columns, rest in ((1, "", ""), (2, ",Relapse,RFS", ",1,400"), (3, ",HPV Status", ",1")):
+        cohort.table(task, COLUMNS + columns, f"A-1,{of(first if task < 3 else second)}{rest}", f"B-2,{RECORD}{rest}")
+    scan = scan_cohort(cohort.root, thorough=False)
+    assert scan.problems == ()
+    assert scan.cases[0].clinical["M-stage"].casefold() in {"m0", "0", "cm0"}
+
+
+def test_another_stage_is_a_conflict(cohort):
+    cohort.table(3, COLUMNS + ",HPV Status", f"A-1,{RECORD[:-1]}M1,1", f"B-2,{RECORD},1")
+    assert only(cohort, "VALUES_CONFLICT").text.startswith("M-stage is 'M1' here, and '0' in")
 
 
 def test_an_unknown_value_takes_no_known_one_away(cohort):

@@ -100,15 +100,16 @@ def _without(column: str) -> str:
 
 def _read_table(path: Path, where: str) -> tuple[Tables, list[Problem]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        lines = csv.reader(io.StringIO(text, newline=""))
-        cells = [(lines.line_num, line) for line in lines if any(cell.strip() for cell in line)]
+        cells = _cells(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
         return Tables(), [Problem("TABLE_UNREADABLE", "", where, "it is not UTF-8 text", "save it as CSV UTF-8")]
-    except (OSError, csv.Error) as error:
+    except OSError as error:
         return Tables(), [
             Problem("TABLE_UNREADABLE", "", where, f"it cannot be read ({error})", "save it as CSV UTF-8")
         ]
+    except csv.Error as error:
+        remedy = "close the quotation mark in it or remove it, or save the table as CSV UTF-8"
+        return Tables(), [Problem("TABLE_UNREADABLE", "", where, f"it cannot be read: {error}", remedy)]
     if not cells:
         return Tables(), [Problem("TABLE_UNREADABLE", "", where, "it is empty", "export it again")]
     names, problems = _header(cells[0][1], where)
@@ -120,6 +121,27 @@ def _read_table(path: Path, where: str) -> tuple[Tables, list[Problem]]:
         problems += new
         rows += [] if row is None else [row]
     return Tables(tuple(rows), frozenset(n for n in names if n is not None)), problems
+
+
+def _cells(text: str) -> list[tuple[int, list[str]]]:
+    """The rows that are not empty, each with the number of its last line.
+
+    Raises
+    ------
+    csv.Error
+        With the line on which the row begins. An unclosed quotation mark would take in all rows that follow it.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    begins = 1
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                rows.append((reader.line_num, row))
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        raise csv.Error(f"the row that begins on line {begins} has no end or no separator ({error})") from error
+    return rows
 
 
 def _header(line: Sequence[str], where: str) -> tuple[list[str | None], list[Problem]]:

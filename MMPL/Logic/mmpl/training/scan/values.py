@@ -106,9 +106,9 @@ def _days(text: str) -> tuple[str, str, str] | None:
 
 
 def _clinical(column: str, text: str) -> tuple[str, str, str] | None:
-    field = FIELDS[column]
-    if text.lower() in getattr(field, "unknown", ()):
+    if _says_unknown(column, text):
         return None
+    field = FIELDS[column]
     try:
         value = field.parse(text)
     except ClinicalError as error:
@@ -121,17 +121,22 @@ def _clinical(column: str, text: str) -> tuple[str, str, str] | None:
     return None
 
 
+def _says_unknown(column: str, text: str) -> bool:
+    """Whether it is one of the field's own words for Unknown, such as MX of the M stage."""
+    return text.strip().lower() in getattr(FIELDS.get(column), "unknown", ())
+
+
 def merged(rows: Sequence[Row]) -> tuple[dict[str, str], list[Problem]]:
     """One patient's values from all tables, the last table's where they differ; a value wins over Unknown."""
     known: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for row in rows:
         for column, text in row.values.items():
-            if not is_unknown(text):
+            if not (is_unknown(text) or _says_unknown(column, text)):
                 known[column].append((text, row.where))
     problems = [
         _conflict(rows[0].patient_id, column, found[-1], other)
         for column, found in known.items()
-        if (other := next((pair for pair in found if not _same(pair[0], found[-1][0])), None)) is not None
+        if (other := next((pair for pair in found if not _same(column, pair[0], found[-1][0])), None)) is not None
     ]
     return {column: found[-1][0] for column, found in known.items()}, problems
 
@@ -143,9 +148,21 @@ def _conflict(patient_id: str, column: str, last: tuple[str, str], other: tuple[
     return Problem("VALUES_CONFLICT", patient_id, last[1], text, f"correct one of them; '{last[0]}' is used")
 
 
-def _same(first: str, second: str) -> bool:
+def _same(column: str, first: str, second: str) -> bool:
+    """Whether two texts mean the same: "M0" and "0" do."""
     a, b = number_of(first), number_of(second)
-    return a == b if a is not None and b is not None else first.casefold() == second.casefold()
+    if a is not None and b is not None:
+        return a == b
+    meant = _meant(column, first)
+    return first.casefold() == second.casefold() or (meant is not None and meant == _meant(column, second))
+
+
+def _meant(column: str, text: str) -> float | int | None:
+    """The value of a clinical field; None of another column, and of a text that means nothing there."""
+    try:
+        return FIELDS[column].parse(text) if column in FIELDS else None
+    except ClinicalError:
+        return None
 
 
 def cohort_problems(records: Mapping[str, Mapping[str, str]]) -> list[Problem]:
