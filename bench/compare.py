@@ -80,7 +80,7 @@ def main() -> int:
         left_out += len(plain.index.union(full.index)) - len(common)
         for what, score in scores.items():
             ways = [(name, score(table.loc[common])) for name, table in zip(names, (plain, full), strict=True)]
-            print(_line(compare(what, _patients(what, plain.loc[common]), *ways)))
+            print(_line(compare(what, len(common), *ways, patients=_patients(what, plain.loc[common]))))
     if left_out:
         print(f"\nLeft out, since one model only has a figure of them (patients, counted once a task): {left_out}.")
     return 0

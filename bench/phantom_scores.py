@@ -127,17 +127,17 @@ def summarise(rows: list[dict]) -> dict:
         "hpv_auc": (lambda i: roc_auc(hpv[i], probability[i]), len(told)),
         "rfs_c_index": (lambda i: c_index(time[i], event[i], risk[i]), len(told)),
     }
-    table = {}
+    table, without_gtvp = {}, sum(s.gtvp.truth == 0 for s in scores)
     for name, (measure, n) in measures.items():
         interval = percentile_interval(measure, n, np.random.default_rng(BOOTSTRAP_SEED))
         table[name] = {
             "value": float(measure(np.arange(n))),
             "low": interval.low,
             "high": interval.high,
-            "patients": n,
+            "patients": n - without_gtvp if name == "gtvp_dice" else n,  # a mean of Dice leaves these out
         }
     table["outcome_not_given"] = len(rows) - len(told)
-    table["gtvp_empty_truth"] = sum(s.gtvp.truth == 0 for s in scores)
+    table["gtvp_empty_truth"] = without_gtvp
     return table
 
 

@@ -95,12 +95,15 @@ def test_where_there_is_no_lesion_nothing_is_shared(compare):
     assert case.gtvn.shared == 5.0
 
 
-def test_a_mean_of_dice_counts_the_patients_who_have_the_contour(compare, capsys, monkeypatch, two_models):
+def test_a_mean_of_dice_is_of_all_who_have_the_contour(compare, capsys, monkeypatch, two_models):
+    """The first of four patients has none; the others' Dice are 0.8, 0.8, 0.2, in the second model 0.9, 0.9, 0.6."""
     plain, full = two_models
-    for prefix in two_models:
+    for prefix, last in ((plain, 0.2), (full, 0.6)):
         path = prefix.with_name(f"{prefix.name}-segmentation.csv")
         table = pd.read_csv(path, dtype={"PatientID": str})
-        table.loc[3, ["gtvp_truth_ml", "gtvp_dice"]] = 0.0, None
+        table.loc[0, ["gtvp_truth_ml", "gtvp_dice"]] = 0.0, None
+        table.loc[3, "gtvp_dice"] = last
         table.to_csv(path, index=False)
     rows = printed(compare, capsys, monkeypatch, plain, full)
-    assert [rows[what][0] for what in ("GTVp, mean Dice", "GTVn, aggregated Dice")] == ["3", "4"]
+    assert [leading(cell) for cell in rows["GTVp, mean Dice"][:4]] == [3, 0.6, 0.8, 0.2]
+    assert rows["GTVn, aggregated Dice"][0] == "4"

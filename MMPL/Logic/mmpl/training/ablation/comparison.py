@@ -29,7 +29,7 @@ class Comparison:
     Attributes
     ----------
     what : the measure and where it is taken
-    patients : that both were judged on
+    patients : that both were judged on, those whom the measure leaves out not counted
     plain, full : name -> figure, of the plain way and of the method's
     difference : the method's minus the plain way's, on the same resamples
     """
@@ -50,21 +50,24 @@ class Comparison:
         return "inconclusive"
 
 
-def compare(what: str, patients: int, plain: tuple[str, Measure], full: tuple[str, Measure]) -> Comparison:
+def compare(
+    what: str, rows: int, plain: tuple[str, Measure], full: tuple[str, Measure], *, patients: int | None = None
+) -> Comparison:
     """Compare two measures, higher is better, by resampling patients.
 
     Parameters
     ----------
     what : the measure and where it is taken
-    patients : that both measures take rows of
+    rows : of patients, that both measures take
     plain, full : (name, measure)
+    patients : who have a figure, where the measures leave out some of the rows; None counts all
     """
     return Comparison(
         what,
-        patients,
-        (plain[0], figure(plain[1], patients)),
-        (full[0], figure(full[1], patients)),
-        figure(lambda rows: full[1](rows) - plain[1](rows), patients),
+        rows if patients is None else patients,
+        (plain[0], figure(plain[1], rows)),
+        (full[0], figure(full[1], rows)),
+        figure(lambda drawn: full[1](drawn) - plain[1](drawn), rows),
     )
 
 

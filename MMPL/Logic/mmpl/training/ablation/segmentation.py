@@ -17,9 +17,11 @@ from mmpl.training.cache import load_roi
 from mmpl.training.cohort import CohortCase
 from mmpl.training.finished import read_finished
 from mmpl.training.mask_thresholds import (
+    CUT_AT,
     MaskThresholds,
     OverlapTask,
     count_overlaps,
+    is_cut_at,
     read_overlaps,
     thresholds_by_fold,
 )
@@ -71,8 +73,16 @@ def segmentation_comparisons(
     def measure(name: str, of):
         return lambda rows: of([scores[name][i] for i in rows])
 
+    with_gtvp = sum(score.gtvp.truth > 0 for score in scores[ODA])  # a mean of Dice is over these
+    patients = {"gtvp_dice": with_gtvp}
     return [
-        compare(NAMES[key], len(labelled), (DICE_ONLY, measure(DICE_ONLY, of)), (ODA, measure(ODA, of)))
+        compare(
+            NAMES[key],
+            len(labelled),
+            (DICE_ONLY, measure(DICE_ONLY, of)),
+            (ODA, measure(ODA, of)),
+            patients=patients.get(key),
+        )
         for key, of in MEASURES.items()
     ]
 
@@ -115,14 +125,17 @@ def _thresholds(
 
 
 def score_out_of_fold(task: ScoreTask) -> None:
-    """Write a patient's counts as JSON, unless already there; truth and mask are compared on the 1 mm ROI."""
-    if task.path.is_file():
+    """Write a patient's counts as JSON, unless already there of a mask cut at the same thresholds.
+
+    Truth and mask are compared on the 1 mm ROI.
+    """
+    if is_cut_at(task.path, task.thresholds):
         return
     roi = load_roi(task.case)
     drawn = unseen_labels(task.run, task.case.patient_id, roi, task.thresholds)
     truth = label_on_roi(read_label_map(task.case.label_path), roi.geometry)
     score = score_case(task.case.patient_id, drawn, truth, voxel_ml=roi.geometry.voxel_volume_ml)
-    write_json_atomic(task.path, asdict(score))
+    write_json_atomic(task.path, {CUT_AT: task.thresholds, **asdict(score)})
 
 
 def read_score(path: Path) -> CaseScore:

@@ -71,9 +71,31 @@ def test_what_was_counted_is_kept_with_the_volume_of_a_voxel(ablated, tmp_path):
     kept = sorted((ablated[0] / "ablation").glob("*/scores/*.json"))
     assert len(kept) == 2 * 8
     stored = json.loads(kept[0].read_text(encoding="utf-8"))
+    assert len(stored.pop("thresholds")) == 2
     assert read_score(kept[0]).voxel_ml == stored.pop("voxel_ml") == pytest.approx(0.001)
     (tmp_path / "older.json").write_text(json.dumps(stored), encoding="utf-8")  # a run begun before it was kept
     assert read_score(tmp_path / "older.json") == read_score(kept[0])
+
+
+@pytest.mark.parametrize("cut_at", [None, [0.2, 0.7]])
+def test_counts_of_masks_cut_elsewhere_are_made_anew(ablated, monkeypatch, tmp_path, cut_at):
+    """As are those of an earlier version, which did not say where it cut; the others are read."""
+
+    class MadeAnewError(Exception):
+        pass
+
+    def load_roi(case):
+        raise MadeAnewError
+
+    monkeypatch.setattr(segmentation, "load_roi", load_roi)
+    kept = sorted((ablated[0] / "ablation" / "oda" / "scores").glob("*.json"))[0]
+    stored, path = json.loads(kept.read_text(encoding="utf-8")), tmp_path / kept.name
+    task = segmentation.ScoreTask(None, None, tuple(stored["thresholds"]), path)
+    shutil.copyfile(kept, path)
+    segmentation.score_out_of_fold(task)
+    path.write_text(json.dumps({**stored, "thresholds": cut_at}), encoding="utf-8")
+    with pytest.raises(MadeAnewError):
+        segmentation.score_out_of_fold(task)
 
 
 def test_the_text_names_both_ways_and_the_verdict(ablated):
@@ -87,10 +109,10 @@ def test_the_text_names_both_ways_and_the_verdict(ablated):
 def test_with_either_loss_training_goes_on_from_the_same_weights(
     finished_run, cohort_folder, run_config, small_statistics, tiny_bundle_path, tmp_path
 ):
-    """What the networks draw does not matter here, and is not scored."""
+    """What the networks draw does not matter here, and is not scored; the first patient has no GTVp."""
     shutil.copytree(finished_run[0] / "cache", tmp_path / "run" / "cache")
     mask = np.pad(np.ones((2, 2, 2), np.uint8), 2)
-    same = [score_case(f"T-{n:02d}", mask, mask, voxel_ml=1.0) for n in range(8)]
+    same = [score_case(f"T-{n:02d}", mask * (n > 0), mask * (n > 0), voxel_ml=1.0) for n in range(8)]
     bundle = open_bundle(tiny_bundle_path)
     network = replace(NetworkConfig.from_dict(dict(bundle.info.network)), spacing_mm=run_config.network.spacing_mm)
     standstill = replace(run_config, splits=("patient",), network=network, segmentation=StageConfig(1, 4, (1e-12,) * 3))
@@ -99,6 +121,7 @@ def test_with_either_loss_training_goes_on_from_the_same_weights(
         patch.setattr(segmentation, "_scores", lambda *arguments, **told: same)
         found = ablate(cohort_folder, tmp_path / "run", standstill, RunOptions(start=tiny_bundle_path))
     assert f"With either loss, stage 1 starts from {bundle.info.name}" in found.text()
+    assert [row.patients for row in found.tables[TITLES[0]]] == [7, 8, 8]  # a mean of Dice is of who has the contour
     for fold in range(2):
         dice = load_file(tmp_path / "run" / "ablation" / "dice" / f"fold_{fold}" / "weights.safetensors")
         begun = load_file(tmp_path / "run" / "start" / f"{fold % len(bundle.info.members)}.safetensors")
