@@ -47,18 +47,19 @@ _OROPHARYNX = frozenset(
         "posterior oropharyngeal wall",
     }
 )
+_NO_SITE = frozenset({"unknown", "cup", "not stated", "not specified", "not recorded"})
 _HPV_SPELLINGS = {
     "positive": frozenset({"1", "1.0", "positive", "pos", "+", "+ve", "yes", "true", "associated", "related"}),
     "negative": frozenset({"0", "0.0", "negative", "neg", "-", "-ve", "no", "false", "unrelated"}),
 }
-_HPV_TEST = re.compile(r"^(?:hpv|p16)(?:[\s/_-]*(?:hpv|p16|ink4a|16|status))*\s*[:=]?")
+_HPV_TEST = re.compile(r"^(?:hpv|p16)(?:[\s/_-]*(?:hpv|p16|ink4a|16|status))*\s*[:=]?(?:[\s-]*(?=[a-z]{3}))?")
 _NOT_TESTED = frozenset(
     {"not tested", "untested", "not done", "not performed", "pending", "indeterminate", "equivocal"}
 )
 
 
 def primary_site(raw: Mapping[str, object]) -> str | None:
-    """The primary site of a raw record: "oropharynx", "other", or None when it is not given.
+    """The primary site of a raw record: "oropharynx", "other", or None when it is not given or not known.
 
     Oropharynx is a text of which every part, between commas, slashes, brackets and the like, is a subsite of the
     oropharynx or its ICD code; side and histology ("left", "SCC") are passed over.
@@ -73,7 +74,11 @@ def primary_site(raw: Mapping[str, object]) -> str | None:
         return None
     if not isinstance(value, str):
         raise ClinicalError(f'{PRIMARY_SITE} is {value!r}: give a text such as "oropharynx", or leave it empty')
-    return "oropharynx" if _is_oropharynx(value.lower()) else "other"
+    codes, parts = _read(value.lower())
+    if not codes and parts and parts <= _NO_SITE:
+        return None
+    known = bool(codes or parts) and all(map(_OROPHARYNX_CODE.fullmatch, codes)) and parts <= _OROPHARYNX
+    return "oropharynx" if known else "other"
 
 
 def with_primary_site(raw: Mapping[str, object], site: str) -> dict[str, object]:
@@ -96,18 +101,17 @@ def known_hpv(raw: Mapping[str, object]) -> str | None:
     text = str(value).strip().lower()
     text = _HPV_TEST.sub("", text).strip() or text
     for status, spellings in _HPV_SPELLINGS.items():
-        if text in spellings or text.lstrip("- ") in spellings:
+        if text in spellings:
             return status
     if is_unknown(text, _NOT_TESTED):
         return None
     raise ClinicalError(f'{HPV_STATUS} is {value!r}: give "positive" (1) or "negative" (0), or leave it empty')
 
 
-def _is_oropharynx(text: str) -> bool:
-    codes = _CODE.findall(text)
-    parts = [
+def _read(text: str) -> tuple[list[str], set[str]]:
+    """The ICD codes in a text, and its other parts without the words that say nothing of the site."""
+    parts = (
         " ".join(word for word in re.findall(r"[^\s.-]+", part) if word not in _SAYS_NOTHING)
         for part in _SEPARATOR.split(_CODE.sub(",", text))
-    ]
-    said = [part for part in parts if part]
-    return bool(codes or said) and all(map(_OROPHARYNX_CODE.fullmatch, codes)) and set(said) <= _OROPHARYNX
+    )
+    return _CODE.findall(text), {part for part in parts if part}

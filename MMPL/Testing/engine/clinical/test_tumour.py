@@ -61,7 +61,9 @@ def test_what_is_not_all_oropharynx_is_another_site(text):
     assert primary_site({"Primary Site": text}) == "other"
 
 
-@pytest.mark.parametrize("value", [None, "", " ", "unknown", float("nan")])
+@pytest.mark.parametrize(
+    "value", [None, "", " ", "unknown", float("nan"), "Unknown primary (CUP)", "SCC of unknown primary", "Not stated"]
+)
 def test_no_primary_site(value):
     assert primary_site({"Primary Site": value}) is None
 
@@ -84,6 +86,7 @@ def test_a_given_site_replaces_any_spelling():
         ("p16 positive", "positive"),
         ("P16-positive", "positive"),
         ("p16 +ve", "positive"),
+        ("p16-ve", "negative"),
         ("HPV 16: pos", "positive"),
         ("HPV/p16 positive", "positive"),
         ("HPV-associated", "positive"),
@@ -104,7 +107,9 @@ def test_known_hpv(raw, expected):
     assert known_hpv({"HPV Status": raw}) == expected
 
 
-@pytest.mark.parametrize("value", ["perhaps", "p16+ / HPV-", "p16", "HPV16", 2, "non-negative"])
+@pytest.mark.parametrize(
+    "value", ["perhaps", "p16+ / HPV-", "p16", "HPV16", 2, -1, -1.0, "-1", "- 1", "HPV -1", "-yes", "non-negative"]
+)
 def test_known_hpv_refuses_what_is_neither(value):
     with pytest.raises(ClinicalError, match="HPV Status is"):
         known_hpv({"HPV Status": value})
