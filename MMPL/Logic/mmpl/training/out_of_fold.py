@@ -6,15 +6,18 @@ Every patient's row comes from the networks of the fold that did not train on th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from mmpl.case import RoiCase
 from mmpl.cluster import Pool
+from mmpl.io.images import read_label_map
 from mmpl.io.output import make_folder, write_json_atomic
-from mmpl.preprocess.prepare import label_on_ct
+from mmpl.metrics.segmentation import CaseScore, score_case
+from mmpl.preprocess.prepare import label_on_ct, label_on_roi
 from mmpl.progress import Progress
 from mmpl.radiomics.case_radiomics import CaseRadiomics
 from mmpl.radiomics.extraction import FAST, make_extractor
@@ -40,12 +43,13 @@ from mmpl.training.split_run import Centres, SplitRun
 from mmpl.training.stages import HPV, RFS, SEGMENTATION, StageRun, trained_runner
 from mmpl.training.unseen import unseen_labels
 
+SCORE = "score"
 Measured = tuple[np.ndarray, dict[str, float]]  # centre (z, y, x) on the 1 mm ROI, radiomics columns
 
 
 @dataclass(frozen=True)
 class MaskTask:
-    """Segment one case with one fold's network, cut at (GTVp, GTVn) thresholds, and measure what it found."""
+    """Segment one case with one fold's network, cut at (GTVp, GTVn) thresholds, and measure and score what it found."""
 
     case: CohortCase
     run: StageRun
@@ -57,7 +61,10 @@ class MaskTask:
 
 
 def measure_out_of_fold(task: MaskTask) -> None:
-    """Write a task's centre and radiomics as JSON, unless already there from a mask cut at the same thresholds."""
+    """Write a task's centre and radiomics as JSON, unless already there from a mask cut at the same thresholds.
+
+    Of a labelled patient, what was drawn is counted against the truth as well, on the 1 mm ROI.
+    """
     if is_cut_at(task.path, task.thresholds):
         return
     config = task.run.config
@@ -71,8 +78,17 @@ def measure_out_of_fold(task: MaskTask) -> None:
         "centre_zyx": outcome_centre(on_roi).tolist(),
         "features": {name: None if not np.isfinite(v) else float(v) for name, v in features.items()},
         CUT_AT: list(task.thresholds),
+        SCORE: _score(task.case, drawn, roi),
     }
     write_json_atomic(task.path, data)
+
+
+def _score(case: CohortCase, drawn: np.ndarray, roi: RoiCase) -> dict | None:
+    """None without a label."""
+    if case.label_path is None:
+        return None
+    truth = label_on_roi(read_label_map(case.label_path), roi.geometry)
+    return asdict(score_case(case.patient_id, drawn, truth, voxel_ml=roi.geometry.voxel_volume_ml))
 
 
 def read_measured(path: Path) -> Measured:
@@ -80,6 +96,15 @@ def read_measured(path: Path) -> Measured:
     data = read_finished(path)
     features = {name: float("nan") if v is None else float(v) for name, v in data["features"].items()}
     return np.array(data["centre_zyx"]), features
+
+
+def read_score(path: Path) -> CaseScore | None:
+    """The counts against the truth that :func:`measure_out_of_fold` wrote; None without label.
+
+    None of a file of an earlier version, too, which has no counts.
+    """
+    score = read_finished(path).get(SCORE)
+    return None if score is None else CaseScore.from_dict(score)
 
 
 @dataclass(frozen=True)
@@ -116,10 +141,12 @@ class OutOfFold:
     Attributes
     ----------
     measured : split name -> patient_id -> centre and radiomics
+    scores : split name -> patient_id -> counts against the truth, of the labelled patients
     mask_thresholds, search : of the bundle, from all splits
     """
 
     measured: Mapping[str, Mapping[str, Measured]]
+    scores: Mapping[str, Mapping[str, CaseScore]]
     mask_thresholds: MaskThresholds
     search: SearchThreshold
 
@@ -141,10 +168,15 @@ def measure_all(runs: Sequence[SplitRun], cases: Sequence[CohortCase], pool: Poo
     masks = [task for of_run in to_measure for task in of_run]
     step = "out-of-fold masks and radiomics"
     pool.each(measure_out_of_fold, masks, progress=progress, step=step, name=MaskTask.name)
+    by_split = {run.split.name: of_run for run, of_run in zip(runs, to_measure, strict=True)}
     return OutOfFold(
         {
-            run.split.name: {task.case.patient_id: read_measured(task.path) for task in of_run}
-            for run, of_run in zip(runs, to_measure, strict=True)
+            split: {task.case.patient_id: read_measured(task.path) for task in of_run}
+            for split, of_run in by_split.items()
+        },
+        {
+            split: {task.case.patient_id: score for task in of_run if (score := read_score(task.path)) is not None}
+            for split, of_run in by_split.items()
         },
         best_thresholds([counts for of_run in overlaps for counts in of_run.values()]),
         fit_search_threshold([peak for task in tasks for peak in read_peaks(task.path)]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from mmpl.evaluation.charts import curve_stroke
 from mmpl.evaluation.findings import FigureTable
 from mmpl.evaluation.page import table_html
+from mmpl.metrics.segmentation import MEASURES, CaseScore
 from mmpl.report.charts import Frame, draw_line, draw_text, svg_element
 from mmpl.report.html import PHANTOM_LINE, facts_table, html_page, html_section
 from mmpl.report.text import escape
@@ -19,21 +20,37 @@ from mmpl.training.assemble import Provenance
 from mmpl.training.config import TrainingConfig
 from mmpl.training.curves import read_losses
 from mmpl.training.split_run import SplitRun
-from mmpl.training.stages import STAGES
+from mmpl.training.stages import HPV, RFS, SEGMENTATION
 
-MEASURES = {"auc": "HPV AUC", "balanced_accuracy": "Balanced accuracy", "c_index": "RFS C-index"}
-COLUMNS = {"fold": "Fold", "member": "Member", "training": "Trained on", "held_out": "Held out", **MEASURES}
-NOTE = "Of the patients held out; the balanced accuracy is at the threshold chosen on all of them."
+STAGE_NAMES = {SEGMENTATION: "segmentation", HPV: "HPV", RFS: "RFS"}
+CONTOURS = {"gtvp_dice": "GTVp mean Dice", "gtvn_dice_agg": "GTVn Dice", "gtvn_f1_agg": "GTVn F1agg"}
+OUTCOMES = {"auc": "HPV AUC", "balanced_accuracy": "Balanced accuracy", "c_index": "RFS C-index"}
+COLUMNS = {
+    **{"fold": "Fold", "member": "Member", "training": "Trained on", "held_out": "Held out"},
+    **CONTOURS,
+    **OUTCOMES,
+}
+NOTE = (
+    "Of the patients held out. Contours are those of one network, cut at the thresholds that suit the other folds; "
+    "GTVn's figures are of all nodes together. The balanced accuracy is at the threshold chosen on all patients."
+)
 LEGEND_COLUMNS, LEGEND_WIDTH, LEGEND_ROW = 5, 110, 20  # names, SVG units
 
 
-def render_run(config: TrainingConfig, runs: Sequence[SplitRun], metrics: pd.DataFrame, provenance: Provenance) -> str:
+def render_run(
+    config: TrainingConfig,
+    runs: Sequence[SplitRun],
+    metrics: pd.DataFrame,
+    scores: Mapping[str, Mapping[str, CaseScore]],
+    provenance: Provenance,
+) -> str:
     """The report of a run as one HTML document.
 
     Parameters
     ----------
     runs : one a split, their networks trained
     metrics : of :class:`mmpl.training.ensemble_statistics.EnsembleStatistics`
+    scores : of :class:`mmpl.training.out_of_fold.OutOfFold`
 
     Returns
     -------
@@ -43,12 +60,15 @@ def render_run(config: TrainingConfig, runs: Sequence[SplitRun], metrics: pd.Dat
         ("Training data", provenance.training_data),
         ("Seed", config.seed),
         ("Voxel size of the networks (mm)", config.network.spacing_mm),
-        *((f"Epochs, {stage}", getattr(config, stage).epochs) for stage in STAGES),
+        *((f"Epochs, {name}", getattr(config, stage).epochs) for stage, name in STAGE_NAMES.items()),
     ]
     sections = (
         _header(config, provenance),
-        *(html_section(f"Learning curves: {stage}", "".join(_charts(runs, stage))) for stage in STAGES),
-        *(html_section(table.title, table_html(table)) for table in _fold_tables(runs, metrics)),
+        *(
+            html_section(f"Learning curves: {name}", "".join(_charts(runs, stage)))
+            for stage, name in STAGE_NAMES.items()
+        ),
+        *(html_section(table.title, table_html(table)) for table in _fold_tables(runs, metrics, scores)),
         html_section("Run", facts_table(facts)),
     )
     return html_page(f"training of {config.name}", "\n".join(sections))
@@ -67,7 +87,7 @@ def _header(config: TrainingConfig, provenance: Provenance) -> str:
 def _charts(runs: Sequence[SplitRun], stage: str) -> Iterator[str]:
     for run in runs:
         curves = [(f"fold {fold}", read_losses(stages[stage].folder)) for fold, stages in enumerate(run.networks)]
-        yield f"<figure>{learning_chart(curves, title=f'{stage}, {run.split.name} split')}</figure>"
+        yield f"<figure>{learning_chart(curves, title=f'{STAGE_NAMES[stage]}, {run.split.name} split')}</figure>"
 
 
 def learning_chart(curves: Sequence[tuple[str, Sequence[float]]], *, title: str) -> str:
@@ -121,21 +141,31 @@ def _curve(frame: Frame, losses: Sequence[float], number: int) -> str:
     return f'<path d="M{"L".join(points)}" {curve_stroke(number)}/><circle class="end-dot" cx="{x}" cy="{y}" r="3"/>'
 
 
-def _fold_tables(runs: Sequence[SplitRun], metrics: pd.DataFrame) -> Iterator[FigureTable]:
+def _fold_tables(
+    runs: Sequence[SplitRun], metrics: pd.DataFrame, scores: Mapping[str, Mapping[str, CaseScore]]
+) -> Iterator[FigureTable]:
     """One a split; members are numbered through all of them."""
     members = count()
     for number, run in enumerate(runs):
-        held_out = Counter(run.split.fold_of.values())
-        found = metrics[metrics["split"] == number].set_index("fold")[list(MEASURES)].astype(float)
+        fold_of, drawn = run.split.fold_of, scores[run.split.name]
+        held_out = Counter(fold_of.values())
+        found = metrics[metrics["split"] == number].set_index("fold")[list(OUTCOMES)].astype(float)
         rows = [
             {
                 "fold": fold,
                 "member": f"member_{next(members)}",
                 "training": held_out.total() - held_out[fold],
                 "held_out": held_out[fold],
+                **contour_measures([score for patient, score in drawn.items() if fold_of[patient] == fold]),
                 **found.loc[str(fold)].to_dict(),
             }
             for fold in range(run.split.folds)
         ]
-        rows.append({"fold": "all", "held_out": held_out.total(), **found.loc["pooled"].to_dict()})
+        pooled = {**contour_measures([*drawn.values()]), **found.loc["pooled"].to_dict()}
+        rows.append({"fold": "all", "held_out": held_out.total(), **pooled})
         yield FigureTable(run.split.name, f"Out of fold: {run.split.name} split", COLUMNS, rows, NOTE)
+
+
+def contour_measures(scores: Sequence[CaseScore]) -> dict[str, float]:
+    """Those of ``CONTOURS``, NaN where there is nothing to measure."""
+    return {name: MEASURES[name](scores) for name in CONTOURS}

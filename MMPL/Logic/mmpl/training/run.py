@@ -11,7 +11,7 @@ Resumable step by step::
     RUN/<split>/fold_<f>/<stage>/         weights.safetensors, log.jsonl
     RUN/<split>/fold_<f>/segmentation/unseen/   mask probabilities of the patients it did not train on
     RUN/<split>/overlaps/<patient>.json   out-of-fold overlaps at several mask thresholds, and peaks of the lesions
-    RUN/<split>/measured/<patient>.json   out-of-fold centre and radiomics
+    RUN/<split>/measured/<patient>.json   out-of-fold centre, radiomics, and counts against the label
     RUN/<split>/out_of_fold.json          deep scores
     RUN/statistics.json                   what the forests and Cox models chose
     RUN/report.html                       learning curves, and figures by fold
@@ -21,7 +21,8 @@ Resumable step by step::
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from mmpl.clinical.fields import parse_record
 from mmpl.cluster import Pool, open_pool
 from mmpl.errors import ClinicalError, TrainingError
 from mmpl.io.output import write_json_atomic, write_text_atomic
+from mmpl.metrics.segmentation import CaseScore
 from mmpl.progress import Progress, silent
 from mmpl.training.assemble import assemble
 from mmpl.training.cache import build_cache
@@ -47,7 +49,7 @@ from mmpl.training.layout import CohortCase
 from mmpl.training.out_of_fold import OutOfFold, keep_deep_scores, measure_all, out_of_fold_table
 from mmpl.training.provenance import provenance_of
 from mmpl.training.ranks import RankPool, Ranks, current, joined
-from mmpl.training.report import render_run
+from mmpl.training.report import OUTCOMES, contour_measures, render_run
 from mmpl.training.run_folder import (
     BUNDLE,
     START,
@@ -172,7 +174,7 @@ def _write_bundle(data: Path, out: Path, config: TrainingConfig, networks: Netwo
     splits = [run.split for run in runs]
     write_json_atomic(out / STATISTICS, choices(statistics, splits))
     provenance = provenance_of(data, networks.cases, out / "cache", config, splits, begun_on(out), networks.start)
-    write_text_atomic(out / REPORT, render_run(config, runs, statistics.metrics, provenance))
+    write_text_atomic(out / REPORT, render_run(config, runs, statistics.metrics, measured.scores, provenance))
     assemble(
         out / BUNDLE,
         config,
@@ -181,7 +183,7 @@ def _write_bundle(data: Path, out: Path, config: TrainingConfig, networks: Netwo
         measured.mask_thresholds,
         measured.search.value or None,
         provenance,
-        {"out_of_fold": _pooled_scores(statistics, runs), "search": measured.search.to_dict()},
+        {"out_of_fold": _pooled_scores(statistics, runs, measured.scores), "search": measured.search.to_dict()},
         kaplan_meier(table.time_days[table.has_follow_up], table.event[table.has_follow_up]),
     )
 
@@ -334,8 +336,16 @@ def _check_fold(split: Split, fold: int, cases: Sequence[CohortCase]) -> None:
         )
 
 
-def _pooled_scores(statistics: EnsembleStatistics, runs: Sequence[SplitRun]) -> dict[str, dict[str, float]]:
-    """Split name -> measures over its out-of-fold rows."""
+def _pooled_scores(
+    statistics: EnsembleStatistics, runs: Sequence[SplitRun], scores: Mapping[str, Mapping[str, CaseScore]]
+) -> dict[str, dict[str, float]]:
+    """Split name -> measures over its out-of-fold rows and contours, as far as there are any."""
     pooled = statistics.metrics[statistics.metrics["fold"] == "pooled"].set_index("split")
-    names = ("auc", "balanced_accuracy", "c_index")
-    return {run.split.name: {m: float(pooled.loc[n, m]) for m in names} for n, run in enumerate(runs)}
+    found = {
+        run.split.name: {
+            **contour_measures([*scores[run.split.name].values()]),
+            **{name: float(pooled.loc[n, name]) for name in OUTCOMES},
+        }
+        for n, run in enumerate(runs)
+    }
+    return {split: {name: v for name, v in row.items() if not math.isnan(v)} for split, row in found.items()}

@@ -11,7 +11,7 @@ import pytest
 from mmpl.preprocess.prepare import label_on_roi
 from mmpl.training import out_of_fold
 from mmpl.training.cohort import CohortCase
-from mmpl.training.out_of_fold import MaskTask, measure_out_of_fold, read_measured
+from mmpl.training.out_of_fold import MaskTask, measure_out_of_fold, read_measured, read_score
 from mmpl.training.stages import SEGMENTATION, StageRun
 
 
@@ -48,3 +48,27 @@ def test_measured_again_only_when_cut_elsewhere(tmp_path, tiny_config, tiny_file
     measure_out_of_fold(task)
     assert cuts[2:] == [(0.5, 0.4)]
     assert read_measured(task.path)[1] == features
+
+
+def test_what_was_drawn_is_counted_against_the_label(tmp_path, tiny_config, tiny_files, cuts):
+    case = CohortCase("TINY-1", tiny_files["ct"], tiny_files["pt"], tiny_files["mask"], "1")
+    task = MaskTask(case, StageRun(tiny_config, tmp_path, 0, SEGMENTATION), (0.5, 0.4), tmp_path / "measured.json")
+    measure_out_of_fold(task)
+    whole = read_score(task.path)
+    assert whole.gtvp.shared == whole.gtvp.predicted == whole.gtvp.truth > 0
+    assert whole.voxel_ml == pytest.approx(0.001)
+    measure_out_of_fold(replace(task, thresholds=(0.6, 0.6)))
+    nothing = read_score(task.path)
+    assert (nothing.gtvp.shared, nothing.gtvp.predicted, nothing.gtvp.truth) == (0, 0, whole.gtvp.truth)
+    assert nothing.gtvn_detection.fn == whole.gtvn_detection.tp > 0
+
+
+def test_without_a_label_or_of_an_earlier_version_there_are_no_counts(tmp_path, tiny_config, tiny_files, cuts):
+    case = CohortCase("TINY-1", tiny_files["ct"], tiny_files["pt"], None, "1")
+    task = MaskTask(case, StageRun(tiny_config, tmp_path, 0, SEGMENTATION), (0.5, 0.4), tmp_path / "measured.json")
+    measure_out_of_fold(task)
+    assert read_score(task.path) is None
+    stored = json.loads(task.path.read_text(encoding="utf-8"))
+    del stored["score"]
+    task.path.write_text(json.dumps(stored), encoding="utf-8")
+    assert read_score(task.path) is None

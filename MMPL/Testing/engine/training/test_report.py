@@ -9,13 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmpl.metrics.segmentation import CaseScore, Detection, Overlap
 from mmpl.training.assemble import Provenance
 from mmpl.training.curves import read_losses
 from mmpl.training.folds import Split
-from mmpl.training.report import learning_chart, render_run
+from mmpl.training.report import STAGE_NAMES, learning_chart, render_run
 from mmpl.training.split_run import split_runs
 from mmpl.training.stages import STAGES
 
+# P2 has no label; P3 has no GTVp
+P1 = CaseScore("P1", Overlap(8, 10, 10), Overlap(10, 20, 20), Detection(tp=1, fp=1, fn=0), 0.001)
+P3 = CaseScore("P3", Overlap(0, 0, 0), Overlap(27, 30, 30), Detection(tp=2, fp=0, fn=1), 0.001)
 LOSSES = {0: [4.0, 2.0, 1.0], 1: [3.0, 3.0, 2.0]}  # by fold
 
 
@@ -63,12 +67,13 @@ def page(tiny_config, tmp_path) -> str:
         }
     )
     provenance = Provenance("", "3 patients of <1> centre.", False, 2, "day 0", "2026-01-02", ())
-    return render_run(tiny_config, runs, metrics, provenance)
+    return render_run(tiny_config, runs, metrics, {"patient": {"P1": P1, "P3": P3}}, provenance)
 
 
 def test_every_stage_has_its_curves(page):
-    for stage in STAGES:
-        assert f"Learning curves: {stage}" in page
+    assert list(STAGE_NAMES) == list(STAGES)
+    for name in STAGE_NAMES.values():
+        assert f"Learning curves: {name}" in page
     assert page.count("fold 0: 4 to 1; fold 1: 3 to 2") == 3
 
 
@@ -76,9 +81,10 @@ def test_every_fold_has_its_row(page):
     rows = re.findall(r"<tr>(.*?)</tr>", page[page.index("Out of fold") : page.index("Training data")])
     cells = [re.findall(r">([^<]+)</t", row) for row in rows]
     assert cells[1:] == [
-        ["0", "member_0", "1", "2", "0.750", "0.600", "0.500"],
-        ["1", "member_1", "2", "1", "-", "-", "0.625"],
-        ["all", "-", "-", "3", "0.800", "0.650", "0.550"],
+        ["0", "member_0", "1", "2", "0.800", "0.500", "0.667", "0.750", "0.600", "0.500"],
+        ["1", "member_1", "2", "1", "-", "0.900", "0.800", "-", "-", "0.625"],
+        # of GTVn: 2 (10 + 27) / (40 + 60), and 2 x 3 / (2 x 3 + 2)
+        ["all", "-", "-", "3", "0.800", "0.740", "0.750", "0.800", "0.650", "0.550"],
     ]
 
 

@@ -67,7 +67,7 @@ def test_the_bundle_says_where_it_comes_from(finished_run):
     assert (info.cohort_survival.patients, info.cohort_survival.events) == (CASES, len(relapsed))
     assert set(info.scores["out_of_fold"]) == {"patient", "centre"}
     for scores in info.scores["out_of_fold"].values():
-        assert set(scores) == {"auc", "balanced_accuracy", "c_index"}
+        assert set(scores) == {"gtvp_dice", "gtvn_dice_agg", "gtvn_f1_agg", "auc", "balanced_accuracy", "c_index"}
 
 
 def test_the_search_threshold_travels_with_the_bundle(finished_run):
