@@ -83,7 +83,7 @@ class Bundle:
         try:
             with np.load(io.BytesIO(self.bytes(rel)), allow_pickle=False) as stored:
                 return {name: stored[name] for name in stored.files}
-        except (ValueError, *UNREADABLE_ZIP) as error:
+        except (ValueError, OverflowError, MemoryError, *UNREADABLE_ZIP) as error:
             raise BundleError(f"bundle {self.path}: {rel} holds no plain arrays ({error})") from error
 
     def tensors(self, rel: str) -> dict[str, torch.Tensor]:

@@ -117,7 +117,7 @@ class ClinicalEncoder:
                 n: Scaling(float(s["median"]), float(s["mean"]), float(s["sd"])) for n, s in data["continuous"].items()
             }
             levels = {n: tuple(int(v) for v in values) for n, values in data["categorical"].items()}
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise BundleError(
                 f"clinical encoder: {error!r} while reading it; the bundle is damaged, get it again"
             ) from error

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import asdict, dataclass
 
 from mmpl.errors import BundleError
 
 LEVELS = 5
+WIDEST = 65_536  # channels or units, far beyond what any machine holds
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,12 @@ class NetworkConfig:
             "decoder_convs": LEVELS - 1,
         }
         for name, length in lengths.items():
-            values = tuple(int(v) for v in getattr(self, name))
-            object.__setattr__(self, name, values)
-            if len(values) != length or min(values) < 1:
-                raise BundleError(f"{name} = {values}, expected {length} positive integers")
-        if self.hidden_units < 1:
-            raise BundleError(f"hidden_units = {self.hidden_units}, expected 1 or more")
+            values = tuple(getattr(self, name))
+            if len(values) != length or not all(map(_is_width, values)):
+                raise BundleError(f"{name} = {values}, expected {length} whole numbers from 1 to {WIDEST}")
+            object.__setattr__(self, name, tuple(map(int, values)))
+        if not _is_width(self.hidden_units):
+            raise BundleError(f"hidden_units = {self.hidden_units}, expected a whole number from 1 to {WIDEST}")
         if not 0 <= self.dropout < 1:
             raise BundleError(f"dropout = {self.dropout}, expected 0 to below 1")
         if not 0 < self.spacing_mm < math.inf:
@@ -84,3 +86,7 @@ class NetworkConfig:
             return cls(**data)
         except BundleError as error:
             raise BundleError(f"network config: {error}") from error
+
+
+def _is_width(value: object) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and 1 <= value <= WIDEST

@@ -269,9 +269,11 @@ def _typed(new, current, where: str):
         if not isinstance(new, (list, tuple)):
             like = ", ".join(str(value) for value in current) or "1.0, 2.0"
             raise TrainingError(f"{where} is {new!r}, expected a list such as [{like}]")
-        return tuple(new)
-    if wanted is float and not isinstance(new, bool):
+        return tuple(_typed(v, current[0], f"{where}[{n}]") for n, v in enumerate(new)) if current else tuple(new)
+    if wanted is float:
         try:
+            if isinstance(new, bool):
+                raise TypeError("true and false are no numbers")
             return float(new)
         except (TypeError, ValueError) as error:
             raise TrainingError(f"{where} is {new!r}, expected a number") from error

@@ -229,6 +229,17 @@ def test_npz_with_a_pickle_in_it(a_bundle_folder, plant, tmp_path):
     assert "m0/forest.npz (data.pkl) is not a numpy array" in refusal(a_bundle_folder)
 
 
+def test_npz_of_a_size_that_no_array_has(a_bundle_folder, plant, tmp_path):
+    """Nothing at all, times more than a size can be."""
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': (0, {10**30}), }}".encode()
+    npy = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    with zipfile.ZipFile(tmp_path / "x", "w") as archive:
+        archive.writestr("a.npy", npy)
+    plant("m0/forest.npz", (tmp_path / "x").read_bytes())
+    with pytest.raises(BundleError, match=r"m0/forest\.npz"):
+        open_bundle(a_bundle_folder).arrays("m0/forest.npz")
+
+
 def test_npz_that_promises_too_much(a_bundle_folder, plant, tmp_path):
     header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999,), }"
     npy = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(8)

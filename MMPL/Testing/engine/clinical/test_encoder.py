@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 
 import pytest
 
@@ -86,6 +87,7 @@ def test_json_round_trip(encoder):
         lambda d: d["continuous"]["Age"].update(sd=0.0),
         lambda d: d["continuous"]["Age"].update(mean="nan"),
         lambda d: d["categorical"].update({"Gender": [0, 5]}),
+        lambda d: d["categorical"].update({"Gender": [0, math.inf]}),  # 1e999 in JSON
         lambda d: d["categorical"].pop("Gender"),
         lambda d: d["continuous"].update({"Weight": {"median": 1, "mean": 1, "sd": 1}}),
         lambda d: d.update(continuous=[1, 2]),

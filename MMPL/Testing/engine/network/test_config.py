@@ -18,11 +18,15 @@ def test_round_trip_through_json(config):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"stream_channels": (1, 2, 3, 4)}, "stream_channels = .*expected 5 positive"),
-        ({"decoder_convs": (1, 2, 3, 0)}, "decoder_convs = .*expected 4 positive"),
+        ({"stream_channels": (1, 2, 3, 4)}, "stream_channels = .*expected 5 whole numbers from 1 to"),
+        ({"decoder_convs": (1, 2, 3, 0)}, "decoder_convs = .*expected 4 whole"),
+        ({"stream_channels": (8.7, 16, 32, 64, 128)}, "stream_channels = .*expected 5 whole"),
+        ({"stream_channels": (True, 16, 32, 64, 128)}, "stream_channels = .*expected 5 whole"),
+        ({"stream_channels": (10**12,) * 5}, "stream_channels = .*expected 5 whole"),
+        ({"hidden_units": 32.5}, "^hidden_units = 32.5, expected a whole number"),
         ({"dropout": 1.0}, "^dropout = 1.0, expected 0 to below 1"),
         ({"spacing_mm": 0.0}, "^spacing_mm = 0.0, expected a length above 0"),
-        ({"hidden_units": 0}, "^hidden_units = 0, expected 1 or more"),
+        ({"hidden_units": 0}, "^hidden_units = 0, expected a whole number from 1 to"),
     ],
 )
 def test_impossible_sizes_are_refused(wrong, said):
