@@ -26,25 +26,34 @@ class Scale:
     sd: float = 1.0
 
 
+FEW = 10  # patients; the sd of two scores is ten times too small in one of nine folds
+
+
 def out_of_fold_scales(values: np.ndarray, fold: np.ndarray) -> tuple[Scale, ...]:
     """One Scale a network: figures of its scores for its own fold, which need no label.
 
-    A fold with fewer than two finite scores, or with equal ones, keeps an sd of 1. Where folds differ in
-    case mix (centre-out folds), these figures take that difference out as well; give scales of a common set
-    of patients then.
+    A fold with fewer than ``FEW`` finite scores takes the sd within all folds in place of its own; an sd of 0 is taken
+    as 1. Where folds differ in case mix (centre-out folds), these figures take that difference out as well; give
+    scales of a common set of patients then.
 
     Parameters
     ----------
     values : raw out-of-fold scores, shape (n,)
     fold : fold index, shape (n,)
     """
-    scales = []
-    for f in range(int(np.max(fold)) + 1):
-        own = np.asarray(values, dtype=float)[np.asarray(fold) == f]
-        own = own[np.isfinite(own)]
-        sd = float(own.std()) if len(own) > 1 else 0.0
-        scales.append(Scale(float(own.mean()) if len(own) else 0.0, sd if sd > 1e-9 else 1.0))
-    return tuple(scales)
+    scores = np.asarray(values, dtype=float)
+    folds = [scores[(np.asarray(fold) == f) & np.isfinite(scores)] for f in range(int(np.max(fold)) + 1)]
+    means = [float(own.mean()) if len(own) else 0.0 for own in folds]
+    within = _sd_within(folds, means)
+    sds = [float(own.std()) if len(own) >= FEW else within for own in folds]
+    return tuple(Scale(mean, sd if sd > 1e-9 else 1.0) for mean, sd in zip(means, sds, strict=True))
+
+
+def _sd_within(groups: Sequence[np.ndarray], means: Sequence[float]) -> float:
+    """Around each group's own mean, which takes a degree of freedom; 0 where no group has two values."""
+    free = sum(len(own) - 1 for own in groups if len(own))
+    squares = sum(float(np.square(own - mean).sum()) for own, mean in zip(groups, means, strict=True))
+    return float(np.sqrt(squares / free)) if free else 0.0
 
 
 @dataclass(frozen=True, eq=False)

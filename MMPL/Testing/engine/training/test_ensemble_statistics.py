@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -152,8 +153,23 @@ def test_probabilities_come_from_the_fold_that_did_not_train_on_the_row(standard
 
 
 def test_scales_are_each_networks_own():
-    scales = out_of_fold_scales(np.array([1.0, 3.0, 10.0, 10.0, 7.0]), np.array([0, 0, 1, 1, 2]))
-    assert scales == (Scale(2.0, 1.0), Scale(10.0, 1.0), Scale(7.0, 1.0))
+    """Of ten and more; equal scores have no sd."""
+    scores = np.array([1.0, 3.0] * 5 + [10.0] * 12)
+    assert out_of_fold_scales(scores, np.repeat([0, 1], (10, 12))) == (Scale(2.0, 1.0), Scale(10.0, 1.0))
+
+
+def test_a_small_fold_takes_the_sd_within_all():
+    """Two scores of 7.0 and 7.2 would make an sd of 0.1, and of a new patient's score of 9 a z of 19."""
+    fold = np.repeat([0, 1, 2, 3], (10, 2, 1, 1))
+    scores = np.array([1.0, 3.0] * 5 + [7.0, 7.2, 4.0, np.nan])
+    within = math.sqrt((10 * 1.0 + 2 * 0.1**2) / (9 + 1))
+    means, sds = zip(*((scale.mean, scale.sd) for scale in out_of_fold_scales(scores, fold)), strict=True)
+    assert means == pytest.approx((2.0, 7.1, 4.0, 0.0))
+    assert sds == pytest.approx((1.0, within, within, within))
+
+
+def test_folds_of_one_have_no_sd():
+    assert out_of_fold_scales(np.array([5.0, 6.0]), np.array([0, 1])) == (Scale(5.0, 1.0), Scale(6.0, 1.0))
 
 
 def test_standardised_scores_have_the_same_figures_in_every_fold(standard):
