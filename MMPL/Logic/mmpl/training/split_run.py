@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ class SplitRun:
     cache : folder of the cached cases
     networks : per fold, stage name -> StageRun
     start : what stage 1 starts from, None for random weights
+    first : networks of the run's earlier splits, each of which has its own start
     """
 
     split: Split
@@ -45,6 +47,7 @@ class SplitRun:
     cache: Path
     networks: tuple[Mapping[str, StageRun], ...]
     start: Start | None = None
+    first: int = 0
 
     def unseen_by(self, case: CohortCase, stage: str) -> StageRun:
         """The network of a stage that did not train on a patient."""
@@ -71,7 +74,11 @@ def split_runs(
             for fold in range(split.folds)
         )
 
-    return [SplitRun(s, out / s.name, out / "cache", networks(n, s), start) for n, s in enumerate(splits)]
+    firsts = accumulate((s.folds for s in splits), initial=0)
+    return [
+        SplitRun(s, out / s.name, out / "cache", networks(n, s), start, first)
+        for (n, s), first in zip(enumerate(splits), firsts, strict=False)
+    ]
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ def segmentation_tasks(run: SplitRun, cases: Sequence[CohortCase]) -> list[Segme
         SegmentationTask(
             stages[SEGMENTATION],
             run.arrays(run.training_cases(labelled, fold)),
-            None if run.start is None else run.start.of(fold),
+            None if run.start is None else run.start.of(run.first + fold),
         )
         for fold, stages in enumerate(run.networks)
     ]

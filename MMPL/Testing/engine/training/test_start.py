@@ -14,6 +14,8 @@ from mmpl.bundle.reader import open_bundle
 from mmpl.errors import OutputError, TrainingError
 from mmpl.network.config import NetworkConfig
 from mmpl.training.config import StageConfig
+from mmpl.training.folds import Split
+from mmpl.training.split_run import segmentation_tasks, split_runs
 from mmpl.training.stages import SEGMENTATION, StageRun, train_segmentation
 from mmpl.training.start import Start, keep_start, open_start
 
@@ -33,6 +35,14 @@ def network(bundle):
 def test_members_are_dealt_out_in_turn():
     start = Start("b", "0" * 64, (Path("0"), Path("1"), Path("2")))
     assert [start.of(n).name for n in range(5)] == ["0", "1", "2", "0", "1"]
+
+
+def test_every_network_of_a_run_has_the_next_member(tiny_config, tmp_path):
+    """Of five members: the centre split goes on where the patient split ended."""
+    start = Start("b", "0" * 64, tuple(Path(str(n)) for n in range(5)))
+    splits = [Split("patient", {"P": 0, "Q": 1, "R": 2}), Split("centre", {"P": 0, "Q": 1, "R": 1})]
+    runs = split_runs(tiny_config, tmp_path, splits, start)
+    assert [task.start.name for run in runs for task in segmentation_tasks(run, [])] == ["0", "1", "2", "3", "4"]
 
 
 def test_weights_are_kept_in_the_run(bundle, tmp_path):
