@@ -42,11 +42,10 @@ def provenance_of(
     manifest = data / MANIFEST
     lost = sum(load_cached(cache / c.patient_id).lost_voxels for c in cases)
     phantom = manifest.is_file()
-    centres = len({c.center_id for c in cases})
-    what = f"{len(cases)} patients of {centres} centres"
+    what = f"{len(cases)} patients of {_centres_text(cases)}"
     if phantom:
         seed = json.loads(manifest.read_text(encoding="utf-8"))["seed"]
-        what = f"{len(cases)} synthetic phantoms of {centres} synthetic centres, seed {seed}"
+        what = f"{len(cases)} synthetic phantoms of {_centres_text(cases, 'synthetic ')}, seed {seed}"
     return Provenance(
         description=f"MMPL ensemble: segmentation, HPV probability and recurrence-free survival. {STANDARDISED}",
         training_data=f"{what}. {_folds_text(splits)} {lost} label voxels lay outside the region of interest."
@@ -57,6 +56,15 @@ def provenance_of(
         created=created,
         limitations=_phantom_limitations(config) if phantom else (),
     )
+
+
+def _centres_text(cases: Sequence[CohortCase], kind: str = "") -> str:
+    known = [c.center_id for c in cases if c.center_id]
+    if not known:
+        return f"unknown {kind}centres"
+    count = len(set(known))
+    unknown = f" ({len(cases) - len(known)} of an unknown one)" if len(known) < len(cases) else ""
+    return f"{count} {kind}centre{'' if count == 1 else 's'}{unknown}"
 
 
 def _folds_text(splits: Sequence[Split]) -> str:
