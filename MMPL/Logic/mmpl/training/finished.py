@@ -46,8 +46,8 @@ def read_stage_weights(path: Path) -> dict[str, Tensor]:
     fold = path.parent.parent
     return read_weights(
         path,
-        f"remove {fold.name} in {fold.parent}, and overlaps, measured, scores and out_of_fold.json there and "
-        "ablation/oda of the run, as far as they are there, which are of its networks: all are then made anew",
+        f"remove {fold.name} in {fold.parent}, and overlaps, measured, deep_scores, scores and out_of_fold.json there "
+        "and ablation/oda of the run, as far as they are there, which are of its networks: all are then made anew",
     )
 
 

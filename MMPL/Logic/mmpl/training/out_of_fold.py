@@ -5,6 +5,7 @@ Every patient's row comes from the networks of the fold that did not train on th
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from mmpl.steps import deep_scores, label_for_measurement, outcome_centre
 from mmpl.training.cache import load_cached, load_roi
 from mmpl.training.cohort import CohortCase
 from mmpl.training.cohort_table import CohortTable
-from mmpl.training.finished import read_finished
+from mmpl.training.finished import read_finished, record_or_none
 from mmpl.training.mask_thresholds import (
     CUT_AT,
     MaskThresholds,
@@ -43,7 +44,7 @@ from mmpl.training.split_run import Centres, SplitRun
 from mmpl.training.stages import HPV, RFS, SEGMENTATION, StageRun, trained_runner
 from mmpl.training.unseen import unseen_labels
 
-SCORE = "score"
+SCORE, CENTRE, SCORES = "score", "centre_zyx", "scores"
 Measured = tuple[np.ndarray, dict[str, float]]  # centre (z, y, x) on the 1 mm ROI, radiomics columns
 
 
@@ -75,7 +76,7 @@ def measure_out_of_fold(task: MaskTask) -> None:
     # one image at a time: cases already run side by side
     features, _ = CaseRadiomics(make_extractor(FAST, config.feature_set, threads=1)).of(roi, on_roi)
     data = {
-        "centre_zyx": outcome_centre(on_roi).tolist(),
+        CENTRE: outcome_centre(on_roi).tolist(),
         "features": {name: None if not np.isfinite(v) else float(v) for name, v in features.items()},
         CUT_AT: list(task.thresholds),
         SCORE: _score(task.case, drawn, roi),
@@ -95,7 +96,7 @@ def read_measured(path: Path) -> Measured:
     """What :func:`measure_out_of_fold` wrote; NaN where a column is missing."""
     data = read_finished(path)
     features = {name: float("nan") if v is None else float(v) for name, v in data["features"].items()}
-    return np.array(data["centre_zyx"]), features
+    return np.array(data[CENTRE]), features
 
 
 def read_score(path: Path) -> CaseScore | None:
@@ -115,16 +116,22 @@ class DeepScoreTask:
     runs: tuple[StageRun, StageRun]
     cached: Path
     centre_zyx_1mm: np.ndarray
+    path: Path
 
     def name(self) -> str:
         return self.patient_id
 
 
 def deep_scores_of(task: DeepScoreTask) -> tuple[float, float]:
-    """Raw HPV logit and expected days."""
+    """Raw HPV logit and expected days; kept as JSON, so that a run that is stopped goes on with the next patient."""
+    centre = task.centre_zyx_1mm.tolist()
+    kept = record_or_none(task.path) or {}
+    if kept.get(CENTRE) == centre:
+        hpv_logit, days = kept[SCORES]
+        return hpv_logit, days
     hpv, rfs = task.runs
     array = load_cached(task.cached).image.astype(np.float32)
-    return deep_scores(
+    scores = deep_scores(
         array,
         task.centre_zyx_1mm,
         trained_runner(hpv),
@@ -132,6 +139,9 @@ def deep_scores_of(task: DeepScoreTask) -> tuple[float, float]:
         spacing_mm=hpv.config.network.spacing_mm,
         breaks_days=rfs.config.breaks_days,
     )
+    if np.isfinite(scores).all():  # what is not is refused with all the others
+        write_json_atomic(task.path, {CENTRE: centre, SCORES: list(scores)})
+    return scores
 
 
 @dataclass(frozen=True)
@@ -211,14 +221,19 @@ def _mask_tasks(run: SplitRun, cases: Sequence[CohortCase], overlaps) -> list[Ma
 def keep_deep_scores(
     runs: Sequence[SplitRun], cases: Sequence[CohortCase], out_of_fold: OutOfFold, pool: Pool, *, progress: Progress
 ) -> None:
-    """Write every patient's deep scores, one file a split, unless it is there."""
+    """Write every patient's deep scores, one file a split, unless it is there.
+
+    Until then each patient's are in a file of their own, which one that is stopped goes on from.
+    """
     todo = [run for run in runs if not _scores_path(run).is_file()]
+    folders = {run.split.name: make_folder(run.folder / "deep_scores") for run in todo}
     tasks = [
         DeepScoreTask(
             case.patient_id,
             tuple(run.unseen_by(case, stage) for stage in (HPV, RFS)),
             array,
             out_of_fold.of(run)[case.patient_id][0],
+            folders[run.split.name] / f"{case.patient_id}.json",
         )
         for run in todo
         for case, array in zip(cases, run.arrays(cases), strict=True)
@@ -230,6 +245,7 @@ def keep_deep_scores(
         of_run = {case.patient_id: next(scores) for case in cases}
         if ranks.is_first:
             write_json_atomic(_scores_path(run), of_run)
+            shutil.rmtree(folders[run.split.name], ignore_errors=True)
     ranks.wait()
 
 

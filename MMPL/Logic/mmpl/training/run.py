@@ -12,7 +12,8 @@ Resumable step by step::
     RUN/<split>/fold_<f>/segmentation/unseen/   mask probabilities of the patients it did not train on
     RUN/<split>/overlaps/<patient>.json   out-of-fold overlaps at several mask thresholds, and peaks of the lesions
     RUN/<split>/measured/<patient>.json   out-of-fold centre, radiomics, and counts against the label
-    RUN/<split>/out_of_fold.json          deep scores
+    RUN/<split>/deep_scores/<patient>.json   deep scores, until all of them are in the next
+    RUN/<split>/out_of_fold.json          out-of-fold deep scores
     RUN/statistics.json                   what the forests and Cox models chose
     RUN/report.html                       learning curves, and figures by fold
     RUN/bundle/                           the result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,15 @@ import pytest
 from mmpl.preprocess.prepare import label_on_roi
 from mmpl.training import out_of_fold
 from mmpl.training.cohort import CohortCase
-from mmpl.training.out_of_fold import MaskTask, measure_out_of_fold, read_measured, read_score
-from mmpl.training.stages import SEGMENTATION, StageRun
+from mmpl.training.out_of_fold import (
+    DeepScoreTask,
+    MaskTask,
+    deep_scores_of,
+    measure_out_of_fold,
+    read_measured,
+    read_score,
+)
+from mmpl.training.stages import HPV, RFS, SEGMENTATION, StageRun
 
 
 @pytest.fixture
@@ -72,3 +80,18 @@ def test_without_a_label_or_of_an_earlier_version_there_are_no_counts(tmp_path, 
     del stored["score"]
     task.path.write_text(json.dumps(stored), encoding="utf-8")
     assert read_score(task.path) is None
+
+
+def test_deep_scores_are_kept_patient_by_patient(tmp_path, tiny_config, monkeypatch):
+    """A run that is stopped goes on with the next patient; a contour of another centre is scored anew."""
+    given = iter([(0.5, 700.0), (0.25, 900.0), (float("nan"), 1.0), (0.75, 800.0)])
+    monkeypatch.setattr(out_of_fold, "load_cached", lambda path: SimpleNamespace(image=np.zeros(1)))
+    monkeypatch.setattr(out_of_fold, "trained_runner", lambda run: None)
+    monkeypatch.setattr(out_of_fold, "deep_scores", lambda *arguments, **settings: next(given))
+    runs = tuple(StageRun(tiny_config, tmp_path, 0, stage) for stage in (HPV, RFS))
+    task = DeepScoreTask("P1", runs, tmp_path, np.array([1.0, 2.0, 3.0]), tmp_path / "P1.json")
+    assert [deep_scores_of(task) for _ in range(2)] == [(0.5, 700.0)] * 2
+    elsewhere = replace(task, centre_zyx_1mm=np.array([1.0, 2.0, 4.0]))
+    assert [deep_scores_of(elsewhere) for _ in range(2)] == [(0.25, 900.0)] * 2
+    assert np.isnan(deep_scores_of(task)[0])  # not kept: the next is made anew
+    assert deep_scores_of(task) == (0.75, 800.0)

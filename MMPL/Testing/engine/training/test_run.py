@@ -90,6 +90,7 @@ def test_every_patient_was_measured_once_a_split_outside_its_fold(finished_run, 
     for split in read_splits(out / "folds.csv", SPLITS, names):
         scores = json.loads((out / split.name / "out_of_fold.json").read_text(encoding="utf-8"))
         assert sorted(split.fold_of) == sorted(scores) == names
+        assert not (out / split.name / "deep_scores").exists()
         assert sorted(p.stem for p in (out / split.name / "measured").iterdir()) == names
         for logit, days in scores.values():
             assert np.isfinite(logit)
