@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -66,8 +67,13 @@ def _check_options(arguments: argparse.Namespace) -> None:
 
 
 def _check_outputs(outputs: dict[str, Path], inputs: tuple[Path | None, ...]) -> None:
-    """Find out now, rather than after the work, whether a file can be written where it is wanted."""
-    taken = {os.path.realpath(path): str(path) for path in inputs if path is not None}
+    """Find out now, rather than after the work, whether a file can be written where it is wanted.
+
+    None may replace what is read. Of a folder that can be any file, so nothing that already lies in one is replaced.
+    """
+    given = [path for path in inputs if path is not None]
+    taken = {os.path.realpath(path): str(path) for path in given}
+    folders = {Path(os.path.realpath(path)): path for path in given if path.is_dir()}
     for name, path in outputs.items():
         place = os.path.realpath(path)
         if place in taken:
@@ -75,8 +81,16 @@ def _check_outputs(outputs: dict[str, Path], inputs: tuple[Path | None, ...]) ->
         taken[place] = str(path)
         if path.is_dir():
             raise OutputError(f"--{name} {path} is a folder: give a file name")
+        if os.path.lexists(path) and (home := _folder_of(path, folders)) is not None:
+            raise OutputError(f"--{name} {path} would replace a file in {home}, which is read: give another name")
         if not os.path.isdir(os.path.dirname(place)) or not os.access(os.path.dirname(place), os.W_OK):
             raise OutputError(f"--{name} {path}: its folder does not exist or cannot be written; make it first")
+
+
+def _folder_of(path: Path, folders: Mapping[Path, Path]) -> Path | None:
+    """Which of the folders (resolved, to as given) a file lies in, by its own name or by what it links to."""
+    places = Path(os.path.realpath(path.parent), path.name), Path(os.path.realpath(path))
+    return next((given for folder, given in folders.items() if any(folder in p.parents for p in places)), None)
 
 
 def _evaluate(arguments: argparse.Namespace, progress: Progress) -> Evaluation:

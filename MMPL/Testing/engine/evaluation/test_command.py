@@ -159,6 +159,29 @@ def test_outputs_that_cannot_be_written_are_refused_before_the_work(hpv, evaluat
     assert json.loads((tmp_path / "new.json").read_text(encoding="utf-8"))["task"] == "hpv"
 
 
+def test_a_file_in_a_folder_that_is_read_is_never_replaced(label_maps, table, evaluate, tmp_path, contents):
+    bars = {"A.nii.gz": [(1, 0, 4, 0)]}
+    pred = label_maps("pred", {"A/mask.nii.gz": bars["A.nii.gz"]})
+    cohort = label_maps("cohort/Task 1", bars).parent
+    centers = table("cohort/Task 1/HECKTOR_2025_Training_Task_1.csv", "PatientID,CenterID", ("A", 1))
+    cases = table("pred/cases.csv", "case_id,status", ("A", "done"))
+    (tmp_path / "elsewhere").mkdir()
+    link, linked = cohort / "linked.csv", tmp_path / "elsewhere" / "table.csv"
+    linked.write_text("PatientID\n", encoding="utf-8")
+    link.symlink_to(linked)
+    back = tmp_path / "elsewhere" / "back.csv"
+    back.symlink_to(centers)
+    before = contents(tmp_path)
+    for given, home in ((centers, cohort), (pred / "A" / "mask.nii.gz", pred), (cases, pred), (link, cohort)):
+        for option in ("--csv", "--json", "--html"):
+            ran = evaluate("segmentation", pred, cohort, "--json", tmp_path / "new.json", option, given)
+            sentence = f"{option} {given} would replace a file in {home}, which is read: give another name"
+            assert (ran.code, ran.out, ran.errors) == (2, "", [f"mmpl evaluate: {sentence}"])
+    assert evaluate("segmentation", pred, cohort, "--csv", back).code == 2
+    assert contents(tmp_path) == before
+    assert evaluate("segmentation", pred, cohort, "--csv", pred / "scores.csv").code == 0  # a new file may lie there
+
+
 @pytest.mark.parametrize(
     ("option", "task"), [(("--iou", 0.5), "segmentation"), (("--resample",), "segmentation"), (("--bins", 3), "hpv")]
 )
