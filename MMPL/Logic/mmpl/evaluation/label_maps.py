@@ -16,6 +16,7 @@ from mmpl.resample import resample
 MASK_OF_OUTPUT = "mask.nii.gz"
 SUFFIXES = (".seg.nrrd", *sorted(IMAGE_SUFFIXES, key=len, reverse=True))
 SAME_GRID_MM = 0.01
+ROUNDING = 1e-6  # of a voxel
 LAYOUTS = "PatientID.nii.gz, PatientID/mask.nii.gz or PatientID/PatientID.nii.gz"
 
 
@@ -28,12 +29,14 @@ class LabelPair:
     prediction, truth : uint8 arrays, shape (z, y, x): 0, 1 GTVp, 2 GTVn
     voxel_ml : volume of a voxel
     resampled : the prediction was on another grid
+    outside_ml : volume of the prediction's contours that lies outside the truth's grid, in none of the arrays
     """
 
     prediction: np.ndarray
     truth: np.ndarray
     voxel_ml: float
     resampled: bool = False
+    outside_ml: float = 0.0
 
 
 def find_label_maps(folder: Path, *, what: str) -> dict[str, Path]:
@@ -94,12 +97,13 @@ def read_pair(patient_id: str, prediction: Path | None, truth: Path, *, resample
     prediction : file, or None for a patient whose prediction counts as empty
     truth : file
     resample_prediction : bring a prediction on another grid to the truth's, by nearest neighbour; what lies
-        outside of it is left out
+        outside of it is left out and measured
 
     Raises
     ------
     GeometryError
-        If the grids differ and ``resample_prediction`` is not asked for.
+        If the grids differ and ``resample_prediction`` is not asked for, or all that is predicted lies outside the
+        truth's grid.
     InputError
         If a file is no label map; see ``read_label_map``.
     """
@@ -116,7 +120,24 @@ def read_pair(patient_id: str, prediction: Path | None, truth: Path, *, resample
             f"({_described(true.geometry)}); give --resample to bring predictions to it"
         )
     moved: Volume = resample(predicted, true.geometry, method="nearest", fill=0)
-    return LabelPair(moved.array, true.array, voxel_ml, resampled=True)
+    outside_ml = _outside_ml(patient_id, predicted, true.geometry)
+    return LabelPair(moved.array, true.array, voxel_ml, resampled=True, outside_ml=outside_ml)
+
+
+def _outside_ml(patient_id: str, predicted: Volume, grid: Geometry) -> float:
+    """Volume of a prediction's voxels whose centres lie outside the truth's grid; refused where that is all of it."""
+    found = predicted.trimmed()
+    labelled = np.argwhere(found.array)[:, ::-1]  # (x, y, z)
+    index = grid.index(found.geometry.physical(labelled))
+    outside = ((index < -0.5 - ROUNDING) | (index > np.array(grid.size) - 0.5 + ROUNDING)).any(axis=1)
+    ml = int(outside.sum()) * predicted.geometry.voxel_volume_ml
+    if outside.size and outside.all():
+        raise GeometryError(
+            f"patient {patient_id}: all that is predicted ({ml:.3f} mL) lies outside the truth's grid "
+            f"({_described(grid)}), so none of it can be scored: check that both are of the same scan, or give a truth "
+            "that covers the prediction"
+        )
+    return ml
 
 
 def _described(grid: Geometry) -> str:

@@ -62,6 +62,7 @@ class Scored:
     score: CaseScore
     resampled: bool
     missing: bool
+    outside_ml: float
 
 
 def evaluate_segmentation(
@@ -120,7 +121,7 @@ def _centers(given: Path | None, truth: Path) -> Mapping[str, str | None] | None
 def _score(patient_id: str, prediction: Path | None, truth: Path, options: Options) -> Scored:
     pair = read_pair(patient_id, prediction, truth, resample_prediction=options.resample)
     score = score_case(patient_id, pair.prediction, pair.truth, voxel_ml=pair.voxel_ml, rule=options.rule)
-    return Scored(score, pair.resampled, prediction is None)
+    return Scored(score, pair.resampled, prediction is None, pair.outside_ml)
 
 
 def _evaluation(
@@ -144,6 +145,7 @@ def _evaluation(
             **counts,
             "predictions missing, counted as empty": sum(s.missing for s in scored),
             "predictions resampled to the truth's grid": sum(s.resampled for s in scored),
+            "predictions with voxels outside the truth's grid": sum(s.outside_ml > 0 for s in scored),
             "no GTVp in the truth, left out of its Dice": summary["gtvp_empty_truth"],
             "of these with a predicted GTVp": summary["gtvp_invented"],
             "nodes found": summary["gtvn_tp"],
@@ -164,8 +166,22 @@ def _evaluation(
             f"A node is found when its intersection over union with a predicted one is above {rule.iou_threshold:g} "
             f"({rule.matching} matching, {rule.connectivity}-connected nodes).",
             "GTVp: mean over the patients that have one. GTVn: mL and nodes are summed over all patients first.",
+            *_outside_note(scored),
         ),
     )
+
+
+def _outside_note(scored: list[Scored]) -> list[str]:
+    """What of the predictions could not be scored, as the truth says nothing of it."""
+    outside = [s for s in scored if s.outside_ml > 0]
+    if not outside:
+        return []
+    ml = sum(s.outside_ml for s in outside)
+    who = few_of([s.score.patient_id for s in outside], len(scored))
+    return [
+        f"Predicted outside the truth's grid and not scored, neither as volume nor as invented nodes: {ml:.3f} mL in "
+        f"{who}. Figures on a truth that is cropped around the lesions are too favourable."
+    ]
 
 
 def _figures(scores: list[CaseScore], rows: np.ndarray, bootstrap: Bootstrap) -> dict[str, Figure]:
@@ -202,6 +218,7 @@ def _patient(scored: Scored, centers: Mapping[str, str | None] | None) -> dict[s
         "nodes_missed": score.gtvn_detection.fn,
         "prediction_missing": int(scored.missing),
         "prediction_resampled": int(scored.resampled),
+        "predicted_outside_ml": scored.outside_ml,
     }
 
 

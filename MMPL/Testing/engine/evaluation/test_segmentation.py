@@ -204,6 +204,49 @@ def test_resampling_is_an_option(label_maps, scored):
     assert found["patients"][0]["prediction_resampled"] == 1
 
 
+def test_what_is_predicted_outside_the_truths_grid_is_counted(label_maps, scored, evaluate, grid):
+    # the truth ends after 8 of the 16 voxels along x; the node that is predicted in A goes on for 5 more
+    cropped = replace(grid, size=(8, 12, 10))
+    true = [(P, 0, 4, 0), (N, 6, 8, 6)]
+    pred = label_maps("pred", {"A.nii.gz": [(P, 0, 4, 0), (N, 6, 13, 6)], "B.nii.gz": true})
+    truth = label_maps("truth", {"A.nii.gz": true, "B.nii.gz": true}, cropped)
+    found = scored("segmentation", pred, truth, "--resample")
+    assert values(found) == {"gtvp_dice": 1.0, "gtvn_dice_agg": 1.0, "gtvn_f1_agg": 1.0}
+    assert found["counts"]["predictions with voxels outside the truth's grid"] == 1
+    assert [row["predicted_outside_ml"] for row in found["patients"]] == pytest.approx([5 * 4 * 12 / 1000, 0])
+    note = (
+        "Predicted outside the truth's grid and not scored, neither as volume nor as invented nodes: 0.240 mL in 1 "
+        "of 2 patients (A). Figures on a truth that is cropped around the lesions are too favourable."
+    )
+    assert note in found["notes"]
+    assert note in evaluate("segmentation", pred, truth, "--resample").out
+
+
+def test_a_turned_or_coarser_prediction_inside_the_truths_grid_has_nothing_outside(label_maps, scored, grid):
+    # the same outer borders: centres of coarse voxels, seen along turned axes, lie inside up to the last one
+    coarse = Geometry((8, 6, 5), (4.0, 4.0, 6.0), (14.0, 10.0, -11.5), np.diag([-1.0, -1.0, 1.0]))
+    pred = label_maps("pred", {"A.nii.gz": [(P, 0, 8, 4)]}, coarse)
+    truth = label_maps("truth", {"A.nii.gz": [(P, 0, 16, 0)]})
+    found = scored("segmentation", pred, truth, "--resample")
+    assert found["patients"][0]["prediction_resampled"] == 1
+    assert found["counts"]["predictions with voxels outside the truth's grid"] == 0
+    assert found["patients"][0]["predicted_outside_ml"] == 0
+    assert not [note for note in found["notes"] if "outside" in note]
+
+
+def test_a_prediction_wholly_outside_the_truths_grid_is_refused(label_maps, refused, scored, grid):
+    far = replace(grid, origin_mm=(485.0, -11.0, -13.0))
+    pred = label_maps("pred", {"A.nii.gz": [(P, 0, 4, 0)]}, far)
+    truth = label_maps("truth", {"A.nii.gz": [(P, 0, 4, 0)]})
+    assert refused("segmentation", pred, truth, "--resample") == (
+        "patient A: all that is predicted (0.192 mL) lies outside the truth's grid (16 x 12 x 10 voxels of 2 x 2 x 3 "
+        "mm from -15, -11, -13 mm), so none of it can be scored: check that both are of the same scan, or give a truth "
+        "that covers the prediction"
+    )
+    nothing = label_maps("nothing", {"A.nii.gz": []}, far)
+    assert values(scored("segmentation", nothing, truth, "--resample"))["gtvp_dice"] == 0.0
+
+
 def test_a_grid_that_differs_by_rounding_is_the_same(label_maps, scored, grid):
     near = replace(grid, origin_mm=(-15.0005, -11.0, -13.0))
     found = scored(
