@@ -46,9 +46,10 @@ def read_hpv_truth(path: Path) -> HpvTruth:
     Raises
     ------
     InputError
-        See ``read_table``; if a status is neither positive nor negative nor unknown.
+        See ``read_table``; if a status is neither positive nor negative nor unknown, or "-" beside "+".
     """
     table = read_table(_table_path(path, HPV_TASK), what="truth", required=(HPV_STATUS,))
+    _check_signs(table)
     return HpvTruth(table.path, {row.patient_id: row.hpv_status() for row in table.rows}, table.centers())
 
 
@@ -68,6 +69,16 @@ def read_rfs_truth(path: Path) -> RfsTruth:
         frozenset(p for p, (relapse, days) in halves.items() if (relapse is None) != (days is None)),
         table.centers(),
     )
+
+
+def _check_signs(table: PatientTable) -> None:
+    """Refuse "-" in a column that has "+": alone it says unknown as in every column, beside "+" it means negative."""
+    of_sign = {row.cells[HPV_STATUS].strip(): row for row in reversed(table.rows)}
+    if of_sign.keys() >= {"+", "-"}:
+        raise InputError(
+            f"{of_sign['-'].where}: {HPV_STATUS} is '-', which says unknown, in a column that has '+', too: write 0 or "
+            "negative for each '-', or leave it empty where the status is unknown"
+        )
 
 
 def read_centers(path: Path) -> PatientTable:

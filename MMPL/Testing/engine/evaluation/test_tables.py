@@ -108,6 +108,19 @@ def test_a_status_that_is_neither(refused, table, status):
     assert 'give "positive" (1) or "negative" (0)' in line
 
 
+def test_a_minus_beside_a_plus_is_refused_and_alone_unknown(refused, scored, table):
+    pred, column = table("pred.csv", *GOOD_PRED), "PatientID,HPV Status"
+    line = refused("hpv", pred, table("truth.csv", column, ("A", "+"), ("B", " - "), ("C", "-")))
+    assert line.endswith(
+        "truth.csv, line 3 (B): HPV Status is '-', which says unknown, in a column that has '+', too: write 0 or "
+        "negative for each '-', or leave it empty where the status is unknown"
+    )
+    counts = scored("hpv", pred, table("truth.csv", column, ("A", "positive"), ("B", "-"), ("C", 0)))["counts"]
+    assert (counts["HPV-positive"], counts["HPV-negative"], counts["left out: truth unknown"]) == (1, 1, 1)
+    counts = scored("hpv", pred, table("truth.csv", column, ("A", "+"), ("B", "-ve"), ("C", "p16-")))["counts"]
+    assert (counts["HPV-positive"], counts["HPV-negative"], counts["left out: truth unknown"]) == (1, 2, 0)
+
+
 def test_follow_up_that_cannot_be(refused, table):
     pred = table("pred.csv", "PatientID,risk", ("A", 1))
 
