@@ -6,11 +6,13 @@ Images must be there. Anything wrong with the clinical record costs the value th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmpl.bundle.store import BUNDLE_JSON, default_bundle_path
+from mmpl.clinical.fields import canonical_name
 from mmpl.errors import BundleError, ClinicalError, InputError
 from mmpl.geometry import Volume
 from mmpl.io.images import read_volume
@@ -67,23 +69,38 @@ def read_record(path: Path) -> tuple[dict[str, object], tuple[str, ...]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         # a whole number of hundreds of digits becomes infinite, and so an impossible value like others
-        raw = json.loads(text, parse_constant=lambda name: None, parse_int=float)
+        raw = json.loads(text, object_pairs_hook=_Object, parse_constant=lambda name: None, parse_int=float)
     except FileNotFoundError:
         return {}, (_all_unknown(path, "is missing"),)
     except OSError as error:
         return {}, (_all_unknown(path, f"cannot be read ({error.strerror})"),)
     except (ValueError, RecursionError) as error:
         return {}, (_all_unknown(path, f"is not valid JSON ({error})"),)
-    if not isinstance(raw, dict):
+    if not isinstance(raw, _Object):
         return {}, (_all_unknown(path, "holds no JSON object"),)
-    return usable_fields(raw)
+    return _usable_fields(raw.members)
 
 
-def usable_fields(raw: Mapping[str, object]) -> tuple[dict[str, object], tuple[str, ...]]:
-    """The fields of a raw record that MMPL knows and whose values can be, and why the others are left out."""
+class _Object(dict):
+    """A JSON object; ``members`` are its names and values in order, repeated names included."""
+
+    def __init__(self, members: Sequence[tuple[str, object]]):
+        super().__init__(members)
+        self.members = tuple(members)
+
+
+def _usable_fields(members: Sequence[tuple[str, object]]) -> tuple[dict[str, object], tuple[str, ...]]:
+    """The fields of a raw record that MMPL knows and whose values can be, and why the others are left out.
+
+    Of a field that is given twice, in whatever spelling, no value counts: which of them is meant is not known.
+    """
+    fields = Counter(canonical_name(name) for name, _ in members)
+    twice = [field for field, count in fields.items() if field is not None and count > 1]
     kept: dict[str, object] = {}
-    refused = []
-    for name, value in raw.items():
+    refused = [f"clinical record: {field} is given twice; keep one (left out)" for field in twice]
+    for name, value in members:
+        if canonical_name(name) in twice:
+            continue
         try:
             check_clinical({**kept, name: value})
         except ClinicalError as error:

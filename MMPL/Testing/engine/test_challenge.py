@@ -382,6 +382,15 @@ def test_a_field_that_cannot_be_used_costs_itself_only(text, left_out, tmp_path)
     assert said.endswith("(left out)")
 
 
+@pytest.mark.parametrize("again", ['"Age": 70', '"age": 70', '"Age": 50, "AGE": "old"'])
+def test_of_a_field_given_twice_no_value_counts(again, tmp_path):
+    path = tmp_path / "ehr.json"
+    path.write_text(f'{{"Age": 50, "Gender": 1, {again}, "M-stage": "M0"}}', encoding="utf-8")
+    record, said = read_record(path)
+    assert record == {"Gender": 1, "M-stage": "M0"}
+    assert said == ("clinical record: Age is given twice; keep one (left out)",)
+
+
 def test_the_organisers_fields_and_nan_raise_no_word(tmp_path):
     path = tmp_path / "ehr.json"
     raw = {"CenterID": 5, "Age": 56, "Gender": 1, "Alcohol Consumption": float("nan"), "M-stage": "M0"}
