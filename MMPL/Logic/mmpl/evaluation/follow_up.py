@@ -104,14 +104,16 @@ def brier_at(cohort: Cohort, survival: np.ndarray, at_days: np.ndarray) -> np.nd
 
     Returns
     -------
-    float array, shape (m,); NaN where nobody was followed beyond that day, and everywhere without a relapse or
-        of a single patient
+    float array, shape (m,); NaN where nobody was followed beyond that day unless ``ends_at_zero``, and everywhere
+        without a relapse or of a single patient
     """
     import torch
     from torchsurv.metrics.brier_score import BrierScore
 
     found = np.full(len(at_days), math.nan)
     usable = np.asarray(at_days, dtype=float) < cohort.time_days.max()
+    if ends_at_zero(cohort.time_days, cohort.event):
+        usable[:] = True  # the weights of who relapsed add up to all patients: nobody has to be free
     if usable.any() and cohort.event.any() and cohort.risk.size > 1:
         days = np.asarray(at_days, dtype=float)[usable]
         of_patients, of_days = (torch.from_numpy(w) for w in _weights(cohort, days))
@@ -127,14 +129,20 @@ def integrated(values: np.ndarray, at_days: np.ndarray) -> float:
     return float(np.trapezoid(values, at_days) / (at_days[-1] - at_days[0]))
 
 
+def ends_at_zero(time_days: np.ndarray, event: np.ndarray) -> bool:
+    """Whether the Kaplan-Meier estimate ends at 0, and so is known for good: whoever was followed longest relapsed."""
+    return bool(event[time_days == time_days.max()].all())
+
+
 def kaplan_meier_at(time_days: np.ndarray, event: np.ndarray, at_days: float) -> Figure:
     """Recurrence-free share on a day, with Greenwood's interval on the log-log scale.
 
     Returns
     -------
-    Figure ; without an interval where the share is 0 or 1, without a value where nobody was followed so far
+    Figure ; without an interval where the share is 0 or 1, without a value where nobody was followed so far, unless
+        ``ends_at_zero``
     """
-    if not time_days.size or time_days.max() < at_days:
+    if not time_days.size or (time_days.max() < at_days and not ends_at_zero(time_days, event)):
         return Figure.not_given(f"no follow-up beyond {at_days / YEAR_DAYS:g} years")
     fitted = _fitted(time_days, event)
     share = float(fitted.predict(at_days))

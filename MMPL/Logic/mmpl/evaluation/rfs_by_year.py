@@ -10,7 +10,15 @@ import numpy as np
 
 from mmpl.evaluation.estimates import Bootstrap, estimate
 from mmpl.evaluation.findings import Figure, FigureTable
-from mmpl.evaluation.follow_up import YEAR_DAYS, Cohort, auc_at, brier_at, integrated, kaplan_meier_steps
+from mmpl.evaluation.follow_up import (
+    YEAR_DAYS,
+    Cohort,
+    auc_at,
+    brier_at,
+    ends_at_zero,
+    integrated,
+    kaplan_meier_steps,
+)
 from mmpl.evaluation.rfs_data import NO_CURVE, NO_RELAPSE, ONE_PATIENT, RfsData, no_prediction, years_text
 
 YEARS = (1, 2, 3, 5)
@@ -105,7 +113,8 @@ def _reasons(data: RfsData, predicted: np.ndarray, days: np.ndarray, why_no_grid
         no_curve = no_prediction(column, day) if data.has_curves else NO_CURVE
         nobody = ONE_PATIENT if cohort.event.any() else NO_RELAPSE
         reasons[f"auc_{year}"] = follow_up or by_then
-        reasons[f"brier_{year}"] = no_curve or follow_up or nobody
+        unknown = "" if ends_at_zero(cohort.time_days, cohort.event) else follow_up
+        reasons[f"brier_{year}"] = no_curve or unknown or nobody
     return reasons
 
 

@@ -91,6 +91,19 @@ def test_kaplan_meier_for_everybody_scores_its_own_variance():
     assert brier_at(many, np.tile(shares, (150, 1)), days) == pytest.approx(shares * (1 - shares))
 
 
+def test_brier_after_the_last_relapse():
+    # day 100 relapse, 200 censored of three at risk (G = 2/3), 300 and 400 relapses that count 3/2 each: four in all
+    ended = cohort([100, 200, 300, 400], [1, 0, 1, 1], [0] * 4)
+    survival = np.array([[0.5], [0.9], [0.4], [0.2]])
+    expected = (0.5**2 + 1.5 * 0.4**2 + 1.5 * 0.2**2) / 4
+    for day in (400.0, 730.5):
+        assert brier_at(ended, survival, np.array([day])) == pytest.approx([expected])
+        assert brier_at(ended, np.ones((4, 1)), np.array([day])) == pytest.approx([1.0])
+    # who was followed longest is censored, if only on the day of the last relapse: part of the patients is not known
+    for last in ([1, 0, 1, 0], [1, 1, 0, 0]):
+        assert np.isnan(brier_at(cohort([100, 200, 400, 400], last, [0] * 4), survival, np.array([400.0, 730.5]))).all()
+
+
 def test_the_integrated_score_is_the_mean_over_days():
     assert integrated(np.array([0.1, 0.3, 0.2]), np.array([0.0, 10.0, 30.0])) == pytest.approx((2 + 5) / 30)
 
@@ -151,6 +164,15 @@ def test_kaplan_meier_without_relapse_has_no_interval_and_without_follow_up_no_v
     time, event = np.array([10.0, 400.0]), np.array([False, False])
     assert (kaplan_meier_at(time, event, 20).value, kaplan_meier_at(time, event, 20).low) == (1.0, None)
     assert kaplan_meier_at(time, event, 2 * 365.25).reason == "no follow-up beyond 2 years"
+
+
+def test_kaplan_meier_stays_at_zero_after_the_last_relapse():
+    time = np.array([100.0, 200.0, 300.0, 400.0])
+    for event in ([True] * 4, [True, False, True, True]):
+        found = kaplan_meier_at(time, np.array(event), 730.5)
+        assert (found.value, found.low, found.high, found.reason) == (0.0, None, None, None)
+    for event, days in (([True, True, True, False], time), ([True, True, True, False], np.array([1.0, 2.0, 4.0, 4.0]))):
+        assert kaplan_meier_at(days, np.array(event), 730.5).reason == "no follow-up beyond 2 years"
 
 
 def test_median_follow_up_counts_relapses_as_leaving():

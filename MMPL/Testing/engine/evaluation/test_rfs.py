@@ -115,6 +115,29 @@ def test_calibration_compares_each_groups_mean_with_kaplan_meier(table, scored):
     assert found["settings"]["risk_groups"] == "as given with the predictions"
 
 
+def test_a_group_that_relapsed_to_the_last_patient_is_calibrated(table, scored, tmp_path):
+    rows = [("A", 3, "high", 0.2), ("B", 2, "high", 0.4), ("C", 1, "low", 0.8), ("D", 0, "low", 0.6)]
+    pred = table("pred.csv", "PatientID,risk,risk_group,survival_730", *rows)
+    truth = table("truth.csv", TRUTH, ("A", 1, 100, 1), ("B", 1, 400, 1), ("C", 0, 900, 1), ("D", 1, 950, 1))
+    found = scored("rfs", pred, truth, "--html", tmp_path / "report.html")
+    low, high = found["tables"]["by_group"]
+    assert (low["observed"]["value"], high["observed"]["value"]) == (1.0, 0.0)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8").replace("\u00a0", " ")
+    assert "low: predicted 70 %, observed 100 %; high: predicted 30 %, observed 0 %." in page
+
+
+def test_years_after_the_last_relapse_are_scored(table, scored):
+    rows = [("A", 3, 0.2), ("B", 2, 0.4), ("C", 1, 0.6), ("D", 0, 0.8)]
+    pred = table("pred.csv", "PatientID,risk,survival_730", *rows)
+    truth = table("truth.csv", TRUTH, *((f"{p}", 1, 100 * k, 1) for k, p in enumerate("ABCD", start=1)))
+    second = scored("rfs", pred, truth)["tables"]["by_year"][1]
+    assert second["brier"]["value"] == pytest.approx((0.04 + 0.16 + 0.36 + 0.64) / 4)
+    assert second["brier_reference"] == 0.0
+    assert second["auc"]["reason"] == "no follow-up beyond 2 years"
+    alone = scored("rfs", pred, table("truth.csv", TRUTH, ("A", 1, 100, 1)), "--only-common")["tables"]["by_year"][1]
+    assert alone["brier"]["reason"] == "a single patient cannot be scored"
+
+
 def test_half_a_follow_up_is_left_out_with_a_note(four, table, scored, evaluate):
     pred, _ = four
     rows = [("A", 1, 100, 1), ("B", 0, 200, 1), ("C", 1, "", 2), ("D", "", 400, 2), ("X", 1, "", 2)]
