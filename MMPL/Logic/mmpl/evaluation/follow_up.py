@@ -169,14 +169,29 @@ def median_follow_up(time_days: np.ndarray, event: np.ndarray) -> float | None:
 
 
 def log_rank(cohort: Cohort, groups: Sequence[str]) -> Figure:
-    """p of the log-rank test between risk groups."""
+    """p of the log-rank test between risk groups.
+
+    Groups of which nobody was followed up to the first relapse say nothing and are no degree of freedom, as in R's
+    survdiff; lifelines would count them.
+
+    Returns
+    -------
+    Figure ; without a value where fewer than two groups are left, or relapses cannot differ between them
+    """
     from lifelines.statistics import multivariate_logrank_test
 
     if len(set(groups)) < 2:
         return Figure.not_given("all patients are in one risk group")
     if not cohort.event.any():
         return Figure.not_given("no patient relapsed")
-    return Figure(float(multivariate_logrank_test(cohort.time_days, list(groups), cohort.event).p_value))
+    first = cohort.time_days[cohort.event].min()
+    followed = np.flatnonzero(cohort.time_days >= first)
+    names, at_risk = np.array(groups)[followed], cohort.take(followed)
+    if np.unique(names).size < 2:
+        return Figure.not_given("only one risk group was followed up to the first relapse")
+    if (at_risk.event & (at_risk.time_days == first)).all():
+        return Figure.not_given("all who were followed up to the first relapse relapsed on that day")
+    return Figure(float(multivariate_logrank_test(at_risk.time_days, names, at_risk.event).p_value))
 
 
 def _weights(cohort: Cohort, at_days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -137,13 +137,48 @@ def test_published_kaplan_meier_of_a_trial():
     assert [steps[week] for week in published] == pytest.approx(list(published.values()), abs=6e-4)
 
 
-def test_published_log_rank_of_a_trial():
+@pytest.fixture
+def trial() -> tuple[list, list, list]:
+    """Times, relapses and groups of the 42 children."""
     times = [t for t, _ in TREATED] + PLACEBO
     events = [e for _, e in TREATED] + [True] * len(PLACEBO)
-    groups = ["treated"] * len(TREATED) + ["placebo"] * len(PLACEBO)
+    return times, events, ["treated"] * len(TREATED) + ["placebo"] * len(PLACEBO)
+
+
+def test_published_log_rank_of_a_trial(trial):
+    times, events, groups = trial
     assert len(times) == 42
     found = log_rank(cohort(times, events, [0] * 42), groups)
     assert found.value == pytest.approx(math.erfc(math.sqrt(16.79 / 2)), rel=0.01)  # chi-squared 16.79, 1 degree
+
+
+def test_a_group_that_left_before_the_first_relapse_is_no_degree_of_freedom(trial):
+    times, events, groups = trial
+    with_third = cohort([*times, *[0.5] * 4], [*events, *[False] * 4], [0] * 46)
+    found = log_rank(with_third, [*groups, *["third"] * 4])
+    assert found.value == pytest.approx(log_rank(cohort(times, events, [0] * 42), groups).value, rel=1e-9)
+    assert found.value == pytest.approx(math.erfc(math.sqrt(16.79 / 2)), rel=0.01)
+
+
+def test_a_group_that_is_censored_on_the_day_of_the_first_relapse_counts():
+    # day 1: one of the two of a relapses, with one of b and one of c at risk. a: 1 - 2/4 = 1/2, b and c: -1/4 each;
+    # a's variance 2/4 * 2/4, b's and c's 1/4 * 3/4: chi-squared 1 with two degrees of freedom, p = exp(-1/2)
+    found = log_rank(cohort([1, 2, 1, 1], [1, 0, 0, 0], [0] * 4), ["a", "a", "b", "c"])
+    assert found.value == pytest.approx(math.exp(-0.5))
+
+
+@pytest.mark.parametrize(
+    ("times", "events", "reason"),
+    [
+        ([9, 9, 9, 9], [1, 1, 1, 1], "all who were followed up to the first relapse relapsed on that day"),
+        ([1, 9, 2, 9], [0, 1, 0, 1], "all who were followed up to the first relapse relapsed on that day"),
+        ([1, 9, 2, 3], [0, 1, 0, 0], "only one risk group was followed up to the first relapse"),
+        ([5, 9, 2, 3], [1, 1, 0, 0], "only one risk group was followed up to the first relapse"),
+    ],
+)
+def test_log_rank_is_not_given_where_groups_cannot_differ(times, events, reason):
+    found = log_rank(cohort(times, events, [0] * 4), ["a", "a", "b", "b"])
+    assert (found.value, found.reason) == (None, reason)
 
 
 def test_log_rank_without_groups_or_relapses():
