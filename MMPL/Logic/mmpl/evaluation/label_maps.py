@@ -15,6 +15,7 @@ from mmpl.resample import resample
 
 MASK_OF_OUTPUT = "mask.nii.gz"
 SUFFIXES = (".seg.nrrd", *sorted(IMAGE_SUFFIXES, key=len, reverse=True))
+IMAGE_ENDINGS = ("__ct", "__pt", "__pet", "__ctplanning", "__rtdose")  # of a patient's images, in lower case
 SAME_GRID_MM = 0.01
 ROUNDING = 1e-6  # of a voxel
 LAYOUTS = "PatientID.nii.gz, PatientID/mask.nii.gz or PatientID/PatientID.nii.gz"
@@ -43,8 +44,9 @@ def find_label_maps(folder: Path, *, what: str) -> dict[str, Path]:
     """Label map files by PatientID.
 
     Looks for ``PatientID.nii.gz`` (any format that is read), ``PatientID/mask.nii.gz`` as MMPL writes it, and
-    ``PatientID/PatientID.nii.gz`` as HECKTOR has it; in the folder, or in its ``Task 1`` if there is one. Of a folder
-    that ``mmpl batch`` wrote, the cases that its table calls done.
+    ``PatientID/PatientID.nii.gz`` as HECKTOR has it; in the folder, or in its ``Task 1`` if there is one. Images beside
+    them, ``PatientID__CT.nii.gz`` and the like, are passed over. Of a folder that ``mmpl batch`` wrote, the cases that
+    its table calls done.
 
     Raises
     ------
@@ -79,8 +81,8 @@ def _label_maps_of(entry: Path) -> list[Path]:
     if entry.is_dir():
         names = (MASK_OF_OUTPUT, *(entry.name + suffix for suffix in SUFFIXES))
         return [entry / name for name in names if (entry / name).is_file()]
-    # HECKTOR's images carry "__CT" and the like: they are no label maps
-    return [entry] if _stem(entry.name) != entry.name and "__" not in entry.name else []
+    stem = _stem(entry.name)
+    return [entry] if stem != entry.name and not stem.lower().endswith(IMAGE_ENDINGS) else []
 
 
 def _stem(name: str) -> str:

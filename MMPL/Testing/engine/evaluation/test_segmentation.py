@@ -136,6 +136,15 @@ def test_hectors_layout_brings_its_centers(label_maps, table, scored, tmp_path):
     assert rows["2"]["gtvn_dice_agg"]["value"] == pytest.approx(2 * 12 / (14 + 12 + 4))
 
 
+def test_only_images_are_passed_over_whatever_the_patients_name(label_maps, scored):
+    bars = {name: [(P, 0, 4, 0)] for name in ("A__1.nii.gz", "B.nii.gz", "C__CT__2.nii.gz", "__CT_D.nrrd")}
+    images = ("A__1__CT.nii.gz", "B__PT.nii.gz", "B__CTPlanning.nii.gz", "B__RTDOSE.nii.gz", "B__pet.mha", "B__ct.nrrd")
+    truth = label_maps("truth", {**bars, **dict.fromkeys(images, ())})
+    found = scored("segmentation", label_maps("pred", bars), truth)
+    assert [row["PatientID"] for row in found["patients"]] == ["A__1", "B", "C__CT__2", "__CT_D"]
+    assert found["counts"]["patients scored"] == 4
+
+
 def test_centers_can_be_given_in_a_table(both, table, scored, refused):
     assert scored("segmentation", *both)["tables"]["by_center"] == []
     centers = table("centers.csv", "PatientID,CenterID", ("A", "3.0"), ("B", 10))
