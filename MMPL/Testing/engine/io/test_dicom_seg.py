@@ -110,6 +110,16 @@ def test_a_label_map_segmentation_is_read_too(a_seg, masks, labels):
     assert np.array_equal(read_seg(a_seg(alone, kind="LABELMAP"), CT).label_map.array, labels)
 
 
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+def test_nodes_in_segments_of_their_own_are_one_class(a_seg, labels, kind):
+    first, second = (labels == 2).astype(np.uint8), np.zeros(labels.shape, np.uint8)
+    first[4], second[4] = 0, labels[4] == 2
+    assert first.any()
+    assert second.any()
+    path = a_seg({"GTVp": (labels == 1).astype(np.uint8), "GTVn": first, "gtvn": second}, kind=kind)
+    assert np.array_equal(read_seg(path, CT).label_map.array, labels)
+
+
 def test_a_fractional_segmentation_is_cut_at_one_half_and_says_so(a_seg):
     share = np.zeros((5, 6, 8), np.float32)
     share[2, 3, 1:5] = (0.2, 0.49, 0.51, 1.0)

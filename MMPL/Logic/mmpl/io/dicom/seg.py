@@ -170,7 +170,8 @@ def _frames(ds: Dataset, labels: dict[int, int], name: str) -> list[Frame]:
     for group, image in zip(groups, pixels, strict=True):
         position = np.array(_values(ds, group, "PlanePositionSequence", "ImagePositionPatient", 3, name))
         if is_label_map:
-            masks = {label: image == value for value, label in labels.items()}
+            of_class = {label: [v for v, other in labels.items() if other == label] for label in labels.values()}
+            masks = {label: np.isin(image, values) for label, values in of_class.items()}
         else:
             masks = {labels[_segment_of(ds, group, labels, name)]: image >= HALF * full}
         frames.append(Frame(position, masks))
