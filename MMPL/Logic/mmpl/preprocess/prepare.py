@@ -47,7 +47,7 @@ def prepare(case: Case, *, roi: Geometry | None = None) -> RoiCase:
         roi = roi_geometry(placement, centre)
     else:
         centre = roi.physical((np.asarray(roi.size) - 1) / 2)
-    ct = _on_roi(case.ct, grid, roi, fill=CT_AIR_HU)
+    ct = _on_roi(_in_range(case.ct), grid, roi, fill=CT_AIR_HU)
     pet = _on_roi(case.pet, grid, roi, fill=0.0)
     return RoiCase(
         case_id=case.case_id,
@@ -60,6 +60,17 @@ def prepare(case: Case, *, roi: Geometry | None = None) -> RoiCase:
         pet_units=case.pet_units,
         notices=tuple(notices),
     )
+
+
+def _in_range(ct: Volume) -> Volume:
+    """A CT clipped before it is resampled.
+
+    The spline rings around metal and padding by a share of their step, and metal of an extended scale (20,000 HU) would
+    ring far into the tissue beside it.
+    """
+    if ct.array.min() >= CT_AIR_HU and ct.array.max() <= CT_MAX_HU:
+        return ct
+    return ct.with_array(np.clip(ct.array.astype(np.float32, copy=False), CT_AIR_HU, CT_MAX_HU))
 
 
 def _on_roi(volume: Volume, grid: Geometry, roi: Geometry, *, fill: float) -> np.ndarray:

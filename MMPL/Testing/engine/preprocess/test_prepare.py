@@ -117,6 +117,22 @@ def test_ct_is_clipped_and_pet_is_cleaned():
     assert not ((roi.pet_suv > 0) & (roi.pet_suv < 1e-3)).any()
 
 
+def test_metal_of_an_extended_scale_rings_no_further_than_the_usual():
+    """And padding of -3024 HU no further than air."""
+    geometry = Geometry((70, 70, 110), (3, 3, 3), (0, 0, 0))
+    pet = Volume(np.full(geometry.shape, 2, np.float32), geometry)
+
+    def prepared(metal, padding, dtype=np.float32):
+        ct = np.full(geometry.shape, 40, dtype)
+        ct[40:60, 30:40, 30:40], ct[:, :5] = metal, padding
+        return prepare(Case("metal", Volume(ct, geometry), pet)).ct_hu
+
+    usual = prepared(3071, -1024)
+    assert np.array_equal(prepared(25_000, -3024), usual)
+    assert np.array_equal(prepared(25_000, -3024, np.int16), usual)
+    assert usual.max() == 3071
+
+
 def test_no_overlap_names_the_case():
     near, far = Geometry((5, 5, 5), (1, 1, 1), (0, 0, 0)), Geometry((5, 5, 5), (1, 1, 1), (90, 0, 0))
     ones = np.ones((5, 5, 5), np.float32)
