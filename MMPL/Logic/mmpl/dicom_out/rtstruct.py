@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage
+from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
 
 from mmpl.dicom_out.finish import MANUFACTURER, MODEL, Export, finish
 from mmpl.dicom_out.headers import UTF_8, SliceReference
@@ -32,7 +32,7 @@ def make_structure_set(export: Export, label_map: Volume) -> Dataset:
     """
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian  # the explicit one has no decimal strings above 64 kB
     ds.SpecificCharacterSet = UTF_8
     ds.SOPClassUID, ds.SOPInstanceUID = RTStructureSetStorage, export.uid()
     for keyword in PATIENT_AND_STUDY:

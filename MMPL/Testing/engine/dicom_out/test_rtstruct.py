@@ -158,6 +158,17 @@ def test_points_are_decimal_strings_of_a_hundred_thousandth_of_a_millimetre(a_so
     assert min(len(v.partition(".")[2]) for v in data) == 5
 
 
+def test_an_outline_of_more_than_64_kilobytes_stays_decimal_strings(a_source, exported, two_classes, tmp_path):
+    """Explicit VR has 16 bits for their length: pydicom would write them as UN, which others need not read."""
+    ds = exported(a_source("axial"), two_classes)["rtstruct"]
+    contour = ds.ROIContourSequence[0].ContourSequence[0]
+    contour.ContourData, contour.NumberOfContourPoints = ["-123.45678"] * 9000, 3000
+    ds.save_as(tmp_path / "large.dcm", enforce_file_format=True)
+    read = pydicom.dcmread(tmp_path / "large.dcm").ROIContourSequence[0].ContourSequence[0]
+    assert read["ContourData"].VR == "DS"
+    assert len(read.ContourData) == 9000
+
+
 def test_contours_of_a_resampled_volume_refer_to_no_image(tilted, exported, two_classes):
     ds = exported(tilted, two_classes)["rtstruct"]
     assert not any("ContourImageSequence" in c for roi in ds.ROIContourSequence for c in roi.ContourSequence)
