@@ -22,6 +22,7 @@ from mmpl.boxes import bounding_box
 from mmpl.components import connected
 from mmpl.errors import InputError
 from mmpl.geometry import Geometry, Volume, nearest_voxel
+from mmpl.resample import to_identity
 from mmpl.results import ClassFigures, LesionComponent, LesionFigures
 
 PEAK_RADIUS_MM = 10.0 * (3.0 / (4.0 * math.pi)) ** (1.0 / 3.0)  # 6.2 mm: a sphere of 1 mL
@@ -114,6 +115,9 @@ def _pet_voxels(
     nothing = np.empty((0, 3), dtype=int)
     if pet is None:
         return [(nothing, False)] * len(centroids)
+    if grid.is_axis_aligned():  # a centre just between two voxels is the one's on the same side, however it is stored
+        plain = to_identity(Volume(labels, grid))
+        labels, grid = plain.array, plain.geometry
     candidates = _voxels_near(grid, pet)
     nearest = nearest_voxel(grid.index(pet.physical(candidates)))
     inside = np.all((nearest >= 0) & (nearest < np.asarray(grid.size)), axis=1)

@@ -227,3 +227,24 @@ def test_pet_centres_on_faces_of_ct_voxels_do_not_hang_on_how_the_mask_is_croppe
                 figures.total.mtv_ml,
                 figures.total.tlg_g,
             )
+
+
+@pytest.mark.parametrize("flips", [(1, 1, -1), (1, -1, 1), (-1, 1, 1), (-1, -1, 1), (-1, -1, -1)])
+def test_figures_do_not_hang_on_the_direction_of_storage(flips):
+    """PET of 4 mm shares its borders with a CT of 1 x 1 x 2 mm, so that its centres lie on faces of CT voxels."""
+    ct = Geometry((60, 60, 30), (1.0, 1.0, 2.0), (0.5, 0.5, 1.0))
+    pet_grid = Geometry((15, 15, 15), (4.0, 4.0, 4.0), (2.0, 2.0, 2.0))
+    rng = np.random.default_rng(3)
+    pet = Volume(rng.uniform(1, 9, pet_grid.shape).astype(np.float32), pet_grid)
+    mask = np.zeros(ct.shape, bool)
+    mask[8:15, 18:42, 22:30] = True
+    array = mask[tuple(slice(None, None, flip) for flip in reversed(flips))]
+    ends = [0 if flip > 0 else n - 1 for flip, n in zip(flips, ct.size, strict=True)]
+    flipped = Geometry(ct.size, ct.spacing_mm, ct.physical(ends), np.diag(np.array(flips, float)))
+    straight, turned = (class_figures(volume, pet).total for volume in (Volume(mask, ct), Volume(array, flipped)))
+    assert (turned.suv_mean, turned.mtv_ml, turned.tlg_g, turned.suv_max) == (
+        straight.suv_mean,
+        straight.mtv_ml,
+        straight.tlg_g,
+        straight.suv_max,
+    )
