@@ -41,7 +41,7 @@ def report_on_units(
     """
     kind, code = suv_kind_of_node(pet_node), units_code_of_node(pet_node)
     array = slicer.util.arrayFromVolume(pet_node)
-    reason = why_not_suv(fair_sample(array))
+    reason = why_not_suv(fair_sample(array), units_stated=kind == PET_SUV)
     if kind == PET_SUV and reason is None:
         return InputReport((Line(GOOD, "The PET is in body-weight SUV, as its units say"),), pet_units=PET_SUV)
     if kind == PET_SUV:  # its header, if it has one, is that of the image before it was made SUV
@@ -161,7 +161,7 @@ def _report(conversion: Conversion, what: str, array: np.ndarray, *, asks: bool,
             notes.append(Line(NOTE, sentence(conversion.rule)))
         text = f"The PET cannot be converted to SUV: {WITHOUT}."
         return InputReport((*notes, Line(NOTE, text)), pet_units=PET_UNKNOWN, **found)
-    reason = why_not_suv(_converted(array, conversion))
+    reason = why_not_suv(_converted(array, conversion), units_stated=True)
     how = f"with {_values_text(conversion)}. Rule: {conversion.rule}."
     if reason is not None:
         hint = "its values may be SUV already" if raw_reason is None else "check weight, activity and times"

@@ -11,7 +11,7 @@ from mmpl.dicom_source import DicomSource, Patient
 from mmpl.errors import InputError, SuvError
 from mmpl.geometry import Volume
 from mmpl.io.images import check_finite, check_varies, is_dicom, read_volume
-from mmpl.io.pet_units import CONSEQUENCE, guess_pet_units, why_not_suv
+from mmpl.io.pet_units import CONSEQUENCE, guess_pet_units, odd_voxels, why_not_suv
 from mmpl.io.suv import Conversion, Typed, convert, convert_typed
 from mmpl.io.suv.conversion import TYPED
 from mmpl.io.suv.inputs import joined
@@ -167,13 +167,16 @@ def apply_conversion(
         return pet, PET_UNKNOWN, provenance, (Notice(PET_NOT_SUV, text), *doubts)
     pet = conversion.apply(pet)
     finite, _ = check_finite(pet, "PET")
-    reason = why_not_suv(finite.array)
+    reason, odd = why_not_suv(finite.array, units_stated=True), odd_voxels(finite.array)
     if reason is not None:
         text = (
             f"The PET was converted by {conversion.rule}, but the result is no SUV ({reason}): look at weight, "
             f"injected activity and times; until then {CONSEQUENCE}"
         )
         return pet, PET_UNKNOWN, provenance, (Notice(PET_NOT_SUV, text), *doubts)
+    if odd is not None:
+        text = f"SUV: {odd}: look whether it is an injection site, an artefact or noise, and lies in a contour"
+        doubts = (*doubts, Notice(SUV_DOUBT, text))
     return pet, PET_SUV, provenance, doubts
 
 

@@ -55,19 +55,41 @@ def _unknown(reason: str) -> tuple[str, Notice]:
     return PET_UNKNOWN, Notice(PET_NOT_SUV, f"The PET is not in SUV ({reason}): {CONSEQUENCE}")
 
 
-def why_not_suv(array: np.ndarray) -> str | None:
-    """What in a PET's values, or in a fair sample of them, rules SUV out; None when nothing does."""
-    low, high = float(array.min()), float(array.max())
+def why_not_suv(array: np.ndarray, *, units_stated: bool = False) -> str | None:
+    """What in a PET's values, or in a fair sample of them, rules SUV out; None when nothing does.
+
+    Parameters
+    ----------
+    array : finite
+    units_stated : a header says what the values are. Then they are judged as a whole: single ones, as of an injection
+        site or of a reconstruction that goes below 0, rule nothing out; see :func:`odd_voxels`.
+    """
     p999 = float(np.percentile(array, 99.9))
-    if high >= LARGEST_SUV:
-        return f"largest value {high:.4g}, expected below {LARGEST_SUV:g}"
+    odd = None if units_stated else odd_voxels(array, p999)
+    if odd is not None:
+        return odd
     if p999 >= HIGHEST_P999_SUV:
         return f"99.9th percentile {p999:.4g}, expected below {HIGHEST_P999_SUV:g}"
     if p999 < LOWEST_P999_SUV:
         return f"99.9th percentile {p999:.4g}, expected at least {LOWEST_P999_SUV:g}"
-    if low < -MOST_NEGATIVE_FRACTION * p999:
-        return f"smallest value {low:.4g}, expected 0"
     median = float(np.median(array[array > BODY_ABOVE_SUV]))
     if not BODY_MEDIAN_SUV[0] <= median <= BODY_MEDIAN_SUV[1]:
         return f"median of the body {median:.4g}, expected {BODY_MEDIAN_SUV[0]:g} to {BODY_MEDIAN_SUV[1]:g}"
+    return None
+
+
+def odd_voxels(array: np.ndarray, p999: float | None = None) -> str | None:
+    """Which extreme values SUV hardly has, be they of a single voxel; None when there are none.
+
+    Parameters
+    ----------
+    array : finite
+    p999 : its 99.9th percentile, if known
+    """
+    low, high = float(array.min()), float(array.max())
+    p999 = float(np.percentile(array, 99.9)) if p999 is None else p999
+    if high >= LARGEST_SUV:
+        return f"largest value {high:.4g}, expected below {LARGEST_SUV:g}"
+    if low < -MOST_NEGATIVE_FRACTION * p999:
+        return f"smallest value {low:.4g}, expected 0"
     return None

@@ -196,10 +196,21 @@ def test_a_series_can_be_chosen_only_of_a_folder(ct_file, bqml_file):
 def test_a_result_that_is_no_suv_has_unknown_units(small_suv):
     pet, units, provenance, (notice,) = apply_conversion(small_suv, Conversion(PET_SUV, 1000.0, "a rule"))
     assert (units, notice.code) == (PET_UNKNOWN, "PET_NOT_SUV")
-    assert notice.text.startswith("The PET was converted by a rule, but the result is no SUV (largest value ")
+    assert notice.text.startswith("The PET was converted by a rule, but the result is no SUV (99.9th percentile ")
     assert "look at weight, injected activity and times" in notice.text
     assert provenance["suv"]["factor"] == 1000.0
     assert pet.array.max() == pytest.approx(1000 * small_suv.array.max())
+
+
+@pytest.mark.parametrize(("value", "said"), [(700.0, "largest value 700"), (-3.0, "smallest value -3")])
+def test_a_single_odd_voxel_is_a_doubt_and_no_other_units(small_suv, value, said):
+    """An injection site that has leaked, or a reconstruction that goes below 0."""
+    array = small_suv.array.copy()
+    array[0, 0, 0] = value
+    pet, units, _, (notice,) = apply_conversion(small_suv.with_array(array), Conversion(PET_SUV, 1.0, "a rule"))
+    assert (units, notice.code) == (PET_SUV, "SUV_DOUBT")
+    assert notice.text.startswith(f"SUV: {said}")
+    assert pet.array[0, 0, 0] == value
 
 
 def test_a_factor_beyond_all_numbers_is_no_suv(small_suv):

@@ -223,13 +223,13 @@ def test_an_suv_of_the_extension_is_not_converted_again(load, dicom, suv_volume)
 def test_an_suv_of_the_extension_whose_values_cannot_be_is_not_divided_by_its_header(load, dicom, suv_volume):
     node = load(PET_VARIANTS["plain"])
     hot = suv_volume.array.copy()
-    hot[0, 5, 5] = 800.0
+    hot[0] = 800.0
     as_extension(node, "SUVbw", hot)
     report = report_on_units(node, {}, dicom.header(node))
     assert report.pet_units == PET_UNKNOWN
     assert report.conversion.factor is None
     assert report.lines[0].text.startswith(
-        "The PET is said to be in SUV, which its values cannot be (largest value 800"
+        "The PET is said to be in SUV, which its values cannot be (99.9th percentile 800"
     )
 
 
