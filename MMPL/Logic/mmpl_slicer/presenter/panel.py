@@ -67,6 +67,7 @@ class Presenter(Readings):
         self._scene = Scene(self.desk, self._contours)
         self._inputs = Inputs(self.desk, self._segmenting, self._measuring, self._scene)
         self._view = PanelView(self.desk, self._segmenting, self._saving)
+        self._scene.imported()  # scenes may have been added to one another before anybody watched
         self.desk.watch = Watch(
             scene,
             on_contours=self._on_contours,

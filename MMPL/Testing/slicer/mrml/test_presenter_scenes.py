@@ -547,6 +547,28 @@ def test_a_scene_that_is_added_brings_a_case_of_its_own(segmented, scene, tmp_pa
     assert sorted(ids) == ["CT head neck", "CT head neck", "CT head neck (2)", "CT head neck (2)"]
 
 
+def test_scenes_added_to_one_another_before_the_panel_was_there(segmented, make_front, scene, tmp_path):
+    """Two cases of one name: each has its own results, not the first one's."""
+    first = segmented.presenter.results
+    save_mrb(scene, tmp_path / "first.mrb")
+    segmented.editor().add_ball("GTVp", GTVP_LPS, 20.0)
+    segmented.settle()
+    second = segmented.presenter.results
+    save_mrb(scene, tmp_path / "second.mrb")
+    segmented.presenter.close()
+    scene.Clear(False)
+    load_mrb(scene, tmp_path / "first.mrb")
+    load_mrb(scene, tmp_path / "second.mrb", clear=False)
+    assert [record.case_id for record in records(scene)] == ["CT head neck", "CT head neck"]
+    front = make_front()
+    assert [record.case_id for record in records(scene)] == ["CT head neck", "CT head neck (2)"]
+    for record, results in zip(records(scene), (first, second), strict=True):
+        front.presenter.choose_inputs(record.get("MMPL.CT"), record.get("MMPL.PET"))
+        assert front.state.results.current
+        assert front.presenter.results["lesions"] == results["lesions"]
+    assert first["lesions"] != second["lesions"]
+
+
 def test_closing_the_scene_in_the_middle_of_a_run(own_front, nodes, scene):
     presenter = own_front.presenter
     presenter.choose_inputs(*nodes)
