@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from mmpl.case import CLASS_NAMES, GTVN, GTVP
@@ -92,3 +93,12 @@ SEGMENTS: dict[int, SegmentSpec] = {
         region=Code("SCT", "59441001", "Lymph node"),
     ),
 }
+
+
+# "GTVp", "gtv-p", "GTV_N", "GTV n", and numbered ones as TG-263 has them: "GTVn1", "GTVn_2". Nothing else.
+NAMES_OF_CLASS = {GTVP: re.compile(r"gtv[ _-]?p([ _-]?\d+)?", re.I), GTVN: re.compile(r"gtv[ _-]?n([ _-]?\d+)?", re.I)}
+
+
+def class_called(name: str) -> int | None:
+    """The label that a structure's or segment's name stands for without any doubt; None for all other names."""
+    return next((label for label, pattern in NAMES_OF_CLASS.items() if pattern.fullmatch(name.strip())), None)

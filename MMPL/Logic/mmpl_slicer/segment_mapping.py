@@ -7,14 +7,13 @@ import re
 from collections.abc import Mapping
 
 from mmpl.case import GTVN, GTVP
-from mmpl.segments import SEGMENTS
+from mmpl.segments import SEGMENTS, class_called
 
 UNUSED = 0
 MAPPING_ATTRIBUTE = "MMPL.Segments"
 # what clinics call them; the nodes come first, since "GTV LN" holds "GTV" too
 _NODE = re.compile(r"gtv[\s_-]*(n|ln)|\bnod(e|al|us)|lymph|\bln\b|\bln\d|metasta", re.IGNORECASE)
 _PRIMARY = re.compile(r"gtv[\s_-]*(p|t)\b|gtv[\s_-]*p|\bprim|tumou?r|\btu\b|\bgtv\b", re.IGNORECASE)
-_CLASS_CALLED = {spec.name.lower(): label for label, spec in SEGMENTS.items()}
 _CLASS_MADE_AS = {spec.id: label for label, spec in SEGMENTS.items()}
 
 
@@ -41,7 +40,7 @@ def mapping_by_name(segmentation_node) -> dict[str, int]:
 
 
 def _called_a_class(names: Mapping[str, str]) -> dict[str, int]:
-    called = {i: _CLASS_CALLED.get(name.strip().lower()) for i, name in names.items()}
+    called = {i: class_called(name) for i, name in names.items()}
     return {i: label for i, label in called.items() if label is not None}
 
 
@@ -65,13 +64,16 @@ def remember_mapping(segmentation_node, answered: Mapping[str, int]) -> None:
 def mapping_in_force(segmentation_node) -> dict[str, int] | None:
     """Segment ID -> label as the user said, else as names say; None when it must be asked for.
 
-    A segment that is called GTVp or GTVn is that: an answer of earlier on does not outlive such a name. A segmentation
-    without any segment needs no answer.
+    A segment that is called GTVp or GTVn (GTVn1) is that: an answer of earlier on does not outlive such a name. It is
+    asked for where no segment is any class, and where a class has none but one that is not answered for seems to be it
+    ("LN left" beside GTVp): left out in silence it would make a patient with nodes one without. A segmentation without
+    any segment needs no answer.
     """
     names = segment_names(segmentation_node)
     given = {i: label for i, label in _answered(segmentation_node).items() if i in names}
     known = {**mapping_by_name(segmentation_node), **given, **_called_a_class(names)}
-    if names and not known:
+    missing = set(SEGMENTS) - set(known.values())
+    if names and (not known or any(_guess(name) in missing for i, name in names.items() if i not in known)):
         return None
     return {i: label for i, label in known.items() if label != UNUSED}
 
@@ -92,7 +94,7 @@ def notes_on_segments(segmentation_node, classes: Mapping[str, int]) -> list[str
     for segment_id, label in _CLASS_MADE_AS.items():
         name = names.get(segment_id, "")
         by_id = classes.get(segment_id) == label and segment_id not in answered
-        if by_id and name.strip().lower() not in _CLASS_CALLED:
+        if by_id and class_called(name) is None:
             notes.append(f"{name} counts as {SEGMENTS[label].name}, as which it was made.")
     unused = [name + _was(segment_id) for segment_id, name in names.items() if segment_id not in classes]
     return [*notes, f"Not used: {', '.join(unused)}."] if unused else notes

@@ -112,6 +112,24 @@ def test_names_that_say_nothing_for_certain_are_asked_for(named):
     assert mapping_in_force(named("Tumour", "LN II")) is None
 
 
+@pytest.mark.parametrize("names", [("GTVp", "LN left"), ("GTVn", "Primary tumour"), ("GTVn1", "GTV")])
+def test_a_class_that_seems_to_be_there_under_another_name_is_asked_for(named, names):
+    """Left out in silence, it would make a patient with nodes one without."""
+    node = named(*names)
+    assert mapping_in_force(node) is None
+    remember_mapping(node, {names[0]: proposed_mapping(node)[names[0]], names[1]: 0})
+    assert len(mapping_in_force(node)) == 1
+
+
+def test_numbered_nodes_are_taken_as_the_command_line_takes_them(named):
+    node = named("GTVp", "GTVn1", "GTV_N 2", "GTVnodal", "LN IIa")
+    assert mapping_in_force(node) == {"GTVp": 1, "GTVn1": 2, "GTV_N 2": 2}
+    assert notes_on_segments(node, mapping_in_force(node)) == [
+        "2 segments count as GTVn: GTVn1, GTV_N 2.",
+        "Not used: GTVnodal, LN IIa.",
+    ]
+
+
 def test_a_segmentation_without_segments_is_not_asked_for(named):
     assert mapping_in_force(named()) == {}
 

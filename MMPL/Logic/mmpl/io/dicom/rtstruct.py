@@ -17,11 +17,9 @@ from mmpl.io.dicom.frame_of_reference import check_frames
 from mmpl.io.dicom.rasterise import rasterise
 from mmpl.io.dicom.structure_set import StructureSet, listed, read_structures
 from mmpl.notices import MASK_OUTSIDE_CT, STRUCTURES_IGNORED, Notice
+from mmpl.segments import NAMES_OF_CLASS
 
 __all__ = ["StructureSet", "check_frame_of_reference", "rasterise", "read_rtstruct_label_map", "read_structures"]
-
-# "GTVp", "gtv-p", "GTV_N", "GTV n", and numbered ones as TG-263 has them: "GTVn1", "GTVn_2". Nothing else.
-NAMES_OF_CLASS = {GTVP: re.compile(r"gtv[ _-]?p([ _-]?\d+)?", re.I), GTVN: re.compile(r"gtv[ _-]?n([ _-]?\d+)?", re.I)}
 
 
 def check_frame_of_reference(
