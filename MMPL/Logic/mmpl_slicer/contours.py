@@ -16,11 +16,12 @@ import slicer
 from mmpl.boxes import bounding_box
 from mmpl.geometry import Geometry, Volume
 from mmpl.segments import SEGMENTS
-from mmpl_slicer.oriented_images import mask_in_box, volume_outside_ml
+from mmpl_slicer.oriented_images import mask_in_box, volume_ml, volume_outside_ml
 from mmpl_slicer.segmentation import GRID_TOLERANCE_MM, move_to_world
 from mmpl_slicer.volumes import LPS_TO_RAS, array_from_vtk_matrix
 
 Box = tuple[slice, ...]
+TINY_ML = 1e-6  # rounding of volumes
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,7 @@ class Contours:
     overlap_voxels : how many voxels are in both classes; they count as GTVp
     on_other_grid : True when a segment's voxels do not lie on the CT's and were brought there by nearest neighbour
     outside_ml : label -> volume that lies beyond the CT's grid and is in no voxel here; without those that have none
+    between_ml : label -> volume of segments that lie on the CT's grid and hold no voxel's centre of it
     """
 
     labels: np.ndarray
@@ -43,6 +45,7 @@ class Contours:
     overlap_voxels: int = 0
     on_other_grid: bool = False
     outside_ml: Mapping[int, float] = field(default_factory=dict)
+    between_ml: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -81,18 +84,25 @@ def read_contours(segmentation_node, classes: Mapping[str, int], geometry: Geome
     """
     segmentation = _with_label_maps(segmentation_node.GetSegmentation())
     found: list[tuple[int, Box, np.ndarray]] = []
-    on_other_grid, outside_ml = False, dict.fromkeys(SEGMENTS, 0.0)
+    on_other_grid, outside_ml, between_ml = False, dict.fromkeys(SEGMENTS, 0.0), dict.fromkeys(SEGMENTS, 0.0)
     for segment_id, label in classes.items():
         image = _image_of(segmentation, segment_id)
         if image is None:
             continue
         move_to_world(image, segmentation_node)
-        outside_ml[label] += volume_outside_ml(image, geometry)
+        beyond = volume_outside_ml(image, geometry)
+        outside_ml[label] += beyond
         boxed = mask_in_box(image, geometry)
         if boxed is not None and boxed[1].any():
             found.append((label, *boxed))
             on_other_grid |= not _shares_grid(image, geometry)
-    seen = {"on_other_grid": on_other_grid, "outside_ml": {label: ml for label, ml in outside_ml.items() if ml}}
+        else:
+            between_ml[label] += max(0.0, volume_ml(image) - beyond)
+    seen = {
+        "on_other_grid": on_other_grid,
+        "outside_ml": {label: ml for label, ml in outside_ml.items() if ml},
+        "between_ml": {label: ml for label, ml in between_ml.items() if ml > TINY_ML},
+    }
     if not found:
         return contours_of_label_map(np.zeros((0, 0, 0), np.uint8), **seen)
     return _together(found, **seen)

@@ -80,6 +80,16 @@ def mask_in_box(image, geometry: Geometry) -> tuple[tuple[slice, ...], np.ndarra
     return tuple(slice(a, b) for a, b in zip(low[::-1], high[::-1], strict=True)), _resampled(image, part)
 
 
+def volume_ml(image) -> float:
+    """Of an oriented image's voxels that are not 0."""
+    if image.IsEmpty():
+        return 0.0
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    voxel_mm3 = abs(np.linalg.det(array_from_vtk_matrix(matrix)[:3, :3]))
+    return np.count_nonzero(vtk_to_numpy(image.GetPointData().GetScalars())) * voxel_mm3 / 1000.0
+
+
 def volume_outside_ml(image, geometry: Geometry) -> float:
     """How much of an oriented image lies beyond a grid, by the centres of its voxels; mL.
 

@@ -158,6 +158,8 @@ class Segmenting:
             return False
         if now.is_empty:  # on the CT's grid; what lies beside it is somebody's work too
             return not holds_voxels(node)
+        if now.overlap_voxels or now.outside_ml or now.between_ml:  # somebody's work that the label map does not show
+            return False
         return run.model is not None and now.digest == run.model.digest
 
     def _draw(self, drawn: Contours) -> None:

@@ -195,6 +195,8 @@ class PanelView:
             notes.append("The segmentation lies on another grid than the CT: it is read there by nearest neighbour.")
         for label, ml in case.contours.outside_ml.items():
             notes.append(f"{ml:.2f} mL of {SEGMENTS[label].name} lie outside the CT and are not measured.")
+        for label, ml in case.contours.between_ml.items():
+            notes.append(f"{ml:.2f} mL of {SEGMENTS[label].name} lie between the CT's slices and are not measured.")
         return (*notes, *notes_on_segments(case.segmentation, case.classes))
 
     def _drawn_by(self) -> str:

@@ -160,6 +160,23 @@ def test_what_lies_outside_the_ct_is_counted_for_each_class(node):
     assert beside.outside_ml == pytest.approx({1: 6 * 0.006})
 
 
+def test_what_lies_between_the_slices_is_counted(node, labels):
+    """Voxels of 0.5 mm, 2 mm of them between slices of 3 mm: no CT voxel's centre is in it."""
+    fine = Geometry((16, 16, 12), (0.5, 0.5, 0.5), (12.0, -18.0, 33.0))
+    thin = np.zeros(fine.shape, bool)
+    thin[2:5, 2:10, 2:12] = True  # 34 to 35.5 mm: slices lie at 33 and 36
+    add(node, "GTVp", labels == 1)
+    add(node, "GTVn", thin, fine)
+    contours = read(node, BY_NAME)
+    assert contours.digests[2] == ""
+    assert contours.between_ml == pytest.approx({2: 3 * 8 * 10 * 0.5**3 / 1000})
+    assert contours.outside_ml == {}
+    thin[2:8] = True  # to 36.5 mm
+    node.GetSegmentation().RemoveAllSegments()
+    add(node, "GTVn", thin, fine)
+    assert read(node, BY_NAME).between_ml == {}
+
+
 def test_what_a_transform_takes_out_of_the_ct_is_counted(scene, labels):
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "moved")
     add(node, "GTVp", labels == 1)

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 
+import numpy as np
 import pytest
 
 import slicer
@@ -13,6 +14,7 @@ from mmpl.geometry import Volume
 from mmpl_slicer import engine_session
 from mmpl_slicer.case_record import MODEL
 from mmpl_slicer.contours import read_contours
+from mmpl_slicer.oriented_images import oriented_image
 from mmpl_slicer.panel_state import EDITED, EMPTY, STOPPED
 from mmpl_slicer.panel_state import MODEL as FROM_MODEL
 from mmpl_slicer.segmentation import create_segmentation, segment_mask
@@ -111,6 +113,22 @@ def test_contours_that_lie_beside_the_ct_are_kept(segmented, scene):
     assert presenter.segmentation is not node
     node.SetAndObserveTransformNodeID(None)
     assert read_contours(node, {"GTVp": 1, "GTVn": 2}, geometry_of_node(presenter.ct)).digest == digest
+
+
+def test_a_class_painted_wholly_within_the_other_is_kept(segmented, scene):
+    """GTVp wins where both are: the label map is still the model's, and the voxels are somebody's work."""
+    presenter = segmented.presenter
+    node, grid = presenter.segmentation, geometry_of_node(presenter.ct)
+    drawn = {name: segment_mask(node, name, grid) for name in ("GTVp", "GTVn")}
+    both = drawn["GTVn"] | drawn["GTVp"]
+    node.GetSegmentation().SeparateSegmentLabelmap("GTVn")
+    image = oriented_image(both, grid)
+    slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(image, node, "GTVn")
+    segmented.rest()
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+    segmented.segment()
+    assert presenter.segmentation is not node
+    assert np.array_equal(segment_mask(node, "GTVn", grid), both)
 
 
 def test_an_empty_segmentation_of_ours_is_drawn_into(segmented, scene):
