@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,10 +31,12 @@ class DicomExport:
     ----------
     anonymise : the name that takes the patient's place, None to carry the patient over
     uid_root : root of new UIDs, None for random UUIDs
+    drawn_by : ``name``, ``version`` and ``sha256`` of the bundle that drew the contours, where the outcome does not say
     """
 
     anonymise: str | None = None
     uid_root: str | None = None
+    drawn_by: Mapping[str, str] | None = None
 
     def check(self, case: Case) -> None:
         """Find out now, rather than after the work, what is in the way.
@@ -58,7 +61,8 @@ class DicomExport:
         from mmpl.dicom_out.anonymity import Anonymity
         from mmpl.dicom_out.settings import ExportSettings
 
-        settings = ExportSettings() if self.uid_root is None else ExportSettings(uid_root=self.uid_root)
+        root = {} if self.uid_root is None else {"uid_root": self.uid_root}
+        settings = ExportSettings(drawn_by=self.drawn_by, **root)
         return (None if self.anonymise is None else Anonymity(self.anonymise)), settings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
@@ -70,9 +71,23 @@ class Export:
     @property
     def algorithm_type(self) -> str:
         """AUTOMATIC for the model's contours, SEMIAUTOMATIC for the model's as a person changed them, else MANUAL."""
-        if self.results.get("segmentation") is not None:
-            return "AUTOMATIC"
-        return "SEMIAUTOMATIC" if self.settings.contours_corrected else "MANUAL"
+        if self.settings.contours_corrected:
+            return "SEMIAUTOMATIC"
+        is_models = self.results.get("segmentation") is not None or self.settings.drawn_by is not None
+        return "AUTOMATIC" if is_models else "MANUAL"
+
+    @property
+    def drawing_name(self) -> str:
+        """Of the algorithm that drew, as ``algorithm_name`` of the one that measured."""
+        return f"MMPL {self._drawn_by['name']}"[:64]
+
+    @property
+    def drawing_version(self) -> str:
+        return str(self._drawn_by["version"])[:64]
+
+    @property
+    def _drawn_by(self) -> Mapping:
+        return self.settings.drawn_by or self.results["bundle"]
 
     def uid(self) -> str:
         return new_uid(self.settings.uid_root)

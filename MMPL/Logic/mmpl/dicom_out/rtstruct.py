@@ -83,7 +83,7 @@ def _roi(export: Export, label_map: Volume, spec: SegmentSpec) -> Dataset:
     roi.ReferencedFrameOfReferenceUID = export.source.frame_of_reference
     roi.ROIGenerationAlgorithm = export.algorithm_type
     if export.algorithm_type != "MANUAL":
-        roi.ROIGenerationDescription = f"{export.algorithm_name} {export.algorithm_version}"[:64]
+        roi.ROIGenerationDescription = f"{export.drawing_name} {export.drawing_version}"[:64]
     voxel_ml = float(np.prod(label_map.geometry.spacing_mm)) / 1000
     roi.ROIVolume = f"{np.count_nonzero(label_map.array == spec.label) * voxel_ml:.8g}"
     return roi

@@ -63,7 +63,7 @@ def make_segmentation(export: Export, label_map: Volume) -> Segmentation:
 def _description(export: Export, spec: SegmentSpec, number: int) -> SegmentDescription:
     drawn_by_mmpl = export.algorithm_type != "MANUAL"
     algorithm = AlgorithmIdentificationSequence(
-        name=export.algorithm_name, version=export.algorithm_version, family=ARTIFICIAL_INTELLIGENCE
+        name=export.drawing_name, version=export.drawing_version, family=ARTIFICIAL_INTELLIGENCE
     )
     return SegmentDescription(
         segment_number=number,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mmpl.dicom_out.uids import UUID_ROOT, check_root
@@ -20,8 +21,10 @@ class ExportSettings:
     uid_root : root of new UIDs; "2.25" is for random UUIDs and belongs to everybody
     series_numbers : of segmentation, structure set and report
     created : when the objects are made; None is now
-    contours_corrected : the contours are the model's, changed by a person. Without a record of the model's drawing
-        (``results["segmentation"]`` is None) contours are otherwise said to be drawn by hand.
+    contours_corrected : the contours are the model's, changed by a person
+    drawn_by : ``name``, ``version`` and ``sha256`` of the bundle whose contours these are, corrected ones too, where
+        it may be another than the one that has measured them. Without it, without a correction and without a record of
+        the drawing (``results["segmentation"]`` is None) contours are said to be drawn by hand.
 
     Raises
     ------
@@ -33,6 +36,7 @@ class ExportSettings:
     series_numbers: tuple[int, int, int] = (9001, 9002, 9003)
     created: datetime.datetime | None = None
     contours_corrected: bool = False
+    drawn_by: Mapping[str, str] | None = None
 
     def __post_init__(self):
         check_root(self.uid_root)

@@ -184,23 +184,35 @@ class Session:
     def save(self, arguments: Mapping, progress: Progress) -> dict:
         """Write the usual files of ``label_map`` into ``out``, with the networks' scores of it: as ``assess`` would.
 
-        ``model_label_map``, the model's own contours, is set beside it in the report where it differs. With ``dicom``
-        (``files`` of the CT's slices, and ``anonymise``, a name that takes the patient's place, or null) they are
-        written as DICOM too.
+        ``model_label_map``, the model's own contours, is set beside it in the report where it differs. ``drawn`` has
+        ``bundle`` and ``segmentation`` of the model's results: this session may not have been there when it drew.
+        With ``dicom`` (``files`` of the CT's slices, and ``anonymise``, a name that takes the patient's place, or
+        null) they are written as DICOM too.
         """
         out = Path(arguments["out"])
         check_writable(out)
         check_same_ct(out, self._prepared().ct_fingerprint)
-        source, export = self._dicom(arguments.get("dicom"))
-        told = self.measure({**arguments, "deep": "refresh", "hpv_as_known": False}, progress)
+        drawn = arguments.get("drawn") or {}
+        source, export = self._dicom(arguments.get("dicom"), drawn.get("bundle"))
+        self.measure({**arguments, "deep": "refresh", "hpv_as_known": False}, progress)
         before = self._model_outcome(arguments, progress)
+        if before is None:
+            self._say_who_drew(drawn)
+        told = self._told(deep_is_current=self._deep_is_current())
         progress("writing results", 0.0)
         case = replace(self._prepared().case, ct_source=source)
         left = write_outputs(out, case, self.outcome, before=before, dicom=export)
         files = {"out": str(out), "report": str(out / REPORT), "dicom": DICOM if export else None, "left": list(left)}
         return {**files, **told}
 
-    def _dicom(self, wanted: Mapping | None) -> tuple[DicomSource | None, DicomExport | None]:
+    def _say_who_drew(self, drawn: Mapping) -> None:
+        """Put the record of the drawing into results of the very contours that this bundle drew."""
+        record, bundle = drawn.get("segmentation"), drawn.get("bundle") or {}
+        results = self.outcome.results
+        if record and results.segmentation is None and bundle.get("sha256") == results.bundle["sha256"]:
+            self.outcome = replace(self.outcome, results=replace(results, segmentation=dict(record)))
+
+    def _dicom(self, wanted: Mapping | None, drawn_by: Mapping | None) -> tuple[DicomSource | None, DicomExport | None]:
         """The CT's files in the order of its slices, and how results refer to them; checked before any work is done."""
         if not wanted:
             return None, None
@@ -211,7 +223,7 @@ class Session:
 
         case = self._prepared().case
         source = source_on_grid([Path(file) for file in wanted["files"]], case.ct.geometry, "the CT")
-        export = DicomExport(anonymise=wanted.get("anonymise"))
+        export = DicomExport(anonymise=wanted.get("anonymise"), drawn_by=drawn_by)
         export.check(replace(case, ct_source=source))
         return source, export
 

@@ -68,8 +68,11 @@ class Saving:
             "out": str(out),
             **dicom,
         }
-        if case.model is not None and not case.is_as_drawn:
-            arguments["model_label_map"] = case.model
+        if case.model is not None:
+            model_results = case.model_results or {}
+            arguments["drawn"] = {name: model_results.get(name) for name in ("bundle", "segmentation")}
+            if not case.is_as_drawn:
+                arguments["model_label_map"] = case.model
 
         def saved(case: CaseSession, run: Run, told: dict) -> None:
             self._saved(case, run, told, with_scene)

@@ -91,6 +91,20 @@ def test_who_drew_the_contours(a_source, exported, two_classes, results, drawn, 
     assert ("SegmentAlgorithmName" in written["segmentation"].SegmentSequence[0]) == (kind != "MANUAL")
 
 
+@pytest.mark.parametrize(("corrected", "kind"), [(False, "AUTOMATIC"), (True, "SEMIAUTOMATIC")])
+def test_the_bundle_that_drew_is_named_where_another_has_measured(
+    a_source, exported, two_classes, results, corrected, kind
+):
+    results["segmentation"] = None
+    drawn_by = {"name": "other", "version": "7", "sha256": "0" * 64}
+    settings = ExportSettings(contours_corrected=corrected, drawn_by=drawn_by)
+    written = exported(a_source(), two_classes, settings=settings)
+    segment = written["segmentation"].SegmentSequence[0]
+    assert (segment.SegmentAlgorithmType, segment.SegmentAlgorithmName) == (kind, "MMPL other")
+    roi = written["rtstruct"].StructureSetROISequence[0]
+    assert (roi.ROIGenerationAlgorithm, roi.ROIGenerationDescription) == (kind, "MMPL other 7")
+
+
 def test_each_frame_refers_to_the_image_it_lies_on(a_source, exported, two_classes):
     source = a_source("flipped")
     ct = {h.SOPInstanceUID: h for h in (pydicom.dcmread(f) for f in source.files)}

@@ -374,3 +374,34 @@ def test_without_a_device_the_best_is_taken(tmp_path, tiny_bundle_path, monkeypa
     told = Session(tmp_path).open_bundle({"path": str(tiny_bundle_path), "device": None}, silent)
     assert asked[0] == "auto"
     assert told["backend"].endswith("cpu")
+
+
+@pytest.mark.parametrize(
+    ("edited", "same_bundle", "kind"),
+    [(False, True, "AUTOMATIC"), (False, False, "AUTOMATIC"), (True, True, "SEMIAUTOMATIC")],
+)
+def test_who_drew_is_known_to_a_session_that_was_not_there(
+    session, tmp_path, tiny_case, ct_files, edited, same_bundle, kind
+):
+    """The case was opened anew since (another name, a scene that is opened again, a worker that was restarted)."""
+    told = session.segment({}, silent)
+    drawn = {name: told["results"][name] for name in ("bundle", "segmentation")}
+    if not same_bundle:
+        drawn["bundle"] = {**drawn["bundle"], "name": "other", "sha256": "0" * 64}
+    model = read_label_map(tmp_path, told["label_map"], tiny_case.ct.geometry.shape)
+    session.drawing = session.outcome = None
+    arguments = {
+        "out": str(tmp_path / "out"),
+        "label_map": write_label_map(tmp_path, "edit.npy", np.roll(model, 2, axis=0) if edited else model),
+        "model_label_map": write_label_map(tmp_path, "model.npy", model),
+        "drawn": drawn,
+        "dicom": {"files": [str(file) for file in ct_files], "anonymise": None},
+    }
+    told = session.save(json.loads(json.dumps(arguments)), silent)
+    saved = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    validate_results(saved)
+    assert saved["segmentation"] == (drawn["segmentation"] if same_bundle and not edited else None)
+    assert told["results"]["segmentation"] == saved["segmentation"]
+    segment = pydicom.dcmread(tmp_path / "out" / "dicom" / "segmentation.dcm").SegmentSequence[0]
+    assert segment.SegmentAlgorithmType == kind
+    assert segment.SegmentAlgorithmName == f"MMPL {drawn['bundle']['name']}"
