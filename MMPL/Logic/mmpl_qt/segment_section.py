@@ -19,8 +19,8 @@ class SegmentSection:
 
     def render(self, state: WorkState) -> None:
         ui = self.ui
-        ui.segmentButton.setText(_("Cancel") if state.segmenting else _("Segment"))
-        ui.segmentButton.setEnabled(state.segmenting or state.can_segment)
+        ui.segmentButton.setText(_("Cancel") if state.can_cancel else _("Segment"))
+        ui.segmentButton.setEnabled(state.can_cancel or state.can_segment)
         show_text(ui.whyNotLabel, state.why_not)
         show_text(ui.stepLabel, state.step)
         ui.progressBar.setVisible(bool(state.step))
@@ -33,7 +33,7 @@ class SegmentSection:
         self.ui.logText.setPlainText(self.presenter.engine.log or _("The worker has written nothing."))
 
     def _pressed(self) -> None:
-        if self.presenter.running == "segment":
+        if self.presenter.running:
             self.presenter.cancel()
         else:
             self.presenter.segment()

@@ -42,6 +42,12 @@ def is_models(node) -> bool:
     return node is not None and node.GetAttribute(ROLE_ATTRIBUTE) in (MODEL_ROLE, DRAWING_ROLE)
 
 
+def give_away(node) -> None:
+    """Make a segmentation the user's own: nothing of ours is done with it."""
+    node.RemoveAttribute(ROLE_ATTRIBUTE)
+    node.RemoveAttribute(CASE_ATTRIBUTE)
+
+
 def set_contours(node, contours: Contours, ct: Geometry, labels: Iterable[int] = tuple(SEGMENTS)) -> None:
     """Replace the voxels of MMPL's own segments of some classes; one that was deleted is made again.
 

@@ -70,7 +70,7 @@ class WorkState:
     Attributes
     ----------
     worker : STOPPED, BUSY, IDLE, FAILED or NEEDS_SETUP
-    segmenting : the button is Cancel
+    can_cancel : something is drawn or saved, and the button is Cancel
     can_segment : the button can be pressed
     why_not : what is missing where it cannot
     step : what runs now, with what is left of it
@@ -78,7 +78,7 @@ class WorkState:
     """
 
     worker: str = STOPPED
-    segmenting: bool = False
+    can_cancel: bool = False
     can_segment: bool = False
     why_not: str = ""
     step: str = ""

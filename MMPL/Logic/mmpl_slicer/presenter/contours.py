@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmpl.errors import MMPLError
 from mmpl_slicer import contour_nodes
-from mmpl_slicer.case_record import SEGMENTATION
+from mmpl_slicer.case_record import MODEL, SEGMENTATION, records
 from mmpl_slicer.contours import Contours, read_contours
 from mmpl_slicer.presenter.desk import CHOICE, CONTOURS, Desk
 from mmpl_slicer.segment_mapping import mapping_in_force, proposed_mapping, remember_mapping
@@ -23,7 +23,7 @@ class ContourWork:
         case = self.desk.case
         if node is case.segmentation:
             return
-        if contour_nodes.is_models(node):
+        if contour_nodes.is_models(node) and not self._is_a_copy(node):
             text = "These are the model's own contours: they are compared with, not edited. Choose another."
             self.desk.say(text, CHOICE)
             return
@@ -38,6 +38,14 @@ class ContourWork:
         if case.record is not None:
             case.record.set(SEGMENTATION, node)
         self.use(node)
+
+    def _is_a_copy(self, node) -> bool:
+        """Whether a segmentation with the marks of a model's is none: somebody has cloned one to edit it."""
+        held = [record.get(MODEL) for record in records(self.desk.scene)]
+        if node in held or node is self.desk.case.drawing:
+            return False
+        contour_nodes.give_away(node)
+        return True
 
     def use(self, node) -> None:
         """Follow a segmentation and read it."""

@@ -61,6 +61,10 @@ class Inputs:
         more, self._volumes = count > self._volumes, count
         return more and self._may_guess()
 
+    def forget_volumes(self) -> None:
+        """The scene goes: as many volumes of another one are new."""
+        self._volumes = 0
+
     def show_fused(self) -> None:
         """PET over CT in all slice views: soft tissue, and uptake up to SUV 10 or what comes near it."""
         case = self.desk.case

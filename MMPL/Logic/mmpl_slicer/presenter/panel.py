@@ -325,6 +325,7 @@ class Presenter(Readings):
     def close_scene(self) -> None:
         """Before the scene goes: stop the worker, let go of every node."""
         self._scene.close()
+        self._inputs.forget_volumes()
         self.publish()
 
     def close(self) -> None:

@@ -119,7 +119,7 @@ class PanelView:
         running, engine, why_not = self.case.running, self.desk.engine, self.segmenting.why_not
         return WorkState(
             worker=self._worker(),
-            segmenting=running == SEGMENT,
+            can_cancel=bool(running),
             can_segment=not why_not and not running,
             why_not=why_not,
             step=self._step(),

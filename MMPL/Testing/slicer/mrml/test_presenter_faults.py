@@ -293,3 +293,15 @@ def test_a_chosen_cpu_is_not_the_automatic_choice(chosen):
     assert [one.id for one in chosen.state.inputs.devices] == ["", "cpu"]
     chosen.presenter.choose_device("cpu")
     assert chosen.state.inputs.device == "cpu"
+
+
+def test_a_save_can_be_cancelled_and_leaves_nothing(segmented, tmp_path):
+    presenter = segmented.presenter
+    presenter.save(str(tmp_path / "out"))
+    assert segmented.state.work.can_cancel
+    presenter.cancel()
+    segmented.until(lambda: not presenter.running)
+    assert not segmented.state.work.can_cancel
+    assert not (tmp_path / "out" / "results.json").exists()
+    segmented.settle()
+    assert segmented.state.results.current

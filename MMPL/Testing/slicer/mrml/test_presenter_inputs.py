@@ -500,3 +500,14 @@ def test_pet_over_ct_is_shown_when_asked_for(make_front, scene, tiny_patient):
     assert (red.GetBackgroundVolumeID(), red.GetForegroundVolumeID()) == (ct.GetID(), pet.GetID())
     display = pet.GetDisplayNode()
     assert (display.GetWindow(), display.GetLevel()) == (10.0, 5.0)
+
+
+def test_a_scene_with_as_many_volumes_as_the_last_one_is_guessed_too(make_front, scene, tiny_patient):
+    front = make_front()
+    for _ in range(2):
+        node_from_volume(tiny_patient.ct, scene, "CT")
+        node_from_volume(tiny_patient.pet, scene, "PET")
+        front.presenter.guess_new_inputs()
+        assert front.presenter.ct is not None
+        assert front.presenter.pet is not None
+        scene.Clear(False)

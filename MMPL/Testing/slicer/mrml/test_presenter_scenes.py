@@ -584,7 +584,7 @@ def test_closing_the_scene_in_the_middle_of_a_run(own_front, nodes, scene):
         one.progress("segmenting", 0.5)
         one.error("crash", "too late")
     state = own_front.state
-    assert (state.inputs.ct_id, state.message, state.work.worker, state.work.segmenting) == ("", "", STOPPED, False)
+    assert (state.inputs.ct_id, state.message, state.work.worker, state.work.can_cancel) == ("", "", STOPPED, False)
 
 
 def test_a_scene_that_is_cleared_without_a_word(segmented, scene, nodes, tiny_patient):

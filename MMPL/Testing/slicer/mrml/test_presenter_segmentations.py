@@ -408,3 +408,23 @@ def test_figures_of_other_contours_are_not_shown_while_segments_are_asked_for(ch
     assert [row.volume for row in front.state.contours.classes] == ["", ""]
     assert front.state.contours.lesions == ()
     assert not front.state.results.current
+
+
+def test_a_clone_of_the_models_contours_can_be_edited_and_they_themselves_cannot(segmented, scene):
+    presenter = segmented.presenter
+    (model,) = [
+        node
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode", scene)
+        if node.GetAttribute("MMPL.Role") == "model contours"
+    ]
+    presenter.choose_segmentation(model)
+    assert presenter.segmentation is not model
+    assert "the model's own contours" in segmented.state.message
+    clone = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "clone")
+    clone.Copy(model)
+    presenter.choose_segmentation(clone)
+    segmented.settle()
+    assert presenter.segmentation is clone
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+    segmented.segment()  # it is the user's: nothing is drawn into it
+    assert presenter.segmentation is not clone
