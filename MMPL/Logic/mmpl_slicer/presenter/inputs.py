@@ -191,8 +191,10 @@ class Inputs:
         """PET or CT have changed: they are checked, and all contours are read on the CT's grid again."""
         self.desk.case.images_touched_at = self.desk.case.no_dicom = None
         self.segmenting.abandon("PET or CT has changed: start again.")
+        lay = self.desk.case.data.grids.get("ct")
         self.check()
-        self.scene.read_model()
+        if self.desk.case.data.grids.get("ct") != lay:  # else somebody's strokes would be read as the model's
+            self.scene.read_model()
         self.desk.case.touched_at = self.desk.clock()
 
     def deleted(self, node) -> None:

@@ -15,7 +15,7 @@ from mmpl_slicer.scene_io import load_mrb, save_mrb
 from mmpl_slicer.segmentation import create_segmentation
 from mmpl_slicer.subject_hierarchy import hierarchy_of, place_in_study
 from mmpl_slicer.table_nodes import CASE_ATTRIBUTE
-from mmpl_slicer.volumes import node_from_volume, vtk_matrix
+from mmpl_slicer.volumes import geometry_of_node, node_from_volume, vtk_matrix
 
 
 @pytest.fixture
@@ -428,3 +428,20 @@ def test_a_clone_of_the_models_contours_can_be_edited_and_they_themselves_cannot
     assert segmented.origins == [FROM_MODEL, FROM_MODEL]
     segmented.segment()  # it is the user's: nothing is drawn into it
     assert presenter.segmentation is not clone
+
+
+def test_strokes_in_the_models_contours_do_not_become_the_models_when_the_pet_moves(segmented, scene):
+    presenter = segmented.presenter
+    drawn, node, grid = presenter.model.digest, presenter.segmentation, geometry_of_node(presenter.ct)
+    ball = np.zeros(grid.shape, bool)
+    ball[5:15, 5:15, 5:15] = True
+    for one in (node, presenter.record.get("MMPL.Model")):
+        logic = slicer.vtkSlicerSegmentationsModuleLogic
+        logic.SetBinaryLabelmapToSegment(oriented_image(ball, grid), one, "GTVp", logic.MODE_MERGE_MAX)
+    segmented.settle()
+    assert segmented.origins == [EDITED, FROM_MODEL]
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    presenter.pet.SetAndObserveTransformNodeID(transform.GetID())
+    segmented.settle()
+    assert presenter.model.digest == drawn
+    assert segmented.origins == [EDITED, FROM_MODEL]
