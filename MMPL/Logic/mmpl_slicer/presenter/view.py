@@ -98,7 +98,7 @@ class PanelView:
             bundle_title="" if card is None else f"{card.name} {card.version}",
             bundle_card=() if card is None else _card_lines(card),
             bundle_problem=desk.card_problem,
-            devices=(_automatic(desk.engine.devices), *(tuple(map(_choice, desk.engine.devices)) or (CPU,))),
+            devices=_devices(desk.engine.devices, desk.device),
             device=desk.device,
         )
 
@@ -248,6 +248,14 @@ def _card_lines(card) -> tuple[tuple[str, str], ...]:
         ("Time zero of RFS", card.time_zero),
     ]
     return tuple((label, text) for label, text in lines if text)
+
+
+def _devices(devices: Sequence[dict], chosen: str) -> tuple[Choice, ...]:
+    """What can be chosen, and what a scene or the preferences chose: a front end has to show it to have it changed."""
+    known = (_automatic(devices), *(tuple(map(_choice, devices)) or (CPU,)))
+    if chosen in {choice.id for choice in known}:
+        return known
+    return (*known, Choice(chosen, f"{chosen}, not on this computer" if devices else chosen))
 
 
 def _automatic(devices: Sequence[dict]) -> Choice:

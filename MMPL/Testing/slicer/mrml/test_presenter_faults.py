@@ -295,6 +295,17 @@ def test_a_chosen_cpu_is_not_the_automatic_choice(chosen):
     assert chosen.state.inputs.device == "cpu"
 
 
+def test_a_device_of_another_computer_is_shown_as_chosen(segmented):
+    """A scene from elsewhere may bring it: shown as Automatic, nobody could choose Automatic."""
+    segmented.presenter.choose_device("cuda:7")
+    segmented.presenter.publish()
+    last = segmented.state.inputs.devices[-1]
+    assert (last.id, last.label) == ("cuda:7", "cuda:7, not on this computer")
+    segmented.presenter.choose_device("")
+    segmented.presenter.publish()
+    assert "cuda:7" not in {one.id for one in segmented.state.inputs.devices}
+
+
 def test_a_save_can_be_cancelled_and_leaves_nothing(segmented, tmp_path):
     presenter = segmented.presenter
     presenter.save(str(tmp_path / "out"))
