@@ -11,6 +11,7 @@ from module_widget import load_module
 import slicer
 from mmpl.bundle.store import default_bundle_path
 from mmpl_qt import worker_python
+from mmpl_slicer.case_record import MODEL, add_record
 from mmpl_slicer.contour_nodes import MODEL_ROLE, add_segmentation
 from mmpl_slicer.sample_data import load_phantom
 
@@ -84,9 +85,10 @@ def test_a_deleted_ct_is_not_replaced_by_its_neighbour(widget, scene):
 
 
 def test_the_models_own_contours_are_not_chosen_for_editing(widget, scene):
-    ct, _pet = load_phantom(scene)
-    widget.presenter.guess_inputs()
+    ct, pet = load_phantom(scene)
     models = add_segmentation(scene, ct, "PHA-0024", MODEL_ROLE)
+    add_record(scene, ct, pet, "PHA-0024").set(MODEL, models)
+    widget.presenter.guess_inputs()
     widget.ui.segmentationSelector.setCurrentNode(models)
     assert widget.presenter.segmentation is None
     assert widget.ui.segmentationSelector.currentNode() is None
