@@ -70,15 +70,19 @@ def test_kill_minus_nine_at_any_moment_changes_nothing(tmp_path, cohort_folder, 
         return [sys.executable, "-c", SCRIPT, str(cohort_folder), str(folder), str(file)]
 
     subprocess.run(command(whole), check=True, stdout=subprocess.DEVNULL)
-    draw = np.random.default_rng(4)
+    draw, passed = np.random.default_rng(4), []
     for step, lines, longest_s in kills:
         process = subprocess.Popen(command(out), stdout=subprocess.PIPE, text=True)
         said = (line.strip() for line in process.stdout)
-        assert sum(1 for _ in islice((line for line in said if line == step), lines)) == lines, step
+        if sum(1 for _ in islice((line for line in said if line == step), lines)) < lines:
+            assert process.wait() == 0, step
+            passed.append(step)  # the kill before came only after this step: a fast machine
+            continue
         time.sleep(draw.uniform(0, longest_s))
         process.kill()
         process.stdout.close()
         assert process.wait() == -signal.SIGKILL, step
+    assert len(passed) <= 2, passed
     subprocess.run(command(out), check=True, stdout=subprocess.DEVNULL)
     for split in ("patient", "centre"):
         one, other = (json.loads((r / split / "out_of_fold.json").read_text("utf-8")) for r in (whole, out))
