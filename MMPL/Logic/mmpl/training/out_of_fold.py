@@ -79,17 +79,15 @@ def measure_out_of_fold(task: MaskTask) -> None:
         CENTRE: outcome_centre(on_roi).tolist(),
         "features": {name: None if not np.isfinite(v) else float(v) for name, v in features.items()},
         CUT_AT: list(task.thresholds),
-        SCORE: _score(task.case, drawn, roi),
+        SCORE: None if task.case.label_path is None else asdict(score_of(task.case, drawn, roi)),
     }
     write_json_atomic(task.path, data)
 
 
-def _score(case: CohortCase, drawn: np.ndarray, roi: RoiCase) -> dict | None:
-    """None without a label."""
-    if case.label_path is None:
-        return None
+def score_of(case: CohortCase, drawn: np.ndarray, roi: RoiCase) -> CaseScore:
+    """Counts of a label map on the 1 mm ROI against a labelled patient's truth there."""
     truth = label_on_roi(read_label_map(case.label_path), roi.geometry)
-    return asdict(score_case(case.patient_id, drawn, truth, voxel_ml=roi.geometry.voxel_volume_ml))
+    return score_case(case.patient_id, drawn, truth, voxel_ml=roi.geometry.voxel_volume_ml)
 
 
 def read_measured(path: Path) -> Measured:

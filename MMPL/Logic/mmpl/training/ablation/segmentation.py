@@ -7,10 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mmpl.cluster import Pool
-from mmpl.io.images import read_label_map
 from mmpl.io.output import make_folder, write_json_atomic
-from mmpl.metrics.segmentation import MEASURES, CaseScore, score_case
-from mmpl.preprocess.prepare import label_on_roi
+from mmpl.metrics.segmentation import MEASURES, CaseScore
 from mmpl.progress import Progress
 from mmpl.training.ablation.comparison import Comparison, compare
 from mmpl.training.cache import load_roi
@@ -25,7 +23,7 @@ from mmpl.training.mask_thresholds import (
     read_overlaps,
     thresholds_by_fold,
 )
-from mmpl.training.out_of_fold import overlap_tasks
+from mmpl.training.out_of_fold import overlap_tasks, score_of
 from mmpl.training.split_run import SegmentationTask, SplitRun, run_segmentation, segmentation_tasks
 from mmpl.training.stages import SEGMENTATION, StageRun
 from mmpl.training.unseen import unseen_labels
@@ -133,9 +131,7 @@ def score_out_of_fold(task: ScoreTask) -> None:
         return
     roi = load_roi(task.case)
     drawn = unseen_labels(task.run, task.case.patient_id, roi, task.thresholds)
-    truth = label_on_roi(read_label_map(task.case.label_path), roi.geometry)
-    score = score_case(task.case.patient_id, drawn, truth, voxel_ml=roi.geometry.voxel_volume_ml)
-    write_json_atomic(task.path, {CUT_AT: task.thresholds, **asdict(score)})
+    write_json_atomic(task.path, {CUT_AT: task.thresholds, **asdict(score_of(task.case, drawn, roi))})
 
 
 def read_score(path: Path) -> CaseScore:
