@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmpl.clinical.fields import is_unknown
 from mmpl.errors import TrainingError
 from mmpl.training.scan import ERROR, NOTE, WARNING, scan_cohort
 from mmpl.training.scan.problems import SEVERITIES, Problem, table_text
-from mmpl.training.scan.values import is_unknown
 
 COLUMNS = "PatientID,CenterID,Age,Gender,Tobacco Consumption,Alcohol Consumption,Performance Status,Treatment,M-stage"
 RECORD = "1,61,1,0,0,1,1,0"

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from mmpl.centers import tidy_centers
-from mmpl.clinical.fields import AGE, FIELDS, UNKNOWN_SPELLINGS
+from mmpl.clinical.fields import AGE, FIELDS, is_unknown
 from mmpl.errors import ClinicalError
 from mmpl.training.folds import FOLDS
 from mmpl.training.layout import CENTER_ID, HPV_STATUS, RELAPSE, RFS, TARGETS
@@ -29,10 +29,6 @@ _DATE = re.compile(
     rf"\d{{1,4}}[-/. ]+{_MONTH}(?:[-/. ]+\d+)?|{_MONTH}[-/. ]+\d{{1,4}}",
     re.IGNORECASE,
 )
-
-
-def is_unknown(text: str | None) -> bool:
-    return text is None or text.strip().lower() in UNKNOWN_SPELLINGS
 
 
 def number_of(text: str | None) -> float | None:
