@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from mmpl.boxes import bounding_box
 from mmpl.errors import GeometryError
 
+ROUNDING = 1e-6  # of a voxel: what sums of coordinates may be off
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
@@ -86,6 +87,11 @@ class Geometry:
         """Continuous voxel index (i, j, k) of LPS position(s); last axis has length 3."""
         m = np.linalg.inv(self.index_to_lps)
         return np.asarray(point_lps, dtype=float) @ m[:3, :3].T + m[:3, 3]
+
+    def holds(self, points_lps) -> np.ndarray:
+        """Which LPS positions, shape (n, 3), lie in a voxel or on its border: bool, shape (n,)."""
+        index = self.index(points_lps)
+        return np.all((index >= -0.5 - ROUNDING) & (index <= np.asarray(self.size) - 0.5 + ROUNDING), axis=-1)
 
     @property
     def corner_centres_lps(self) -> np.ndarray:

@@ -160,7 +160,7 @@ def radiomics_roi(
     bounds = _label_bounds(label_map)
     if bounds is None:
         return roi, ()
-    if _holds(roi.geometry, *bounds):
+    if roi.geometry.holds(bounds).all():
         return roi, ()
     box = shifted_to_hold(roi.geometry, *bounds)
     known = (one for one in (roi, last) if one is not None and one.geometry.is_close(box))
@@ -195,23 +195,12 @@ def _labelled_lps(label_map: Volume) -> np.ndarray:
     return label_map.geometry.physical(np.argwhere(label_map.array)[:, ::-1])
 
 
-def _holds(roi: Geometry, low_lps, high_lps) -> bool:
-    low, high = roi.index(low_lps), roi.index(high_lps)
-    return bool(np.all(low >= -0.5) and np.all(high <= np.asarray(roi.size) - 0.5))
-
-
 def share_outside(label_map: Volume, *grids: Geometry) -> float:
     """Fraction of the labelled voxels whose centres lie outside any of the grids; 0 when nothing is labelled."""
     points = _labelled_lps(label_map)
     if len(points) == 0:
         return 0.0
-    return float(np.any([_outside(points, grid) for grid in grids], axis=0).mean())
-
-
-def _outside(points_lps: np.ndarray, grid: Geometry) -> np.ndarray:
-    """Which points, LPS mm, shape (n, 3), lie in no voxel of a grid: bool, shape (n,)."""
-    index = grid.index(points_lps)
-    return np.any((index < -0.5) | (index > np.asarray(grid.size) - 0.5), axis=1)
+    return float(np.mean(~np.all([grid.holds(points) for grid in grids], axis=0)))
 
 
 def shared_grids(ct: Geometry, pet: Geometry, *, case_id: str = "case") -> tuple[Geometry, ...]:
@@ -252,7 +241,7 @@ def lost_between_voxels(label_map: Volume, grid: Geometry) -> list[LostLesions]:
         parts, lesions = connected(label_map.array == value)
         numbered = label_map.with_array(parts.astype(np.int32))
         where = np.argwhere(parts)
-        within = parts[tuple(where[~_outside(label_map.geometry.physical(where[:, ::-1]), grid)].T)]
+        within = parts[tuple(where[grid.holds(label_map.geometry.physical(where[:, ::-1]))].T)]
         kept = resample(numbered, grid, method="nearest", fill=0).array
         lost = np.setdiff1d(within, kept)
         if len(lost):
@@ -286,5 +275,5 @@ def clear_outside_shared(labels: np.ndarray, roi: RoiCase) -> None:
         across[max(first + n, 0) :] = 0
     for grid in oblique:
         labelled = np.argwhere(labels)
-        lost = labelled[_outside(roi.geometry.physical(labelled[:, ::-1]), grid)]
+        lost = labelled[~grid.holds(roi.geometry.physical(labelled[:, ::-1]))]
         labels[tuple(lost.T)] = 0

@@ -27,6 +27,14 @@ def test_index_undoes_physical(direction):
     np.testing.assert_allclose(geometry.index(geometry.physical(points)), points, atol=1e-9)
 
 
+def test_a_grid_holds_what_lies_in_its_voxels_and_on_their_borders():
+    """Two voxels of 3 mm along x about 1 and 4 mm: they reach from -0.5 to 5.5 mm, less what sums round."""
+    grid = Geometry((2, 1, 1), (3.0, 1.0, 1.0), (1.0, 0.0, 0.0))
+    x = [-0.51, -0.5, -0.5 - 1e-7, 2.5, 5.5 + 1e-7, 5.51]
+    assert grid.holds([(value, 0.0, 0.0) for value in x]).tolist() == [False, True, True, True, True, False]
+    assert not grid.holds([(1.0, 0.6, 0.0)]).any()
+
+
 def test_physical_is_simpleitks():
     image = sitk.Image((7, 6, 5), sitk.sitkFloat32)
     image.SetSpacing((0.9, 1.1, 3.0))

@@ -17,7 +17,6 @@ MASK_OF_OUTPUT = "mask.nii.gz"
 SUFFIXES = (".seg.nrrd", *sorted(IMAGE_SUFFIXES, key=len, reverse=True))
 IMAGE_ENDINGS = ("__ct", "__pt", "__pet", "__ctplanning", "__rtdose")  # of a patient's images, in lower case
 SAME_GRID_MM = 0.01
-ROUNDING = 1e-6  # of a voxel
 LAYOUTS = "PatientID.nii.gz, PatientID/mask.nii.gz or PatientID/PatientID.nii.gz"
 
 
@@ -130,8 +129,7 @@ def _outside_ml(patient_id: str, predicted: Volume, grid: Geometry) -> float:
     """Volume of a prediction's voxels whose centres lie outside the truth's grid; refused where that is all of it."""
     found = predicted.trimmed()
     labelled = np.argwhere(found.array)[:, ::-1]  # (x, y, z)
-    index = grid.index(found.geometry.physical(labelled))
-    outside = ((index < -0.5 - ROUNDING) | (index > np.array(grid.size) - 0.5 + ROUNDING)).any(axis=1)
+    outside = ~grid.holds(found.geometry.physical(labelled))
     ml = int(outside.sum()) * predicted.geometry.voxel_volume_ml
     if outside.size and outside.all():
         raise GeometryError(

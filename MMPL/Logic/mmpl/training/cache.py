@@ -83,9 +83,7 @@ def lost_label_voxels(label_map: Volume, roi: RoiCase) -> int:
     zyx = np.argwhere(label_map.array)
     if zyx.size == 0:
         return 0
-    index = roi.geometry.index(label_map.geometry.physical(zyx[:, ::-1]))
-    inside = np.all((index >= -0.5) & (index <= np.asarray(roi.geometry.size) - 0.5), axis=1)
-    return int((~inside).sum())
+    return int((~roi.geometry.holds(label_map.geometry.physical(zyx[:, ::-1]))).sum())
 
 
 def cache_case(case: CohortCase, path: Path, spacing_mm: float) -> None:

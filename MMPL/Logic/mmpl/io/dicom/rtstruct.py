@@ -102,8 +102,7 @@ def _beyond(roi: Roi, geometry: Geometry) -> list[Notice]:
     """A notice when a structure's contours leave the image."""
     if not roi.contours:
         return []
-    index = geometry.index(np.concatenate(roi.contours))
-    outside = np.any((index < -0.5) | (index > np.asarray(geometry.size) - 0.5), axis=1)
+    outside = ~geometry.holds(np.concatenate(roi.contours))
     if not outside.any():
         return []
     text = (
