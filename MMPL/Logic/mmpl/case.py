@@ -42,7 +42,7 @@ class Case:
     Attributes
     ----------
     case_id : str
-    ct : Volume, HU, float32
+    ct : Volume, HU, float32, or int16 where that holds the same numbers
     pet : Volume, float32, body-weight SUV (g/mL) when ``pet_units`` is "SUVbw"
     pet_units : "SUVbw" or "unknown"
     clinical : raw clinical values by HECKTOR column name; absent or None is Unknown

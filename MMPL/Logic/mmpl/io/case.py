@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from mmpl.case import PET_SUV, PET_UNKNOWN, Case, PlannedDose
 from mmpl.dicom_source import DicomSource, Patient
 from mmpl.errors import InputError, SuvError
@@ -143,13 +145,20 @@ def case_from_volumes(
     rule = JUDGED if pet_units is None else "stated with the image"
     return Case(
         case_id=case_id,
-        ct=ct,
+        ct=_whole_numbers(ct),
         pet=pet,
         pet_units=units,
         clinical=dict(clinical or {}),
         provenance={"pet_units": units, "rule": rule, **(provenance or {})},
         notices=tuple(n for n in (ct_notice, pet_notice, units_notice) if n is not None),
     )
+
+
+def _whole_numbers(ct: Volume) -> Volume:
+    """A CT in half the memory: int16 where that holds every number, as it does for nearly all scanners'."""
+    with np.errstate(invalid="ignore"):  # what int16 cannot hold comes back as another number
+        small = ct.array.astype(np.int16)
+    return ct.with_array(small) if np.array_equal(small, ct.array) else ct
 
 
 def apply_conversion(

@@ -11,8 +11,7 @@ from mmpl.preprocess.grid import common_grid, placement_grid
 from mmpl.preprocess.roi import clean_pet, find_centre, roi_geometry
 from mmpl.resample import resample
 
-CT_AIR_HU = -1024.0
-CT_MAX_HU = 3071.0
+CT_AIR_HU, CT_MAX_HU = -1024, 3071
 SMALL_OVERLAP_MM = 100
 
 
@@ -70,7 +69,7 @@ def _in_range(ct: Volume) -> Volume:
     """
     if ct.array.min() >= CT_AIR_HU and ct.array.max() <= CT_MAX_HU:
         return ct
-    return ct.with_array(np.clip(ct.array.astype(np.float32, copy=False), CT_AIR_HU, CT_MAX_HU))
+    return ct.with_array(np.clip(ct.array, CT_AIR_HU, CT_MAX_HU))
 
 
 def _on_roi(volume: Volume, grid: Geometry, roi: Geometry, *, fill: float) -> np.ndarray:

@@ -47,6 +47,17 @@ def test_provenance_and_record_are_kept_and_copied(ct, pet):
     assert case.clinical == {"Age": 61}
 
 
+@pytest.mark.parametrize(
+    ("highest", "kept_as"), [(1000, np.int16), (1000.5, np.float32), (32767, np.int16), (32768, np.float32)]
+)
+def test_a_ct_of_whole_numbers_takes_half_the_memory(ct, pet, highest, kept_as):
+    array = np.rint(ct.array)
+    array[5, 5, 5] = highest
+    kept = case_from_volumes("A", ct.with_array(array), pet).ct.array
+    assert kept.dtype == kept_as
+    np.testing.assert_array_equal(kept, array)
+
+
 @pytest.mark.parametrize("which", ["ct", "pet"])
 def test_an_image_that_is_the_same_everywhere_is_refused(ct, pet, which):
     images = {"ct": ct, "pet": pet}
