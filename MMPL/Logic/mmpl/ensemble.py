@@ -97,7 +97,7 @@ class Inference:
     ----------
     backend : device, library and precision
     plan : "fast", "paper", or "auto": fast where the bundle was fitted for it, which its search threshold says
-    memory_gb : that a pass may take besides weights and images; None: from what is free, at most 3 GB
+    memory_gb : that a pass may take besides weights and images; None: from what is free, at most 2.75 GB
     plan_settings : every field of the plan, in place of ``plan``; None: as that says
     """
 

@@ -25,13 +25,13 @@ from mmpl.network.backends.base import (
 from mmpl.network.config import NetworkConfig
 from mmpl.notices import BACKEND_FALLBACK, PLAN_SHRUNK, Notice
 
-SPARE_BYTES = 0.25e9  # for networks that stay ready beside the largest pass that is allowed
+SPARE_BYTES = 0.25e9  # for networks that stay ready where memory is not plentiful
 
 
 class Networks:
     """Runs stored networks; keeps them ready, and falls back from a backend that fails.
 
-    A pass and the networks that stay ready beside it take at most what a pass may take and 0.25 GB. Case after case
+    A pass and the networks that stay ready beside it take at most what a pass may take. Case after case
     runs the same networks in the same order. Where not all fit, what is ready stays, and one place is for the others in
     turn: to drop the one that ran longest ago would drop each just before it is needed. Those of segmentation go first:
     their boxes change from case to case, for which some libraries have to make them ready again.
@@ -41,7 +41,7 @@ class Networks:
     backends : best first; the last one is the reference and must work
     config : of the networks
     why_not : why a backend that was asked for is not among them
-    memory_gb : that a pass may take; None: from what is free, at most 3 GB
+    memory_gb : that a pass may take; None: from what is free, at most 2.75 GB
     """
 
     def __init__(
@@ -213,7 +213,7 @@ class Networks:
             return 1
         most = MOST_PASS_BYTES if self._memory_gb is None else self._memory_gb * GB
         need, one = self._need(self.backend, voxels), self.backend.kept_bytes(self._config)
-        places = 1 + int(max(0, most + SPARE_BYTES - need) // one)
+        places = 1 + int(max(0, most - need) // one)
         free = free_bytes(self.backend.device) if self._memory_gb is None and network not in self._runners else None
         if free is not None and FREE_SHARE * free < need + one:
             places = min(places, len(self._runners))
@@ -221,9 +221,12 @@ class Networks:
 
     def _unload_to(self, most: int, besides: StoredNetwork | None = None) -> None:
         """Keep so many networks beside one that stays."""
+        before = len(self._runners)
         while len(others := [n for n in self._runners if n is not besides]) > most:
             segmenting = [n for n in others if n.outputs is None]
             del self._runners[(segmenting or others)[-1]]
+        if len(self._runners) < before:
+            give_back(self.backend.device)
 
     def _runner(self, network: StoredNetwork, voxels: int) -> Runner:
         self._unload_to(self._places(network, voxels) - 1, besides=network)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mmpl.errors import InputError
+from mmpl.machine import give_back
 from mmpl.network.backends.base import BackendChanged, BackendUnavailable, StoredNetwork
 from mmpl.network.backends.choose import BackendChoice, backends, worth_converting
 from mmpl.network.config import NetworkConfig
@@ -96,7 +97,7 @@ def test_the_last_backends_failure_is_not_hidden():
 
 def test_of_full_width_networks_some_stay_loaded_from_case_to_case():
     first = Fake("first", need=2_500_000_000)
-    networks = Networks([first], NetworkConfig.full(), memory_gb=3.0)
+    networks = Networks([first], NetworkConfig.full(), memory_gb=3.25)
     many = [network(NetworkConfig.full()) for _ in range(30)]
     for one in many:
         networks.run(one, BATCH)
@@ -108,7 +109,7 @@ def test_of_full_width_networks_some_stay_loaded_from_case_to_case():
 
 def test_networks_whose_boxes_change_from_case_to_case_go_first():
     first = Fake("first", need=2_800_000_000, kept=400_000_000)
-    networks = Networks([first], NetworkConfig.full(), memory_gb=3.0)  # two places
+    networks = Networks([first], NetworkConfig.full(), memory_gb=3.25)  # two places
     segmentation, hpv, rfs = (
         StoredNetwork(NetworkConfig.full(), outputs, dict, "0" * 64, "a network") for outputs in (None, 1, 10)
     )
@@ -119,7 +120,7 @@ def test_networks_whose_boxes_change_from_case_to_case_go_first():
 
 def test_the_largest_pass_leaves_place_for_little_besides():
     first = Fake("first", kept=100_000_000)
-    networks = Networks([first], NetworkConfig.full(), memory_gb=3.0)
+    networks = Networks([first], NetworkConfig.full(), memory_gb=3.25)
     many = [network() for _ in range(6)]
     for one in many:
         networks.run(one, BATCH)
@@ -128,7 +129,7 @@ def test_the_largest_pass_leaves_place_for_little_besides():
     first.need = 0
     for one in many:
         networks.run(one, BATCH)
-    assert first.made == [*many, *many[3:]]  # 0.25 GB are left beside such a pass: two others stay
+    assert first.made == [*many, *many[3:]]  # 0.25 GB of the limit are left beside such a pass: two others stay
 
 
 def test_where_memory_is_scarce_no_more_networks_stay(monkeypatch):
@@ -271,6 +272,17 @@ def test_what_a_card_keeps_is_given_back_after_the_networks_are_gone(monkeypatch
     assert networks.fall_back_for_memory()
     assert given == [("cuda:0", 0), ("cuda:0", 0)]
     assert networks.backend is second
+
+
+def test_what_a_dropped_network_held_is_given_back(monkeypatch):
+    """Before the next one is made ready; where none is dropped there is nothing to give."""
+    given, backend = [], Fake("only", kept=1_000_000_000)
+    networks = Networks([backend], NetworkConfig.demo(), memory_gb=1.5)  # two places
+    monkeypatch.setattr("mmpl.network.networks.give_back", lambda device: given.append(len(backend.made)))
+    for one in (network(), network(), network()):
+        networks.run(one, BATCH)
+    assert given == [2]
+    give_back("cpu")  # the C library's, where it has a way
 
 
 def test_pytorch_is_always_the_last_resort(tmp_path):
