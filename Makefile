@@ -10,7 +10,7 @@ OUT ?= demo-output
 DEMO := MMPL/Resources/Bundles/mmpl-demo
 TEN := --config MMPL/Resources/Training/ten.yaml --start $(DEMO)
 
-.PHONY: demo test test-slow lint scores demo-bundle ten-bundle compare bench bench-batch bench-data bench-grid bench-panel bench-inference bench-card suv-variants dicom-fuzz screenshots file-lists ibsi setup clean
+.PHONY: demo test test-slow lint scores demo-bundle ten-bundle finer-bundle compare bench bench-batch bench-data bench-grid bench-panel bench-inference bench-finer bench-card suv-variants dicom-fuzz screenshots file-lists ibsi setup clean
 
 demo: $(STAMP)
 	$(BIN)/mmpl demo --out $(OUT)
@@ -48,6 +48,16 @@ ten-bundle: $(STAMP)
 	$(BIN)/mmpl phantom --out runs/phantoms-ten --cases 480 --seed 20251 --workers 2
 	$(BIN)/mmpl train --data runs/phantoms-ten --out runs/ten $(TEN)
 	$(BIN)/mmpl ablate --data runs/phantoms-ten --out runs/ten $(TEN)
+
+# Two members at 2 mm, for bench-finer (two hours on two cores that compute in bfloat16, else longer; resumable; a build
+# artefact).
+finer-bundle: $(STAMP)
+	$(BIN)/mmpl phantom --out runs/phantoms-finer --cases 200 --seed 20251 --workers 2
+	$(BIN)/mmpl train --data runs/phantoms-finer --out runs/finer --config MMPL/Resources/Training/finer.yaml --start $(DEMO)
+
+# How the plans of inference agree with the networks of finer-bundle (half an hour on two cores; resumable).
+bench-finer: $(STAMP)
+	$(BIN)/python -P bench/inference.py --run runs/inference --parts agreement --bundle runs/finer/bundle --cases 20
 
 # The demo bundle and the ten members on the same phantoms, which neither has seen, scored by mmpl evaluate
 # (an hour and a quarter on two cores; resumable).

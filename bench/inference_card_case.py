@@ -106,7 +106,7 @@ def make_bench(size: Size, device: str, folder: Path) -> Bench:
         path = folder / f"member_{member}.safetensors"
         if not path.is_file():
             torch.manual_seed(member)
-            save_file(stored_weights(_carrying(SegmentationNet(size.network))), path)
+            save_file(stored_weights(carrying(SegmentationNet(size.network))), path)
     threshold = InferenceSettings.from_dict(bundle.info.preprocessing).search_threshold
     return Bench(size, device, folder, case, np.load(shown), threshold)
 
@@ -141,7 +141,7 @@ def _as_shown(probability: np.ndarray) -> np.ndarray:
     return (np.log(p / (1 - p)) + FAINTEST).astype(np.float32)
 
 
-def _carrying(net: SegmentationNet) -> SegmentationNet:
+def carrying(net: SegmentationNet) -> SegmentationNet:
     """Make the two answers what the two input channels hold: through the finest level, its skip and the last stage."""
     backbone = net.backbone
     first, last, gate, skip = backbone.fusion[0], backbone.decoder[-1], backbone.gates[0], backbone.attention[-1]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from inference_whole import whole
 from safetensors.torch import load_file, save_file
 
 from mmpl.bundle.reader import default_bundle_path, open_bundle
@@ -87,8 +88,9 @@ def do_job(name: str, folder: Path) -> None:
     jobs = {"plain": plain, "convert": convert, "ours": ours, "length": ours_at_length, "limit": ours_within}
     jobs |= {"lesions": ours_with_lesions}
     jobs |= {"plain-outcomes": plain_outcomes, "convert-outcomes": convert_outcomes, "outcomes": outcomes}
+    jobs |= {"whole": whole}
     measured = jobs[kind](folder, *map(float, numbers))
-    measured["peak_gb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2)
+    measured.setdefault("peak_gb", round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2))
     write_json_atomic(folder / f"{name.replace(' ', '_')}.json", measured)
 
 

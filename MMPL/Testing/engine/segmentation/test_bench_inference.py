@@ -93,6 +93,23 @@ def test_what_was_predicted_stands_beside_what_was_measured(inference):
     )
 
 
+def test_the_members_of_the_whole_case_draw_what_is_hot(inference, mmpl, tiny_files, tmp_path, read_mask, results_of):
+    """Else later members, radiomics and outcome models would have nothing to do, and the case would cost too little."""
+    whole, narrow = sys.modules["inference_whole"], sys.modules["inference_card_case"].NARROW
+    bundle = whole.make_bundle(tmp_path / "bundle", narrow, 3)
+    out = tmp_path / "out"
+    images = ("--ct", tiny_files["ct"], "--pt", tiny_files["pt"])
+    ran = mmpl("predict", *images, "--bundle", bundle.path, "--site", "oropharynx", "--out", out)
+    assert ran.code == 0, ran.err
+    assert set(np.unique(read_mask(out).array)) == {0, 1}
+    features = (out / "features.csv").read_text(encoding="utf-8").splitlines()
+    assert sum(not line.endswith(",") for line in features) > 2000  # the whole feature set of one class
+    row = {"wall_s": 2.0, "cpu_s": 4.0, "peak_gb": 3.0, "timings_s": results_of(out)["timings_s"], "warnings": ["w"]}
+    text = inference._whole_text({"every further case": row})
+    assert "every further case: 2.0 s, 4.0 CPU s, 3.00 GB (" in text
+    assert "segmentation" in text
+
+
 def test_one_part_is_measured_alone(inference, monkeypatch, tmp_path, capsys):
     """Only what is asked for: the costs take forty minutes, and agreement is of a bundle of its own."""
     ran = []
