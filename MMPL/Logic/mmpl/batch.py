@@ -18,7 +18,7 @@ from pathlib import Path
 from mmpl.batch_cases import BatchCase, find_cases
 from mmpl.batch_folder import DONE, MANIFEST
 from mmpl.batch_job import FAILED, CaseEnd, CaseJob, Settings, finished, remove_leftovers, run_case
-from mmpl.batch_table import write_tables
+from mmpl.batch_table import remove_tables, write_tables
 from mmpl.bundle.reader import Bundle, open_bundle
 from mmpl.cluster import open_pool
 from mmpl.ensemble import Inference
@@ -100,6 +100,8 @@ def run_batch(
         ends = {job.case.case_id: end for job in jobs if (end := finished(job)) is not None}
         before = len(ends)
         todo = [job for job in jobs if job.case.case_id not in ends]
+        if todo:
+            remove_tables(out)  # of an earlier run: they would speak for cases that are run again now
         ends |= _run(todo, workers, scheduler, progress)
         remove_leftovers(out, ends.keys())  # of processes that were killed, in this run or an earlier one
         listed = tuple(ends[job.case.case_id] for job in jobs)

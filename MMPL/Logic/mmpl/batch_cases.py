@@ -5,6 +5,7 @@ What is wrong with one case is kept with it, to be told in the table: the others
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,10 +23,13 @@ from mmpl.training.scan.problems import ERROR
 from mmpl.training.scan.tables import Row, read_tables
 from mmpl.training.scan.values import merged
 
+log = logging.getLogger(__name__)
+
 CT_WORDS, PET_WORDS = {"ct"}, {"pt", "pet"}
 RECORDED = (*CLINICAL_COLUMNS, PRIMARY_SITE, HPV_STATUS)
 OTHER_WORDS = {"mask", "label", "labels", "seg", "segmentation", "contour", "contours", "planning", "dose", "rtdose"}
 RECORD = "ehr.json"
+LEFT_OUT = ("TABLE_OTHER_NAME", "ROW_TOO_SHORT")  # values that may be there and are not read
 NAMES = "one CT ('ct.nii.gz', 'NAME__CT.nii.gz', 'CT/' of DICOM, ...) and one PET ('pt' or 'pet' in place of 'ct')"
 
 
@@ -89,6 +93,10 @@ def find_cases(data: Path, *, besides: Path | None = None) -> list[BatchCase]:
 def _hecktor_cases(data: Path) -> list[BatchCase]:
     """Patients of the tables and of the task folders; whoever is in no table has an unknown record."""
     tables, problems = read_tables(data)
+    lacking = not set(CLINICAL_COLUMNS) <= set(tables.columns)
+    for problem in problems:
+        if problem.code in LEFT_OUT or (lacking and problem.code == "COLUMN_IGNORED"):
+            log.warning("warning: %s", problem.sentence)
     errors = [p for p in problems if p.severity == ERROR and p.code != "NO_TABLE"]
     if of_tables := [p for p in errors if not p.patient_id]:
         raise InputError(of_tables[0].sentence)
@@ -142,8 +150,7 @@ def _folder_cases(data: Path, besides: Path | None) -> list[BatchCase]:
 def _folder_case(folder: Path) -> BatchCase:
     images = [p for p in sorted(folder.iterdir()) if not p.name.startswith(".") and _is_image(p)]
     found = {"CT": _named(images, CT_WORDS), "PET": _named(images, PET_WORDS)}
-    ehr = folder / RECORD
-    record = ehr if ehr.is_file() else None
+    record = next((p for p in sorted(folder.iterdir()) if p.name.lower() == RECORD and p.is_file()), None)
     if not any(found.values()) and any(is_dicom_file(p) for p in folder.rglob("*")):
         return BatchCase(folder.name, folder, folder, ehr=record)  # the headers say which is which
     for what, paths in found.items():

@@ -54,6 +54,18 @@ def write_tables(out: Path, ends: Sequence[CaseEnd], bundle_sha256: str) -> None
         _remove(out / FAILED_CASES)
 
 
+def remove_tables(out: Path) -> None:
+    """Take away what :func:`write_tables` wrote.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be removed.
+    """
+    for name in (CASES, FAILED_CASES):
+        _remove(out / name)
+
+
 def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)

@@ -18,8 +18,9 @@ import pytest
 from filelock import FileLock
 
 from mmpl import batch_cases, batch_job, cli
-from mmpl.batch import shared
+from mmpl.batch import run_batch, shared
 from mmpl.batch_cases import find_cases
+from mmpl.batch_folder import done_cases
 from mmpl.batch_job import CaseJob, Settings, loaded_ensemble, run_case
 from mmpl.batch_table import COLUMNS
 from mmpl.bundle.reader import open_bundle
@@ -563,6 +564,40 @@ def test_a_hecktor_cohort_needs_neither_labels_nor_targets_nor_tables(folder_of)
     assert [(c.case_id, c.fault, c.clinical()["Age"]) for c in find_cases(data)] == [("A", "", None), ("B", "", None)]
     (data / TABLE).write_text("PatientID,Age,HPV Status\nA,61,1\n")
     assert [(c.clinical()["Age"], c.clinical()["HPV Status"]) for c in find_cases(data)] == [("61", "1"), (None, None)]
+
+
+def test_clinical_values_that_are_there_and_not_read_are_told(folder_of, caplog):
+    data = folder_of(*HECKTOR)
+    other = data / "Task 1" / "HECKTOR_2025_Testing_Task_1.csv"
+    other.write_text("PatientID,Age\nA,61\n")
+    assert find_cases(data)[0].clinical()["Age"] is None
+    assert "there is HECKTOR_2025_Testing_Task_1.csv but no HECKTOR_2025_Training_Task_1.csv" in caplog.text
+    caplog.clear()
+    (data / TABLE).write_text("PatientID,Age (years)\nA,61\n")
+    assert find_cases(data)[0].clinical()["Age"] is None
+    assert "the column 'Age (years)' is not read" in caplog.text
+
+
+def test_a_record_is_found_however_its_name_is_spelt(folder_of):
+    data = folder_of("P1/ct.nii.gz", "P1/pt.nii.gz", "P1/EHR.json")
+    (data / "P1" / "EHR.json").write_text('{"Age": 61}')
+    assert find_cases(data)[0].clinical() == {"Age": 61}
+
+
+def test_a_stopped_run_leaves_no_table_of_the_one_before(make_cohort, tiny_bundle_path, at_once, tmp_path, monkeypatch):
+    """It would speak for cases whose results are gone, and against those that are done by now."""
+    data, out = make_cohort(tmp_path / "data", ["A", "B"]), tmp_path / "out"
+    run_batch(data, tiny_bundle_path, out)
+    assert done_cases(out) == {"A", "B"}
+    shutil.rmtree(out / "B")
+
+    def stopped(job):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mmpl.batch.run_case", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(data, tiny_bundle_path, out)
+    assert done_cases(out) is None
 
 
 def test_what_is_wrong_with_one_patient_stays_with_them(folder_of):
