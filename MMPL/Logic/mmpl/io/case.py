@@ -225,12 +225,13 @@ def _read_dose(reading: Reading, ct: DicomSource | None) -> tuple[PlannedDose | 
     if reading.dose is None:
         return None, ()
     from mmpl.io.dicom.frame_of_reference import check_frames, check_patient
-    from mmpl.io.dicom.rtdose import check_dose, read_rtdose
+    from mmpl.io.dicom.rtdose import check_dose, low_dose, read_rtdose
 
     if not is_dicom(reading.dose):
         volume = read_volume(reading.dose, what="dose")
         check_dose(volume.array, reading.dose.name)
-        return PlannedDose(volume, levels_gy=reading.dose_levels_gy), ()
+        notices = tuple(low_dose(float(volume.array.max())))
+        return PlannedDose(volume, levels_gy=reading.dose_levels_gy), notices
     volume, info = read_rtdose(reading.dose)
     frame, patient = ("", Patient()) if ct is None else (ct.frame_of_reference, ct.patient)
     uids, override = (info.frame_of_reference_uid,), reading.ignore_frame_of_reference

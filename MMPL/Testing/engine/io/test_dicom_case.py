@@ -271,3 +271,13 @@ def test_a_dose_in_an_image_file_is_checked_as_an_rtdose_is(value, said, ct_file
     sitk.WriteImage(image_from_volume(dose), str(tmp_path / "dose.nii.gz"))
     with pytest.raises(InputError, match=said):
         read_case("A", ct_file, bqml_file, reading=Reading(dose=tmp_path / "dose.nii.gz", typed=TYPED))
+
+
+@pytest.mark.parametrize(("highest", "doubts"), [(0.98, ["DOSE_DOUBT"]), (66.0, [])])
+def test_a_dose_in_an_image_file_is_doubted_where_it_is_a_share_of_what_is_prescribed(
+    highest, doubts, ct_file, bqml_file, small_ct, tmp_path
+):
+    rising = np.linspace(0, highest, small_ct.array.size, dtype=np.float32).reshape(small_ct.array.shape)
+    sitk.WriteImage(image_from_volume(small_ct.with_array(rising)), str(tmp_path / "dose.nii.gz"))
+    case = read_case("A", ct_file, bqml_file, reading=Reading(dose=tmp_path / "dose.nii.gz", typed=TYPED))
+    assert [notice.code for notice in case.notices if "dose" in notice.text.lower()] == doubts

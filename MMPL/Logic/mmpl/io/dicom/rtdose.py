@@ -252,6 +252,12 @@ def _doubts(summation: str, kind: str, highest_gy: float) -> list[Notice]:
         found.append("The dose is effective (weighted for biological effect), not physical: compare levels with care.")
     if not kind:
         found.append("The dose does not say whether it is physical or effective (DoseType).")
-    if highest_gy < LOWEST_GY:
-        found.append(f"The dose's maximum is only {highest_gy:.3g} Gy: look whether its units and scaling are right.")
-    return [Notice(DOSE_DOUBT, sentence) for sentence in found]
+    return [*(Notice(DOSE_DOUBT, sentence) for sentence in found), *low_dose(highest_gy)]
+
+
+def low_dose(highest_gy: float) -> list[Notice]:
+    """A notice of a dose that is lower than any plan's, such as one given as a share of what is prescribed."""
+    if highest_gy >= LOWEST_GY:
+        return []
+    text = f"The dose's maximum is only {highest_gy:.3g} Gy: look whether its units and scaling are right."
+    return [Notice(DOSE_DOUBT, text)]
