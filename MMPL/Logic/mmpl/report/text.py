@@ -21,7 +21,7 @@ def percent(probability: float | None) -> str:
     """0.834 -> "83 %"; never rounds to certainty: 0.998 -> "> 99 %"."""
     if probability is None:
         return MISSING
-    if 0 < probability < 0.005:
+    if 0 < probability <= 0.005:
         return f"<{NBSP}1{NBSP}%"
     if 0.995 <= probability < 1:
         return f">{NBSP}99{NBSP}%"

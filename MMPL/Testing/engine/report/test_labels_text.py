@@ -38,8 +38,8 @@ def test_feature_labels(feature, label):
 
 
 def test_percentages_never_round_to_certainty():
-    values = [percent(p).replace(NBSP, " ") for p in (0.0, 0.0001, 0.834, 0.999, 1.0, None)]
-    assert values == ["0 %", "< 1 %", "83 %", "> 99 %", "100 %", "–"]
+    values = [percent(p).replace(NBSP, " ") for p in (0.0, 0.0001, 0.005, 0.834, 0.999, 1.0, None)]
+    assert values == ["0 %", "< 1 %", "< 1 %", "83 %", "> 99 %", "100 %", "–"]
 
 
 @pytest.mark.parametrize(
