@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -47,7 +48,7 @@ def predict_batch(net: nn.Module, batch: np.ndarray) -> np.ndarray:
 
 
 def check_weights(config: NetworkConfig, outputs: int | None, weights: Mapping[str, Tensor], what: str) -> None:
-    """Raise BundleError unless these are weights of such a network; nothing is allocated.
+    """Raise BundleError unless these are finite weights of such a network; no network is allocated.
 
     ``outputs`` is None for the segmentation network.
     """
@@ -68,6 +69,8 @@ def _check(net: nn.Module, weights: Mapping[str, Tensor], what: str) -> None:
                 f"{what}: tensor '{name}' has shape {tuple(weights[name].shape)}, "
                 f"expected {tuple(own[name].shape)}: the weights are of another network"
             )
+        if not math.isfinite(weights[name].sum(dtype=torch.float64)):  # some libraries make numbers of what is none
+            raise BundleError(f"{what}: tensor '{name}' holds numbers that are not finite: the weights are damaged")
 
 
 def _loaded(net: nn.Module, weights: Mapping[str, Tensor], what: str) -> nn.Module:

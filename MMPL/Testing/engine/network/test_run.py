@@ -12,6 +12,7 @@ from mmpl.network.blocks import ONEDNN, Conv3d
 from mmpl.network.config import NetworkConfig
 from mmpl.network.model import OutcomeNet, SegmentationNet
 from mmpl.network.run import (
+    check_weights,
     outcome_net,
     predict_batch,
     segmentation_net,
@@ -73,6 +74,16 @@ def test_weights_of_another_network_are_refused(trained_net):
         segmentation_net(NARROW, {**stored, "head.bias": torch.zeros(3)}, "member 3")
     with pytest.raises(BundleError, match="missing or unknown"):
         outcome_net(NARROW, 1, stored, "member 3")
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(odd, trained_net):
+    """OpenVINO's fused ReLU makes 0 of NaN: contours would be wrong without a word."""
+    weights = stored_weights(trained_net)
+    name = next(iter(weights))
+    weights[name].view(-1)[0] = odd
+    with pytest.raises(BundleError, match=f"member: tensor '{name}' holds numbers that are not finite"):
+        check_weights(NARROW, None, weights, "member")
 
 
 def test_other_number_of_outputs_is_refused():
