@@ -27,8 +27,15 @@ from mmpl.network.config import NetworkConfig
 from mmpl.network.model import SegmentationNet, parameter_count
 from mmpl.network.run import predict_batch
 
-# PyTorch's CPU allocator, elsewhere and on Windows; a card's driver; what else cuDNN and cuBLAS say
-OUT_OF_MEMORY = ("allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+# PyTorch's CPU allocator, elsewhere and on Windows; a card's driver; what else cuDNN and cuBLAS say; oneDNN, which does
+# not say why
+OUT_OF_MEMORY = (
+    "allocate memory",
+    "not enough memory",
+    "out of memory",
+    "ALLOC_FAILED",
+    "could not create a primitive",
+)
 DTYPES = {FP32: torch.float32, BF16: torch.bfloat16, FP16: torch.float16}
 # Feature maps of the finest level that are alive at once, in units of the fusion stream's channels. Measured on a CPU:
 # 760 to 880 bytes a voxel at full width. A GPU: guessed.
