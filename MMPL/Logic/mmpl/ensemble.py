@@ -109,7 +109,7 @@ class Inference:
     def __post_init__(self):
         if self.plan not in (AUTO, *PLANS):
             raise InputError(f"plan {self.plan!r} is unknown: choose {', '.join((AUTO, *PLANS))}")
-        if self.memory_gb is not None and not self.memory_gb > 0:
+        if self.memory_gb is not None and not 0 < self.memory_gb < math.inf:
             raise InputError(f"memory of {self.memory_gb} GB: give a positive number")
 
 

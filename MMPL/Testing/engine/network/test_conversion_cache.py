@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,27 @@ def test_what_is_not_as_it_was_written_is_converted_again(suffix, harm, tmp_path
     again = ConversionCache(tmp_path).path(network(), "1", convert)
     assert convert.calls == 2
     assert again.with_suffix(suffix).read_bytes() == whole
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".bin"])
+def test_files_that_vanish_while_a_process_runs_are_made_again(suffix, tmp_path, convert):
+    cache = ConversionCache(tmp_path)
+    cache.path(network(), "1", convert).with_suffix(suffix).unlink()
+    path = cache.path(network(), "1", convert)
+    assert path.with_suffix(suffix).is_file()
+    assert convert.calls == 2
+
+
+def test_what_killed_processes_left_is_swept_and_what_others_make_now_is_not(tmp_path, convert):
+    old, new = tmp_path / "converting-old", tmp_path / "converting-new"
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "half.bin").write_bytes(b"half")
+    hours_ago = time.time() - 2 * 3600
+    os.utime(old, (hours_ago, hours_ago))
+    ConversionCache(tmp_path).path(network(), "1", convert)
+    assert not old.exists()
+    assert new.exists()
 
 
 def test_a_conversion_that_fails_leaves_nothing(tmp_path, convert):

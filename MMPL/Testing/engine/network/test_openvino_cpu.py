@@ -138,6 +138,7 @@ def test_what_a_tick_raises_keeps_its_name(error, segmentation, cache):
     ("error", "named"),
     [
         (RuntimeError("Exception from src/x.cpp:1:\nstd::bad_alloc\n"), OutOfMemory),
+        (RuntimeError("Exception from src/x.cpp:1:\ncan't alloc\n"), OutOfMemory),
         (MemoryError(), OutOfMemory),
         (RuntimeError("Exception from src/x.cpp:1:\nNode has no primitive\n"), BackendUnavailable),
     ],

@@ -46,7 +46,7 @@ def agreement(inference, tiny_patient, monkeypatch):
     )
     monkeypatch.setattr(module, "generate_patient", lambda seed, index: patient)
     monkeypatch.setattr(module, "segment_on_roi", noted)
-    monkeypatch.setattr(module, "paper_moved", lambda prepared, ensemble: cube(prepared.roi))
+    monkeypatch.setattr(module, "paper_moved", lambda prepared, ensemble: (cube(prepared.roi), 8))
     return SimpleNamespace(module=module, ran=ran)
 
 

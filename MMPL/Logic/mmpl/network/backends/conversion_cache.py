@@ -9,13 +9,17 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from mmpl.network.backends.base import StoredNetwork
 
 FORMAT = 1  # rises when a network is converted in another way
 KEY_LENGTH = 16
+CONVERTING = "converting-"
+ABANDONED_S = 3600  # after so long nothing converts any more
 
 Convert = Callable[[StoredNetwork, Path], None]  # writes NAME.xml and NAME.bin, given the path of NAME.xml
 
@@ -84,7 +88,7 @@ class ConversionCache:
     def _found(self, path: Path) -> bool:
         if path not in self._checked and _intact(path):
             self._checked.add(path)
-        return path in self._checked
+        return path in self._checked and path.is_file() and path.with_suffix(".bin").is_file()
 
     def _writable(self) -> Path:
         try:
@@ -99,13 +103,22 @@ class ConversionCache:
 
     def _make(self, network: StoredNetwork, path: Path, convert: Convert) -> None:
         """Convert into a folder of its own, then move: another process never sees a half-written file."""
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix="converting-") as own:
+        _sweep(path.parent)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=CONVERTING) as own:
             made = Path(own) / path.name
             convert(network, made)
             sums = {suffix: _sha256(made.with_suffix(suffix)) for suffix in (".xml", ".bin")}
             made.with_suffix(".json").write_text(json.dumps(sums), encoding="utf-8")
             if not _intact(path):  # another process may have been faster, and have its files open by now
                 _move(made, path)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes left that were killed while they converted, as Slicer kills one that does not stop."""
+    for left in folder.glob(f"{CONVERTING}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _move(made: Path, path: Path) -> None:

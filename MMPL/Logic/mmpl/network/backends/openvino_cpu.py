@@ -109,12 +109,16 @@ class OpenVinoBackend:
     name: str = "OpenVINO"
 
     def runner(self, network: StoredNetwork) -> OpenVinoRunner:
+        self.converted(network)
+        return OpenVinoRunner(network, self)
+
+    def converted(self, network: StoredNetwork) -> Path:
+        """Where the converted network lies; converted again where its files are gone."""
         version = library().__version__
         try:
-            path = self.cache.path(network, version, convert)
+            return self.cache.path(network, version, convert)
         except (OSError, RuntimeError, ImportError, *_frontend_failures()) as error:
             raise BackendUnavailable(f"{network.what} cannot be converted ({_last_line(error)})") from error
-        return OpenVinoRunner(path, self, network.config)
 
     def pass_bytes(self, config: NetworkConfig, voxels: int) -> int:
         wide = config.fusion_channels[0] / 16
@@ -143,8 +147,8 @@ def convert(network: StoredNetwork, path: Path) -> None:
 class OpenVinoRunner:
     """A converted network, compiled for the shape that it was last given."""
 
-    def __init__(self, path: Path, backend: OpenVinoBackend, config: NetworkConfig):
-        self._path, self._backend, self._config = path, backend, config
+    def __init__(self, network: StoredNetwork, backend: OpenVinoBackend):
+        self._network, self._backend = network, backend
         self._shape, self._compiled, self._request = None, None, None
 
     def __call__(self, batch: np.ndarray, tick: Tick = no_tick) -> np.ndarray:
@@ -178,7 +182,7 @@ class OpenVinoRunner:
 
     def _watch(self, batch: np.ndarray, tick: Tick) -> None:
         voxels = batch.shape[0] * int(np.prod(batch.shape[2:]))
-        predicted, started = self._backend.pass_seconds(self._config, voxels), time.monotonic()
+        predicted, started = self._backend.pass_seconds(self._network.config, voxels), time.monotonic()
         while not self._ended():
             tick(min((time.monotonic() - started) / predicted, 0.99))
 
@@ -206,7 +210,7 @@ class OpenVinoRunner:
     def _for_shape(self, shape: tuple[int, ...]):
         if self._shape != shape:
             self._forget()
-            model = core().read_model(self._path)
+            model = core().read_model(self._backend.converted(self._network))
             model.reshape(list(shape))
             hints = {"INFERENCE_PRECISION_HINT": HINTS[self._backend.precision]}
             hints["INFERENCE_NUM_THREADS"] = torch.get_num_threads()
@@ -235,7 +239,7 @@ def _frontend_failures() -> tuple[type[Exception], ...]:
 
 def _is_memory(error: RuntimeError) -> bool:
     text = str(error).lower()
-    return "bad_alloc" in text or "allocate" in text or "out of memory" in text
+    return any(words in text for words in ("bad_alloc", "allocate", "can't alloc", "out of memory"))
 
 
 def _last_line(error: BaseException) -> str:
