@@ -66,8 +66,7 @@ def score(task: tuple[int, str, str, Path]) -> None:
         )
         computed[name] = account.voxels
     if MOVED not in known["voxels"]:
-        drawn[MOVED] = paper_moved(prepared, ensemble)
-        computed[MOVED] = computed[PAPER]
+        drawn[MOVED], computed[MOVED] = paper_moved(prepared, ensemble)
     rows = {name: known["classes"].get(name, {}) | found for name, found in _classes(drawn, truth).items()}
     write_json_atomic(path, {"classes": rows, "voxels": known["voxels"] | computed})
 
@@ -108,8 +107,11 @@ def plans(prepared: PreparedCase, ensemble: Ensemble) -> dict[str, Plan]:
     }
 
 
-def paper_moved(prepared: PreparedCase, ensemble: Ensemble) -> np.ndarray:
-    """What the paper's plan draws when its windows' lattice begins a few voxels earlier; uint8, (z, y, x), 1 mm ROI."""
+def paper_moved(prepared: PreparedCase, ensemble: Ensemble) -> tuple[np.ndarray, int]:
+    """What the paper's plan draws when its windows' lattice begins a few voxels earlier; uint8, (z, y, x), 1 mm ROI.
+
+    And how many voxels the networks see, which may be more: the lattice then covers a larger grid.
+    """
     array, spacing_mm = prepared.network_array, ensemble.network.spacing_mm
     fills = background_values(array)
     before = [(n, 0) for n in MOVED_BY]
@@ -120,12 +122,13 @@ def paper_moved(prepared: PreparedCase, ensemble: Ensemble) -> np.ndarray:
     plan = make_plan(
         padded, settings, members=len(ensemble.members), threshold=None, spacing_mm=spacing_mm, cost=UNLIMITED
     )
-    found = segment_by_plan(padded, ensemble.segmenters, plan, fills=fills, account=Account())
+    account = Account()
+    found = segment_by_plan(padded, ensemble.segmenters, plan, fills=fills, account=account)
     found = found[(slice(None), *(slice(n, None) for n in MOVED_BY))]
     at_1mm = [to_roi_grid(p, spacing_mm, prepared.roi.geometry.shape) for p in found]
     labels = compose(*at_1mm, (ensemble.info.thresholds.GTVp, ensemble.info.thresholds.GTVn))
     clear_outside_shared(labels, prepared.roi)
-    return labels
+    return labels, account.voxels
 
 
 @cache

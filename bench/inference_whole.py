@@ -61,6 +61,7 @@ def whole(folder: Path, number: float) -> dict:
     command = [sys.executable, "-m", "mmpl", "predict", "--site", "oropharynx", "--bundle", str(bundle)]
     command += ["--ct", str(case / "CT.nii.gz"), "--pt", str(case / "PT.nii.gz"), "--out", str(out)]
     started = time.perf_counter()
+    # no shell and no fork of this process, which has little memory of its own: the child's peak is its own
     subprocess.run(command, check=True)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     results = json.loads((out / "results.json").read_text(encoding="utf-8"))
