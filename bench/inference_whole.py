@@ -45,7 +45,7 @@ GAIN = 8.0  # of the answer: its logit is 0 one standard deviation above the mea
 
 
 def whole(folder: Path, number: float) -> dict:
-    """One case of ``mmpl predict`` in a process of its own; its peak memory is that process's.
+    """One case of ``mmpl predict`` in a process of its own; its peak memory is that process's, or this one's if higher.
 
     The first converts the bundle's networks, later ones find them converted.
     """
@@ -61,7 +61,6 @@ def whole(folder: Path, number: float) -> dict:
     command = [sys.executable, "-m", "mmpl", "predict", "--site", "oropharynx", "--bundle", str(bundle)]
     command += ["--ct", str(case / "CT.nii.gz"), "--pt", str(case / "PT.nii.gz"), "--out", str(out)]
     started = time.perf_counter()
-    # no shell and no fork of this process, which has little memory of its own: the child's peak is its own
     subprocess.run(command, check=True)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     results = json.loads((out / "results.json").read_text(encoding="utf-8"))
