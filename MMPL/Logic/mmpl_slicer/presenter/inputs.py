@@ -24,7 +24,7 @@ from mmpl_slicer.presenter.case_session import CaseSession
 from mmpl_slicer.presenter.desk import IMAGES, VALUE, Desk
 from mmpl_slicer.presenter.measuring import Measuring
 from mmpl_slicer.presenter.scene import Scene
-from mmpl_slicer.presenter.segmenting import Segmenting
+from mmpl_slicer.presenter.segmenting import IMAGES_CHANGED, Segmenting
 from mmpl_slicer.volume_guess import guess_inputs, has_voxels
 from mmpl_slicer.volumes import PET_DISPLAY_SUV_MAX, geometry_of_node, show_ct, show_pet
 
@@ -190,7 +190,7 @@ class Inputs:
     def images_settled(self) -> None:
         """PET or CT have changed: they are checked, and all contours are read on the CT's grid again."""
         self.desk.case.images_touched_at = self.desk.case.no_dicom = None
-        self.segmenting.abandon("PET or CT has changed: start again.")
+        self.segmenting.abandon(IMAGES_CHANGED)
         lay = self.desk.case.data.grids.get("ct")
         self.check()
         if self.desk.case.data.grids.get("ct") != lay:  # else somebody's strokes would be read as the model's

@@ -22,6 +22,7 @@ from mmpl_slicer.results_nodes import MODEL_RESULTS_ROLE, keep_results
 from mmpl_slicer.volumes import geometry_of_node
 from mmpl_slicer.worker_client import Callbacks
 
+IMAGES_CHANGED = "PET or CT has changed: start again."
 CANCELLED = "Cancelled; contours and results are as they were."
 
 
@@ -73,6 +74,9 @@ class Segmenting:
     def _if_wanted(self, case: CaseSession, run: Run, do: Callable[[], object]) -> None:
         """Do something for a run that is still waited for; it ends with what goes wrong."""
         if case is not self.desk.case or case.run is not run:
+            return
+        if case.images_touched_at is not None:  # its grid, too, may be another by now
+            self.abandon(IMAGES_CHANGED)
             return
         try:
             do()
