@@ -349,6 +349,18 @@ def test_a_preview_is_taken_back_to_where_the_model_drew_before_the_ct_was_cropp
     assert segmented.origins == [FROM_MODEL, FROM_MODEL]
 
 
+def test_what_the_worker_sends_before_a_changed_ct_is_checked_is_not_read(segmented, nodes, tiny_patient):
+    """On the cropped CT's grid its contours would be shifted."""
+    presenter, whole = segmented.presenter, tiny_patient.ct.geometry
+    drawn = segment_mask(presenter.record.get("MMPL.Model"), "GTVp", whole)
+    segmented.segment_until_preview()
+    crop_in_place(nodes[0], tiny_patient.ct)
+    presenter.desk.case.images_touched_at = float("inf")  # the check is still to come
+    segmented.until(lambda: presenter.running == "" and not presenter.desk.chores)
+    np.testing.assert_array_equal(segment_mask(presenter.record.get("MMPL.Model"), "GTVp", whole), drawn)
+    assert segmented.state.message == "PET or CT has changed: start again."
+
+
 def test_segment_takes_in_images_that_have_just_changed(segmented, nodes, tiny_patient):
     presenter, node = segmented.presenter, segmented.presenter.segmentation
     crop_in_place(nodes[0], tiny_patient.ct)
