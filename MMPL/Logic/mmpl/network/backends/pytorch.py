@@ -99,7 +99,9 @@ class TorchRunner:
             return predict_batch(self.net, batch)
 
     def release(self) -> None:
-        give_back(next(self.net.parameters()).device.type)
+        device = next(self.net.parameters()).device.type
+        if device != CPU:  # there a pass keeps nothing, and networks take turns at every correction
+            give_back(device)
 
 
 @contextmanager
