@@ -148,9 +148,10 @@ def _folder_cases(data: Path, besides: Path | None) -> list[BatchCase]:
 
 
 def _folder_case(folder: Path) -> BatchCase:
-    images = [p for p in sorted(folder.iterdir()) if not p.name.startswith(".") and _is_image(p)]
+    files = sorted(folder.iterdir())
+    images = [p for p in files if not p.name.startswith(".") and _is_image(p)]
     found = {"CT": _named(images, CT_WORDS), "PET": _named(images, PET_WORDS)}
-    record = next((p for p in sorted(folder.iterdir()) if p.name.lower() == RECORD and p.is_file()), None)
+    record = next((p for p in files if p.name.lower() == RECORD and p.is_file()), None)
     if not any(found.values()) and any(is_dicom_file(p) for p in folder.rglob("*")):
         return BatchCase(folder.name, folder, folder, ehr=record)  # the headers say which is which
     for what, paths in found.items():

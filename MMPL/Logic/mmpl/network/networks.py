@@ -31,10 +31,10 @@ SPARE_BYTES = 0.25e9  # for networks that stay ready where memory is not plentif
 class Networks:
     """Runs stored networks; keeps them ready, and falls back from a backend that fails.
 
-    A pass and the networks that stay ready beside it take at most what a pass may take. Case after case
-    runs the same networks in the same order. Where not all fit, what is ready stays, and one place is for the others in
-    turn: to drop the one that ran longest ago would drop each just before it is needed. Those of segmentation go first:
-    their boxes change from case to case, for which some libraries have to make them ready again.
+    A pass and the networks that stay ready beside it take at most what a pass may take. Case after case runs the same
+    networks in the same order. Where not all fit, what is ready stays, and one place is for the others in turn: to drop
+    the one that ran longest ago would drop each just before it is needed. Those of segmentation go first: their boxes
+    change from case to case, for which some libraries have to make them ready again.
 
     Parameters
     ----------
