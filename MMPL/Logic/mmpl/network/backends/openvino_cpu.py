@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mmpl.machine import give_back
 from mmpl.network.backends.base import (
     BF16,
     FP32,
@@ -137,11 +140,39 @@ def convert(network: StoredNetwork, path: Path) -> None:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    with torch.no_grad():
-        traced = torch.jit.trace(fold(network.module()), torch.zeros(1, 2, 16, 16, 16), check_trace=False)
-    manager, decoder = FrontEndManager(), TorchScriptPythonDecoder(traced)  # both must outlive the conversion
-    frontend = manager.load_by_framework("pytorch")
-    ov.save_model(frontend.convert(frontend.load(decoder)), path, compress_to_fp16=False)
+    with _traced(network) as traced:
+        manager, decoder = FrontEndManager(), TorchScriptPythonDecoder(traced)  # both must outlive the conversion
+        frontend = manager.load_by_framework("pytorch")
+        ov.save_model(frontend.convert(frontend.load(decoder)), path, compress_to_fp16=False)
+        del frontend, decoder, manager
+    give_back(CPU)
+
+
+_traces: dict[tuple[NetworkConfig, int | None], torch.jit.ScriptModule] = {}
+_tracing = threading.Lock()
+
+
+@contextmanager
+def _traced(network: StoredNetwork) -> Iterator[torch.jit.ScriptModule]:
+    """The folded network as TorchScript; its weights are taken away again at the end.
+
+    PyTorch never forgets what it has traced, some 20 MB of a network of full width. So networks of one kind take turns
+    with one trace, in which only the weights change.
+    """
+    folded, kind = fold(network.module()), (network.config, network.outputs)
+    with _tracing:
+        if kind not in _traces:
+            with torch.no_grad():
+                _traces[kind] = torch.jit.trace(folded, torch.zeros(1, 2, 16, 16, 16), check_trace=False)
+        places = _traces[kind].state_dict(keep_vars=True)
+        try:
+            for name, weights in folded.state_dict().items():
+                places[name].data = weights
+            del folded
+            yield _traces[kind]
+        finally:
+            for place in places.values():
+                place.data = place.new_empty(0)
 
 
 class OpenVinoRunner:
