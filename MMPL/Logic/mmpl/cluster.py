@@ -12,8 +12,9 @@ already. Then nothing is lost when a run is stopped or a worker dies: the same r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Protocol
 
@@ -34,7 +35,11 @@ THREAD_COUNTS = (
 # Which of this machine's workers a task runs in, from 0; None elsewhere
 LOCAL_NUMBER: ContextVar[int | None] = ContextVar("LOCAL_NUMBER", default=None)
 
+LOOK_AGAIN_S = 1.0
+ALMOST = 0.999  # of a task that has written all it is to write and has not come back
+
 Lost = Callable[[object, str], object]  # a task and why it was given up -> what stands for its result
+SoFar = Callable[[object], float]  # the share of a task that is done, read from what it has written
 
 
 class Pool(Protocol):
@@ -49,6 +54,7 @@ class Pool(Protocol):
         step: str,
         name: Callable[[object], str] | None = None,
         lost: Lost | None = None,
+        so_far: SoFar | None = None,
     ) -> list:
         """``[function(task) for task in tasks]``, in order.
 
@@ -56,10 +62,11 @@ class Pool(Protocol):
         ----------
         function : of a module, with one argument; whatever it and the tasks hold can be pickled
         tasks : as many as there are
-        progress, step : told the share of tasks that are done
+        progress, step : told the share that is done, at the beginning and whenever a task ends
         name : what a task is called in a message; its number by default
         lost : what stands for the result of a task that ended its worker process again and again; without it the run
             ends with one sentence that names the task
+        so_far : of tasks that take long; with it the share is told all along
 
         Raises
         ------
@@ -83,12 +90,50 @@ class InlinePool:
         step: str,
         name: Callable[[object], str] | None = None,
         lost: Lost | None = None,
+        so_far: SoFar | None = None,
     ) -> list:
-        results = []
-        for task in tasks:
-            results.append(function(task))
-            progress(step, len(results) / len(tasks))
-        return results
+        return in_turn(function, tasks, progress, step, so_far)
+
+
+def in_turn(function: Callable, tasks: Sequence, progress: Progress, step: str, so_far: SoFar | None = None) -> list:
+    """One task after the other, in this process; arguments as of :meth:`Pool.each`."""
+    results = []
+
+    def tell() -> None:
+        progress(step, share_done(tasks, range(len(results)), so_far))
+
+    if tasks:
+        tell()
+    for task in tasks:
+        with nullcontext() if so_far is None else _again_and_again(tell):
+            result = function(task)
+        results.append(result)
+        tell()
+    return results
+
+
+def share_done(tasks: Sequence, ended: Collection[int], so_far: SoFar | None = None) -> float:
+    """Of all tasks; ``ended`` are the numbers of those that have come to an end."""
+    begun = [] if so_far is None else [so_far(task) for n, task in enumerate(tasks) if n not in ended]
+    return (len(ended) + sum(min(share, ALMOST) for share in begun)) / len(tasks)
+
+
+@contextmanager
+def _again_and_again(tell: Callable[[], None]) -> Iterator[None]:
+    """Call ``tell`` now and then, in a thread, while the block lasts."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(LOOK_AGAIN_S):
+            tell()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextmanager

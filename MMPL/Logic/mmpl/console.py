@@ -15,9 +15,9 @@ LOG_AFTER_S = 10.0  # elsewhere than on a terminal, so that a mistake found earl
 class ConsoleProgress:
     """Writes steps to a stream; satisfies :class:`mmpl.progress.Progress`.
 
-    On a terminal the running step's line is rewritten; elsewhere a line appears every ten seconds of a step and when
-    a step that took as long ends. As a context manager it ends the last line, and takes an unfinished one back when
-    an error is on its way to the terminal.
+    On a terminal the running step's line is rewritten; elsewhere a line appears at most every ten seconds of a step,
+    when the per cent are others, and when a step that took as long ends. As a context manager it ends the last line,
+    and takes an unfinished one back when an error is on its way to the terminal.
 
     Parameters
     ----------
@@ -29,7 +29,8 @@ class ConsoleProgress:
         self._stream = stream or sys.stderr
         self._clock = clock
         self._step: str | None = None
-        self._started = self._shown = 0.0
+        self._started = self._shown = self._before = 0.0  # the share that was done when the step began
+        self._text = ""
         self._live = self._stream.isatty()
 
     def __enter__(self) -> ConsoleProgress:
@@ -45,11 +46,10 @@ class ConsoleProgress:
         now = self._clock()
         if step != self._step:
             self._finish(now)
-            self._step, self._started, self._shown = step, now, now
+            self._step, self._started, self._shown, self._before, self._text = step, now, now, fraction, ""
         first, pause = (SHOW_AFTER_S, REFRESH_S) if self._live else (LOG_AFTER_S, LOG_AFTER_S)
         if fraction < 1 and now - self._started >= first and now - self._shown >= pause:
-            self._shown = now
-            self._write(f"{step}: {100 * fraction:.0f} %{self._time_left(now, fraction)}", final=not self._live)
+            self._show(f"{step}: {100 * fraction:.0f} %", now, fraction)
         elif fraction >= 1:
             self._finish(now)
 
@@ -63,10 +63,16 @@ class ConsoleProgress:
             self._write("", final=False)
         self._step = None
 
+    def _show(self, text: str, now: float, fraction: float) -> None:
+        if self._live or text != self._text:
+            self._shown, self._text = now, text
+            self._write(text + self._time_left(now, fraction), final=not self._live)
+
     def _time_left(self, now: float, fraction: float) -> str:
-        if fraction <= 0.02:
+        done = fraction - self._before
+        if done <= 0.02:
             return ""
-        left = (now - self._started) * (1 - fraction) / fraction
+        left = (now - self._started) * (1 - fraction) / done
         return f", {duration(left)} left"
 
     def _finish(self, now: float) -> None:

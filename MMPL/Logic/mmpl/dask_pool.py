@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 from distributed import CancelledError, Client, Future, KilledWorker, get_worker, wait
 
-from mmpl.cluster import LOCAL_NUMBER, Lost
+from mmpl.cluster import LOCAL_NUMBER, LOOK_AGAIN_S, Lost, SoFar, share_done
 from mmpl.errors import MMPLError
 from mmpl.progress import Progress
 from mmpl.version import __version__
 
 NO_WORKERS_S = 60.0  # a cluster without any worker for so long gets none
-LOOK_AGAIN_S = 1.0
 
 # What tells that the scheduler is gone, and what to say then
 LOST = (CancelledError, OSError)
@@ -76,9 +75,11 @@ class DaskPool:
         step: str,
         name: Callable[[object], str] | None = None,
         lost: Lost | None = None,
+        so_far: SoFar | None = None,
     ) -> list:
         if not tasks:
             return []
+        progress(step, share_done(tasks, [], so_far))
         if self._client is None:
             self._client = self._connect()
         names = [f"task {n} of {len(tasks)}" if name is None else name(task) for n, task in enumerate(tasks, start=1)]
@@ -90,10 +91,13 @@ class DaskPool:
                 while waiting and len(running) < workers:
                     n = waiting.popleft()
                     running[self._submit(function, Sealed(tasks[n], names[n]))] = n
-                for future in self._finished(running):
+                finished = self._finished(running)
+                for future in finished:
                     n = running.pop(future)
                     results[n] = _result(future, tasks[n], f"{step}: {names[n]}", lost)
-                    progress(step, len(results) / len(tasks))
+                    progress(step, share_done(tasks, results, so_far))
+                if not finished and so_far is not None:
+                    progress(step, share_done(tasks, results, so_far))
         finally:
             if running:
                 self._client.cancel(list(running), force=True)

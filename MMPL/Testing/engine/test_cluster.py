@@ -17,7 +17,7 @@ import pytest
 from distributed import LocalCluster
 
 import mmpl
-from mmpl import dask_clients, dask_pool
+from mmpl import cluster, dask_clients, dask_pool
 from mmpl.cluster import LOCAL_NUMBER, InlinePool, Pool, open_pool
 from mmpl.errors import GeometryError, InputError, MMPLError
 from mmpl.progress import silent
@@ -56,6 +56,19 @@ def leave_mark(task: tuple[Path, int]) -> int:
     return n
 
 
+def count_up(task: tuple[Path, int]) -> None:
+    """Write a letter after the other, up to so many, and stay a while after each."""
+    while counted(task) < 1:
+        with task[0].open("a") as file:
+            file.write("x")
+        time.sleep(6 * BETWEEN_S)
+
+
+def counted(task: tuple[Path, int]) -> float:
+    path, most = task
+    return path.stat().st_size / most if path.exists() else 0.0
+
+
 def die_at_first(task: tuple[Path, int]) -> int:
     """Task 1 kills its process unless a file says that it has done so."""
     folder, n = task
@@ -91,10 +104,31 @@ def test_nothing_to_do_gives_nothing(pool):
     assert pool.each(double, [], progress=silent, step="doubling") == []
 
 
-def test_every_finished_task_is_told(pool):
+def test_the_beginning_and_every_finished_task_are_told(pool):
     heard = []
     pool.each(double, [3, 1, 2, 5], progress=lambda step, f: heard.append((step, f)), step="doubling")
-    assert heard == [("doubling", share) for share in (0.25, 0.5, 0.75, 1.0)]
+    assert heard == [("doubling", share) for share in (0, 0.25, 0.5, 0.75, 1.0)]
+
+
+def test_how_far_long_tasks_are_is_told_all_along(pool, tmp_path, monkeypatch):
+    """Networks train for hours, and two of them at once end at about the same time."""
+    for module in (cluster, dask_pool):
+        monkeypatch.setattr(module, "LOOK_AGAIN_S", BETWEEN_S)
+    heard = []
+    tasks = [(tmp_path / "one", 3), (tmp_path / "other", 3)]
+    pool.each(count_up, tasks, progress=lambda step, f: heard.append(f), step="counting", so_far=counted)
+    assert heard[0] == 0
+    assert heard == sorted(heard)
+    assert {1 / 6, 1 / 3}.intersection(heard), "nothing was told before a task had ended"
+    assert heard.count(1.0) == 1, "a task that has not come back is not done"
+    assert heard[-1] == 1.0
+
+
+def test_the_share_begins_where_an_earlier_run_ended(pool, tmp_path):
+    (tmp_path / "one").write_text("xx")
+    heard = []
+    pool.each(count_up, [(tmp_path / "one", 4)], progress=lambda step, f: heard.append(f), step="x", so_far=counted)
+    assert heard[0] == 0.5
 
 
 def test_an_error_keeps_its_type_and_text(pool):

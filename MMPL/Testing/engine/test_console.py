@@ -79,6 +79,18 @@ def test_elsewhere_a_long_step_has_a_line_every_ten_seconds_and_at_its_end(clock
     assert shown == ["segmenting: 30 %, 28 s left\n", "segmenting: 60 %, 16 s left\n", "segmenting: 25.0 s\n"]
 
 
+def test_elsewhere_no_line_comes_twice(clock):
+    steps = [(0, "training", 0), (11, "training", 0.101), (11, "training", 0.104), (8, "training", 0.2)]
+    shown = told(io.StringIO(), clock, *steps)
+    assert shown == ["", "training: 10 %, 1 min 38 s left\n", "", "training: 20 %, 2 min 00 s left\n"]
+
+
+def test_the_time_left_is_told_from_what_this_step_has_done(clock):
+    """A training that is taken up at half: four minutes for a tenth are sixteen for the other four."""
+    shown = told(io.StringIO(), clock, (0, "training", 0.5), (120, "training", 0.51), (120, "training", 0.6))
+    assert shown == ["", "training: 51 %\n", "training: 60 %, 16 min 00 s left\n"]
+
+
 def fail_halfway(stream, clock) -> None:
     with ConsoleProgress(stream, clock) as progress:
         progress("writing", 0)

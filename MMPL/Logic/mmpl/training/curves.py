@@ -59,6 +59,14 @@ def read_losses(folder: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in lines if _is_before(line, len(lines))]
 
 
+def logged_epochs(folder: Path) -> int:
+    """How many epochs a stage has logged; 0, too, where the log cannot be read just now."""
+    try:
+        return (folder / LOG).read_bytes().count(b"\n")
+    except OSError:
+        return 0
+
+
 def _is_before(line: str, first: int) -> bool:
     """Whether a line is of an epoch before ``first``; one that a power cut has damaged is of none."""
     try:

@@ -17,6 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from mmpl.cluster import in_turn
 from mmpl.progress import Progress
 
 LONGEST_WAIT = timedelta(hours=12)  # for a process that has more to do than the others
@@ -126,13 +127,14 @@ class RankPool:
     def __init__(self, ranks: Ranks):
         self._ranks = ranks
 
-    def each(self, function: Callable, tasks: Sequence, *, progress: Progress, step: str, name=None, lost=None) -> list:
-        ranks, results = self._ranks, {}
+    def each(
+        self, function: Callable, tasks: Sequence, *, progress: Progress, step: str, name=None, lost=None, so_far=None
+    ) -> list:
+        ranks = self._ranks
         together = getattr(function, "is_collective", False)
         mine = range(len(tasks)) if together else range(ranks.rank, len(tasks), ranks.size)
-        for done, n in enumerate(mine, start=1):
-            results[n] = function(tasks[n])
-            progress(step, done / len(mine))
+        found = in_turn(function, [tasks[n] for n in mine], progress, step, so_far)
+        results = dict(zip(mine, found, strict=True))
         if not together:
             parts: list[dict | None] = [None] * ranks.size
             dist.all_gather_object(parts, results)

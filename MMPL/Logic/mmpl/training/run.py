@@ -65,14 +65,12 @@ from mmpl.training.run_folder import (
 )
 from mmpl.training.scan import scan_cohort
 from mmpl.training.split_run import (
-    OutcomeTask,
-    SegmentationTask,
     SplitRun,
     outcome_tasks,
-    run_outcomes,
-    run_segmentation,
     segmentation_tasks,
     split_runs,
+    train_outcomes,
+    train_segmentations,
 )
 from mmpl.training.stages import check_batch_sizes, training_device
 from mmpl.training.start import Start, keep_start, kept_start, open_start
@@ -236,10 +234,10 @@ def _train_all(
         build_cache(cases, out / "cache", config.network.spacing_mm, pool=pool, progress=progress, verify=True)
         ranks.one_first(lambda: check_images(out, cases))
         tasks = [task for run in runs for task in segmentation_tasks(run, cases)]
-        pool.each(run_segmentation, tasks, progress=progress, step="segmentation networks", name=SegmentationTask.name)
+        train_segmentations(pool, tasks, progress=progress, step="segmentation networks")
         measured = measure_all(runs, cases, pool, progress=progress)
         tasks = [task for run in runs for task in outcome_tasks(run, cases, measured.centres(run))]
-        pool.each(run_outcomes, tasks, progress=progress, step="HPV and RFS networks", name=OutcomeTask.name)
+        train_outcomes(pool, tasks, progress=progress, step="HPV and RFS networks")
         keep_deep_scores(runs, cases, measured, pool, progress=progress)
     return measured
 

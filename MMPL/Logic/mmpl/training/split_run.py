@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mmpl.cluster import Pool
+from mmpl.progress import Progress
 from mmpl.training.cohort import CohortCase
 from mmpl.training.config import TrainingConfig
 from mmpl.training.folds import Split
@@ -19,6 +21,7 @@ from mmpl.training.stages import (
     SEGMENTATION,
     STAGES,
     StageRun,
+    epochs_done,
     train_hpv,
     train_rfs,
     train_segmentation,
@@ -92,6 +95,9 @@ class SegmentationTask:
     def name(self) -> str:
         return self.run.label
 
+    def share_done(self) -> float:
+        return epochs_done([self.run])
+
 
 @dataclass(frozen=True)
 class OutcomeTask:
@@ -103,6 +109,9 @@ class OutcomeTask:
 
     def name(self) -> str:
         return self.stages[HPV].label
+
+    def share_done(self) -> float:
+        return epochs_done([self.stages[HPV], self.stages[RFS]])
 
 
 def segmentation_tasks(run: SplitRun, cases: Sequence[CohortCase]) -> list[SegmentationTask]:
@@ -134,6 +143,21 @@ def _outcome_task(run: SplitRun, stages: Mapping[str, StageRun], cases, centres:
         (*images(known_hpv), [c.hpv for c in known_hpv]),
         (*images(followed), [c.rfs_days for c in followed], [c.relapse for c in followed]),
     )
+
+
+def train_segmentations(pool: Pool, tasks: Sequence[SegmentationTask], *, progress: Progress, step: str) -> None:
+    pool.each(
+        run_segmentation,
+        tasks,
+        progress=progress,
+        step=step,
+        name=SegmentationTask.name,
+        so_far=SegmentationTask.share_done,
+    )
+
+
+def train_outcomes(pool: Pool, tasks: Sequence[OutcomeTask], *, progress: Progress, step: str) -> None:
+    pool.each(run_outcomes, tasks, progress=progress, step=step, name=OutcomeTask.name, so_far=OutcomeTask.share_done)
 
 
 @collective

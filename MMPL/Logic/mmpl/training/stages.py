@@ -25,6 +25,7 @@ from mmpl.progress import Progress, silent
 from mmpl.survival.discrete import interval_targets
 from mmpl.training.batches import Batches, IsWide
 from mmpl.training.config import StageConfig, TrainingConfig
+from mmpl.training.curves import logged_epochs
 from mmpl.training.errors import require
 from mmpl.training.finished import read_stage_weights, read_weights
 from mmpl.training.folds import PATIENT
@@ -79,6 +80,16 @@ class StageRun:
             return segmentation_net(self.config.network, weights, what)
         outputs = HPV_OUTPUTS if self.stage == HPV else self.config.intervals
         return outcome_net(self.config.network, outputs, weights, what)
+
+
+def epochs_done(runs: Sequence[StageRun]) -> float:
+    """The share of several stages' epochs that is behind them, as their logs tell."""
+    done, planned = 0, 0
+    for run in runs:
+        epochs = getattr(run.config, run.stage).epochs
+        done += epochs if run.weights_path.is_file() else min(logged_epochs(run.folder), epochs)
+        planned += epochs
+    return done / planned
 
 
 def trained_network(run: StageRun) -> nn.Module:

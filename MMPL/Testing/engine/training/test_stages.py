@@ -44,6 +44,7 @@ from mmpl.training.stages import (
     _balanced,
     _with_backbone,
     check_batch_sizes,
+    epochs_done,
     train_hpv,
     train_rfs,
     train_segmentation,
@@ -377,6 +378,21 @@ def test_one_class_or_no_label_is_refused(tmp_path, tiny_config, cache):
 def test_stages_and_folds_have_seeds_of_their_own(tmp_path, tiny_config):
     seeds = [run.seed for fold in range(10) for run in _runs(tiny_config, tmp_path, fold).values()]
     assert len(set(seeds)) == 30
+
+
+def test_how_far_a_training_is_can_be_read_from_its_folder(tmp_path, tiny_config):
+    hpv, rfs = StageConfig(4, 2, (1e-3,) * 3), StageConfig(6, 2, (1e-3,) * 3)
+    config = replace(tiny_config, hpv=hpv, rfs=rfs)
+    runs = [StageRun(config, tmp_path / stage, 0, stage) for stage in ("hpv", "rfs")]
+    assert epochs_done(runs) == 0
+    runs[0].folder.mkdir()
+    (runs[0].folder / "log.jsonl").write_text('{"epoch": 0}\n{"epoch": 1}\n{"epo')
+    assert epochs_done(runs) == 2 / 10
+    runs[0].weights_path.touch()
+    assert epochs_done(runs) == 4 / 10
+    runs[1].folder.mkdir()
+    (runs[1].folder / "log.jsonl").write_text("{}\n" * 9)  # of a run with more epochs, until it is trimmed
+    assert epochs_done(runs) == 1
 
 
 def test_networks_train_where_the_settings_say(monkeypatch):

@@ -24,7 +24,7 @@ from mmpl.training.mask_thresholds import (
     thresholds_by_fold,
 )
 from mmpl.training.out_of_fold import overlap_tasks, score_of
-from mmpl.training.split_run import SegmentationTask, SplitRun, run_segmentation, segmentation_tasks
+from mmpl.training.split_run import SplitRun, segmentation_tasks, train_segmentations
 from mmpl.training.stages import SEGMENTATION, StageRun
 from mmpl.training.unseen import unseen_labels
 
@@ -62,7 +62,7 @@ def segmentation_comparisons(
     labelled = [c for c in cases if c.label_path is not None and run.split.fold_of[c.patient_id] < FOLDS]
     arms = {ODA: run, DICE_ONLY: _dice_only(run, folder)}
     tasks = [t for t in segmentation_tasks(arms[DICE_ONLY], cases) if t.run.fold < FOLDS]
-    pool.each(run_segmentation, tasks, progress=progress, step="Dice-only networks", name=SegmentationTask.name)
+    train_segmentations(pool, tasks, progress=progress, step="Dice-only networks")
     scores = {}
     for name, arm in arms.items():
         home = folder / ("oda" if name == ODA else "dice")
