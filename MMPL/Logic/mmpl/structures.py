@@ -14,7 +14,7 @@ from mmpl.components import connected
 from mmpl.errors import InputError
 from mmpl.geometry import Geometry, Volume
 from mmpl.io.dicom.contours import Roi
-from mmpl.io.dicom.rasterise import planes_on, rasterise
+from mmpl.io.dicom.rasterise import parts_on
 from mmpl.io.dicom.rtstruct import check_frame_of_reference, read_structures
 from mmpl.notices import Notice
 from mmpl.results import RESEARCH_USE, json_ready
@@ -136,9 +136,11 @@ def figures_of(roi: Roi, geometry: Geometry, body: np.ndarray) -> StructureFigur
     """
     if not roi.contours:
         return StructureFigures(roi.name, 0.0, 0.0, 0, None)
-    mask = rasterise(roi, geometry)
+    mask, contour_ml = np.zeros(geometry.shape, dtype=bool), 0.0
+    for planes, near, part in parts_on(roi, geometry):
+        mask[near] |= part
+        contour_ml += planes.volume_ml
     box = bounding_box(mask)
-    contour_ml = planes_on(roi, geometry).volume_ml
     if box is None:
         return StructureFigures(roi.name, contour_ml, 0.0, 0, None)
     voxels = int(np.count_nonzero(mask))

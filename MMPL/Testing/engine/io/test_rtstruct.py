@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from mmpl.errors import GeometryError, InputError
 from mmpl.geometry import Geometry, Volume, image_from_volume
-from mmpl.io.dicom.contours import Roi, planes_of
+from mmpl.io.dicom.contours import Roi, parts_of
 from mmpl.io.dicom.rtstruct import (
     check_frame_of_reference,
     rasterise,
@@ -34,6 +34,10 @@ def square(low, high, z=0.0):
 
 def roi_of(*contours, spacing_mm=None, name="A"):
     return Roi(1, name, tuple(np.asarray(c, dtype=float) for c in contours), spacing_mm)
+
+
+def drawn_ml(roi, single_plane_mm=1.0):
+    return sum(planes.volume_ml for planes in parts_of(roi, single_plane_mm))
 
 
 def sequence_item(**values) -> Dataset:
@@ -93,7 +97,7 @@ def test_a_square_holds_the_voxels_whose_centres_it_holds():
     expected = np.zeros(grid.shape, dtype=bool)
     expected[1:3, 3:6, 2:7] = True
     np.testing.assert_array_equal(rasterise(roi, grid), expected)
-    assert planes_of(roi, 1.0).volume_ml == pytest.approx(4.8 * 3.0 * 4.0 / 1000, rel=1e-12)
+    assert drawn_ml(roi) == pytest.approx(4.8 * 3.0 * 4.0 / 1000, rel=1e-12)
 
 
 def test_a_centre_on_a_border_belongs_to_the_side_of_larger_coordinates():
@@ -119,8 +123,8 @@ def test_a_circle_has_its_area():
     angle = 2 * np.pi * np.arange(n) / n
     circle = np.stack([radius * np.cos(angle), radius * np.sin(angle), np.zeros(n)], axis=1)
     roi, grid = roi_of(circle, spacing_mm=2.0), Geometry((201, 201, 1), (0.25, 0.25, 2), (-25.03, -25.01, 0))
-    assert planes_of(roi, 1.0).volume_ml == pytest.approx(0.5 * n * radius**2 * np.sin(2 * np.pi / n) * 2e-3, rel=1e-9)
-    assert planes_of(roi, 1.0).volume_ml == pytest.approx(np.pi * radius**2 * 2e-3, rel=1e-4)
+    assert drawn_ml(roi) == pytest.approx(0.5 * n * radius**2 * np.sin(2 * np.pi / n) * 2e-3, rel=1e-9)
+    assert drawn_ml(roi) == pytest.approx(np.pi * radius**2 * 2e-3, rel=1e-4)
     assert rasterise(roi, grid).sum() * grid.voxel_volume_ml == pytest.approx(np.pi * radius**2 * 2e-3, rel=1e-3)
 
 
@@ -145,19 +149,19 @@ def test_a_donut_has_a_hole(contours):
     expected[0, 1:11, 1:11] = True
     expected[0, 4:8, 4:8] = False
     np.testing.assert_array_equal(rasterise(roi, GRID), expected)
-    assert planes_of(roi, 1.0).volume_ml == pytest.approx(0.084, rel=1e-12)
+    assert drawn_ml(roi) == pytest.approx(0.084, rel=1e-12)
 
 
 def test_an_island_in_a_hole_counts_again():
     roi = roi_of(square(0.5, 10.5), square(2.5, 8.5), square(4.5, 6.5), spacing_mm=1.0)
     assert rasterise(roi, GRID).sum() == 100 - 36 + 4
-    assert planes_of(roi, 1.0).volume_ml == pytest.approx(0.068, rel=1e-12)
+    assert drawn_ml(roi) == pytest.approx(0.068, rel=1e-12)
 
 
 def test_two_parts_in_one_plane():
     roi = roi_of(square(0.5, 3.5), square(10.5, 14.5), spacing_mm=1.0)
     assert rasterise(roi, GRID).sum() == 9 + 16
-    assert planes_of(roi, 1.0).volume_ml == pytest.approx(0.025, rel=1e-12)
+    assert drawn_ml(roi) == pytest.approx(0.025, rel=1e-12)
 
 
 def filled_slices(planes_z, slices_z):
@@ -175,6 +179,45 @@ def test_a_plane_reaches_half_way_to_its_neighbours_and_half_a_step_at_the_ends(
 
 def test_a_gap_between_planes_is_not_filled():
     assert filled_slices([0, 2, 4, 20, 22], range(-3, 26)) == [-1, 0, 1, 2, 3, 4, 19, 20, 21, 22]
+
+
+BESIDE = {
+    "the same planes": (np.arange(8) * 3.0, np.arange(8) * 3.0),
+    "rounded otherwise": (np.arange(8) * 3.0, np.arange(8) * 3.0 + 0.06),
+    "another series": (np.arange(8) * 3.0, np.arange(8) * 3.0 + 1.5),
+    "every second slice": (np.arange(0, 8, 2) * 3.0, np.arange(8) * 3.0),
+    "twice as many planes": (np.arange(8) * 3.0, np.arange(16) * 1.5),
+    "other heights": (np.arange(8) * 3.0, np.arange(8) * 3.0 + 40.0),
+}
+
+
+@pytest.mark.parametrize(("left_z", "right_z"), BESIDE.values(), ids=BESIDE)
+def test_nodes_side_by_side_take_nothing_from_each_other(left_z, right_z):
+    """Left and right nodes are one structure, and need not be drawn on the same planes."""
+    left, right = ([square(x, x + 5, z) for z in heights] for x, heights in ((0.5, left_z), (10.5, right_z)))
+    grid = Geometry((20, 20, 70), (1, 1, 1), (0, 0, -3.1))
+    apart = [roi_of(*contours, spacing_mm=3.0) for contours in (left, right)]
+    together = roi_of(*left, *right, spacing_mm=3.0)
+    expected = rasterise(apart[0], grid) | rasterise(apart[1], grid)
+    np.testing.assert_array_equal(rasterise(together, grid), expected)
+    assert expected[:, 1:6, 1:6].sum() == 25 * 24
+    assert drawn_ml(together) == pytest.approx(sum(map(drawn_ml, apart)), rel=1e-12)
+
+
+def test_what_lies_beside_is_told_by_outlines_that_overlap_in_turn():
+    steps = [square((x, 0.5), (x + 4, 4.5), z) for z, x in enumerate((0.5, 3.5, 6.5, 9.5))]  # one that leans
+    beside = [square((0.5, 9.5), (4.5, 13.5), z + 0.5) for z in range(4)]
+    parts = parts_of(roi_of(*steps, *beside), 1.0)
+    assert [len(planes.slabs) for planes in parts] == [4, 4]
+
+
+def test_parts_above_each_other_are_two():
+    parts = parts_of(roi_of(*(square(0.5, 3.5, z) for z in (0, 1, 2, 9, 10, 11, 12))), 1.0)
+    assert [len(planes.slabs) for planes in parts] == [3, 4]
+
+
+def test_of_two_median_steps_the_lower_counts():
+    assert filled_slices([0, 3, 9], range(-3, 14)) == [-1, 0, 1, 2, 3, 4, 8, 9, 10]
 
 
 def test_rounded_positions_leave_no_crack():
@@ -219,7 +262,7 @@ def test_contours_and_grid_turned_together_give_the_same_voxels():
     assert expected.sum() > 100
     grid = Geometry(GRID.size, GRID.spacing_mm, GRID.origin_mm, turn)
     np.testing.assert_array_equal(rasterise(turned, grid), expected)
-    assert planes_of(turned, 1.0).volume_ml == pytest.approx(planes_of(roi_of(*contours), 1.0).volume_ml, rel=1e-9)
+    assert drawn_ml(turned) == pytest.approx(drawn_ml(roi_of(*contours)), rel=1e-9)
 
 
 def test_sagittal_contours_on_an_axial_grid():
@@ -333,7 +376,7 @@ def test_an_outline_given_twice_does_not_cancel_however_it_is_written(write_rtst
     once, both = ([contour(points @ turned) for points in shapes] for shapes in ([BLOB], [BLOB, again]))
     alone = read_structures(write_rtstruct([("A", once)])).rois[0]
     structures = read_structures(write_rtstruct([("A", both)]))
-    assert planes_of(structures.rois[0], 1.0).volume_ml == planes_of(alone, 1.0).volume_ml > 0.04
+    assert drawn_ml(structures.rois[0]) == drawn_ml(alone) > 0.04
     (notice,) = structures.notices
     assert "'A': 1 of 2 contours were left out (1 given twice)" in notice.text
 
@@ -467,7 +510,7 @@ def test_contours_of_an_undeclared_structure_are_kept(write_rtstruct):
 def test_a_structure_in_one_plane_is_as_thick_as_the_others_steps(write_rtstruct):
     column = [contour(square(1, 4, z)) for z in (0.0, 2.5, 5.0)]
     single = read_structures(write_rtstruct([("A", column), ("B", [contour(square(6, 8, 2.5))])])).rois[1]
-    assert planes_of(single, 99.0).volume_ml == pytest.approx(4 * 2.5 / 1000, rel=1e-12)
+    assert drawn_ml(single, 99.0) == pytest.approx(4 * 2.5 / 1000, rel=1e-12)
     assert rasterise(single, GRID).any(axis=(1, 2)).nonzero()[0].tolist() == [2, 3]
 
 
@@ -476,13 +519,34 @@ def test_two_planes_far_apart_are_two_slices_where_the_others_say_so(write_rtstr
     pair = [contour(square(6, 8, z)) for z in (0.0, 6.0)]
     apart = read_structures(write_rtstruct([("A", column), ("B", pair)])).rois[1]
     assert rasterise(apart, GRID).any(axis=(1, 2)).nonzero()[0].tolist() == [0, 6]
-    assert planes_of(apart, 99.0).volume_ml == pytest.approx(2 * 4 / 1000, rel=1e-12)
+    assert drawn_ml(apart, 99.0) == pytest.approx(2 * 4 / 1000, rel=1e-12)
 
 
 def test_alone_it_is_as_thick_as_the_grids_slices(write_rtstruct):
     (single,) = read_structures(write_rtstruct([("B", [contour(square(6, 8, 2.5))])])).rois
     grid = Geometry((20, 20, 3), (1, 1, 4), (0, 0, 0))
     assert rasterise(single, grid).sum() * grid.voxel_volume_ml == pytest.approx(4 * 4 / 1000)
+
+
+def test_planes_that_are_unusually_near_are_named_and_lose_nothing(write_rtstruct):
+    """A lesion drawn again on another series: the small steps are not the usual ones."""
+    heights = [z + d for z in (0.0, 3.0, 6.0, 9.0) for d in (0.0, 0.1)]
+    found = read_structures(write_rtstruct([("GTVn", [contour(square(0.5, 4.5, z)) for z in heights])]))
+    (roi,), (notice,) = found.rois, found.notices
+    assert notice.text.startswith("Structure 'GTVn': it has planes 0.1 mm apart, where 2.9 mm are usual")
+    assert roi.spacing_mm == pytest.approx(2.9)
+    assert drawn_ml(roi) == pytest.approx(16 * (9.1 + 2.9) / 1000, rel=1e-9)
+
+
+def test_parts_between_the_voxels_are_named(write_rtstruct):
+    """A small node drawn on a finer series, alone and beside a larger one."""
+    small = [contour(square((14.2, 14.2), (14.8, 14.8), z)) for z in (2.0, 3.0)]
+    large = [contour(square(0.5, 4.5, z)) for z in (2.0, 3.0)]
+    for structures, parts in (([("GTVp", large), ("GTVn", small)], 1), ([("GTVn", large + small)], 2)):
+        volume, notices = label_map(write_rtstruct(structures))
+        assert volume.array.any()
+        assert [notice.code for notice in notices] == ["MASK_BETWEEN_VOXELS"]
+        assert f"1 of {parts} parts of structure 'GTVn' (0.00072 mL) hold no voxel centre" in notices[0].text
 
 
 def test_no_closed_contour_is_refused(write_rtstruct):

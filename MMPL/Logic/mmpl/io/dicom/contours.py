@@ -1,7 +1,8 @@
-"""Planar contours: which planes they lie in, and how much of space each plane stands for."""
+"""Planar contours: which belong together, which planes they lie in, and how much of space each plane stands for."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ FLAT_MM = 0.2  # points of one contour differ by less along the normal
 SAME_PLANE_MM = 0.05  # so do contours of one plane
 LEAST_AREA_MM2 = 1e-6
 NEIGHBOURS = 1.1  # planes up to this many usual steps apart are neighbours: between them there is no gap
+THINNEST_MM = 0.5  # of slices: planes that are nearer say nothing of the usual step
+UNUSUALLY_NEAR = 0.5  # of the usual step
 
 
 @dataclass(frozen=True)
@@ -85,12 +88,12 @@ class Slab:
 
 @dataclass(frozen=True)
 class Planes:
-    """A structure's contours, plane by plane.
+    """One part of a structure, plane by plane.
 
     Attributes
     ----------
     axes : 3 x 3 rows u, v and normal, in LPS; right-handed, and x, y, z for contours in axial planes
-    slabs : by rising position along the normal; they do not overlap
+    slabs : by rising position along the normal; each ends where the next begins
     """
 
     axes: np.ndarray
@@ -102,17 +105,20 @@ class Planes:
         return float(sum(slab.volume_ml for slab in self.slabs))
 
 
-def planes_of(roi: Roi, single_plane_mm: float) -> Planes:
-    """Sort a structure's contours into parallel planes.
+def parts_of(roi: Roi, single_plane_mm: float) -> tuple[Planes, ...]:
+    """Sort a structure's contours into parts, and those of a part into parallel planes.
 
-    The usual step is the median distance of neighbouring planes; that of the whole structure set where this structure
-    has fewer than three planes, which say little. A plane reaches half-way to its neighbours; where the next plane is
-    more than 1.1 usual steps away (a gap, or the end), it reaches half a usual step.
+    Parts lie beside each other as seen along the normal, or have a gap between their planes. What lies beside is drawn
+    on planes of its own: nodes of both sides need not be on the same slices.
+
+    The usual step of what lies beside the rest is the median distance of its neighbouring planes; with fewer than
+    three planes, which say little, it is that of the whole structure set. A plane reaches half-way to its neighbours;
+    where the next plane is more than 1.1 usual steps away (a gap, or the end), it reaches half a usual step.
 
     Parameters
     ----------
     roi : Roi with at least one contour
-    single_plane_mm : the usual step for a structure in one plane without ``spacing_mm``
+    single_plane_mm : the usual step for contours in one plane without ``spacing_mm``
 
     Raises
     ------
@@ -120,39 +126,75 @@ def planes_of(roi: Roi, single_plane_mm: float) -> Planes:
         If the contours do not lie in parallel planes.
     """
     axes = _axes(normal_of(roi.contours))
-    planes = _by_plane(roi.contours, axes)
-    if planes is None:
+    flat = _turned(roi.contours, axes)
+    if not _are_parallel(flat):
         raise InputError(
             f"the contours of structure {roi.name!r} do not lie in parallel planes: export it as contours on slices"
         )
-    bounds = _bounds(np.array([position for position, _ in planes]), roi.spacing_mm, single_plane_mm)
-    slabs = (Slab(float(low), float(high), outlines) for (low, high), (_, outlines) in zip(bounds, planes, strict=True))
-    return Planes(axes, tuple(slabs))
+    parts = []
+    for beside in _side_by_side(flat):
+        planes = _by_plane(beside)
+        bounds = _bounds(np.array([position for position, _ in planes]), roi.spacing_mm, single_plane_mm)
+        slabs = [Slab(float(a), float(b), outlines) for (a, b), (_, outlines) in zip(bounds, planes, strict=True)]
+        gaps = [n for n in range(1, len(slabs)) if slabs[n].low_mm - slabs[n - 1].high_mm > SAME_PLANE_MM]
+        parts += [Planes(axes, tuple(slabs[a:b])) for a, b in itertools.pairwise([0, *gaps, len(slabs)])]
+    return tuple(parts)
 
 
 def outlines_by_plane(contours: tuple[np.ndarray, ...]) -> list[tuple[np.ndarray, ...]]:
     """Contours as (u, v) in mm, those of one plane together; none where they do not lie in parallel planes."""
-    planes = _by_plane(contours, _axes(normal_of(contours))) if contours else None
-    return [outlines for _, outlines in planes or ()]
+    flat = _turned(contours, _axes(normal_of(contours))) if contours else []
+    return [outlines for _, outlines in _by_plane(flat)] if flat and _are_parallel(flat) else []
 
 
-def _by_plane(contours: tuple[np.ndarray, ...], axes: np.ndarray) -> list[tuple[float, tuple[np.ndarray, ...]]] | None:
-    """Position along the normal and outlines of each plane; None where contours are not parallel to the planes."""
-    flat = [contour @ axes.T for contour in contours]
-    if max(np.ptp(points[:, 2]) for points in flat) > FLAT_MM:
-        return None
+def plane_steps_mm(contours: tuple[np.ndarray, ...]) -> list[np.ndarray]:
+    """Distances of neighbouring planes of whatever lies beside the rest, as :func:`parts_of` sees it."""
+    flat = _turned(contours, _axes(normal_of(contours)))
+    return [np.diff([position for position, _ in _by_plane(beside)]) for beside in _side_by_side(flat)]
+
+
+def usual_step_mm(steps: np.ndarray) -> float:
+    """Median of distances of planes, the lower one of two; of those of slices, where there are any."""
+    of_slices = steps[steps >= THINNEST_MM]
+    return float(np.quantile(of_slices if len(of_slices) else steps, 0.5, method="lower"))
+
+
+def nearest_planes_mm(contours: tuple[np.ndarray, ...]) -> tuple[float, float] | None:
+    """Planes of one part that are less than half a usual step apart: their distance, and the usual one; else None."""
+    for steps in plane_steps_mm(contours):
+        if len(steps) and (nearest := float(steps.min())) < UNUSUALLY_NEAR * usual_step_mm(steps):
+            return nearest, usual_step_mm(steps)
+    return None
+
+
+def _turned(contours: tuple[np.ndarray, ...], axes: np.ndarray) -> list[np.ndarray]:
+    """Points as (u, v, depth)."""
+    return [contour @ axes.T for contour in contours]
+
+
+def _are_parallel(flat: list[np.ndarray]) -> bool:
+    return all(np.ptp(points[:, 2]) <= FLAT_MM for points in flat)
+
+
+def _by_plane(flat: list[np.ndarray]) -> list[tuple[float, tuple[np.ndarray, ...]]]:
+    """Position along the normal and outlines of each plane."""
     depths = np.array([points[:, 2].mean() for points in flat])
     order = np.argsort(depths, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(depths[order]) > SAME_PLANE_MM) + 1)
     return [(float(depths[group].mean()), tuple(flat[k][:, :2] for k in group)) for group in groups]
 
 
-def plane_steps_mm(contours: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Distances of neighbouring contour planes, those within ``SAME_PLANE_MM`` taken for one; shape (planes - 1,)."""
-    normal = normal_of(contours)
-    depths = np.sort([(points @ normal).mean() for points in contours])
-    steps = np.diff(depths)
-    return steps[steps > SAME_PLANE_MM]
+def _side_by_side(flat: list[np.ndarray]) -> list[list[np.ndarray]]:
+    """Contours that lie beside the others, seen along the normal: those whose boxes overlap, in turn, are together."""
+    low = np.array([points[:, :2].min(axis=0) for points in flat])
+    high = np.array([points[:, :2].max(axis=0) for points in flat])
+    group = np.arange(len(flat))
+    for n in range(1, len(flat)):
+        meets = ((low[:n] <= high[n]) & (low[n] <= high[:n])).all(axis=1)
+        if meets.any():
+            met = np.unique(group[:n][meets])
+            group[: n + 1][np.isin(group[: n + 1], [*met, n])] = met[0]
+    return [[flat[n] for n in np.flatnonzero(group == number)] for number in np.unique(group)]
 
 
 def area_vector_mm2(points: np.ndarray) -> np.ndarray:
@@ -186,7 +228,7 @@ def _bounds(positions: np.ndarray, spacing_mm: float | None, single_plane_mm: fl
     """Where each plane's slab begins and ends, shape (n, 2)."""
     steps = np.diff(positions)
     if len(steps) > 1:
-        usual = float(np.median(steps))
+        usual = usual_step_mm(steps)
     else:
         usual = spacing_mm or (float(steps[0]) if len(steps) else single_plane_mm)
     reach = np.where(steps <= NEIGHBOURS * usual, steps, usual) / 2.0

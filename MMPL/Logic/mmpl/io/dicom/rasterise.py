@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from mmpl.geometry import Geometry
-from mmpl.io.dicom.contours import Planes, Roi, inside_outlines, planes_of
+from mmpl.io.dicom.contours import Planes, Roi, inside_outlines, parts_of
 
 NUDGE_MM = 1e-6  # a centre this little short of a border, by rounding, counts as on it
 
@@ -13,7 +15,7 @@ NUDGE_MM = 1e-6  # a centre this little short of a border, by rounding, counts a
 def rasterise(roi: Roi, geometry: Geometry) -> np.ndarray:
     """Voxels whose centre lies inside a structure, on a grid of any direction.
 
-    A contour plane stands for a slab of space (see :func:`mmpl.io.dicom.contours.planes_of`): half-way to the
+    A contour plane stands for a slab of space (see :func:`mmpl.io.dicom.contours.parts_of`): half-way to the
     neighbouring planes, half a usual step at the ends and at gaps. A voxel belongs to the structure when its centre,
     moved along the contours' normal into the plane of the slab that it lies in, is inside by the even-odd rule: a
     contour inside another is a hole, and so is what a keyhole contour leaves out; what two crossing contours share is
@@ -38,26 +40,35 @@ def rasterise(roi: Roi, geometry: Geometry) -> np.ndarray:
         If the contours do not lie in parallel planes.
     """
     mask = np.zeros(geometry.shape, dtype=bool)
-    if roi.contours:
-        planes = planes_on(roi, geometry)
-        start, stop = _index_box(planes, geometry)
-        if np.all(start < stop):
-            part = mask[tuple(slice(a, b) for a, b in zip(start[::-1], stop[::-1], strict=True))]
-            _fill(part, planes, geometry.cropped(start, stop - start))
+    for _, box, part in parts_on(roi, geometry):
+        mask[box] |= part
     return mask
 
 
-def planes_on(roi: Roi, geometry: Geometry) -> Planes:
-    """The structure's planes; one drawn in a single plane, of unknown thickness, is as thick as the grid's slices."""
-    return planes_of(roi, geometry.spacing_mm[2])
+def parts_on(roi: Roi, geometry: Geometry) -> Iterator[tuple[Planes, tuple[slice, ...], np.ndarray]]:
+    """Each part of a structure, the box (z, y, x) of the grid that it may reach, and which voxels of that it holds.
+
+    What is drawn in a single plane, of unknown thickness, is as thick as the grid's slices.
+    """
+    for planes in parts_of(roi, geometry.spacing_mm[2]) if roi.contours else ():
+        start, stop = _index_box(planes, geometry)
+        stop = np.maximum(start, stop)
+        part = np.zeros((stop - start)[::-1], dtype=bool)
+        if part.size:
+            _fill(part, planes, geometry.cropped(start, stop - start))
+        yield planes, tuple(slice(a, b) for a, b in zip(start[::-1], stop[::-1], strict=True)), part
 
 
 def _index_box(planes: Planes, geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:
     """First and last-plus-one voxel (i, j, k) of the box that holds all slabs, within the grid."""
-    corners = np.concatenate([_corners(slab) for slab in planes.slabs])
-    index = geometry.index(corners @ planes.axes)
+    index = geometry.index(corners_mm(planes))
     start = np.maximum(np.floor(index.min(axis=0)), 0).astype(int)
     return start, np.minimum(np.ceil(index.max(axis=0)) + 1, geometry.size).astype(int)
+
+
+def corners_mm(planes: Planes) -> np.ndarray:
+    """Corners of the slabs' bounding boxes, LPS points, shape (n, 3)."""
+    return np.concatenate([_corners(slab) for slab in planes.slabs]) @ planes.axes
 
 
 def _corners(slab) -> np.ndarray:

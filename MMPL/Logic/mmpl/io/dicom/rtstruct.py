@@ -14,9 +14,9 @@ from mmpl.errors import InputError
 from mmpl.geometry import Geometry, Volume
 from mmpl.io.dicom.contours import Roi
 from mmpl.io.dicom.frame_of_reference import check_frames
-from mmpl.io.dicom.rasterise import rasterise
+from mmpl.io.dicom.rasterise import corners_mm, parts_on, rasterise
 from mmpl.io.dicom.structure_set import StructureSet, listed, read_structures
-from mmpl.notices import MASK_OUTSIDE_CT, STRUCTURES_IGNORED, Notice
+from mmpl.notices import MASK_BETWEEN_VOXELS, MASK_OUTSIDE_CT, STRUCTURES_IGNORED, Notice
 from mmpl.segments import NAMES_OF_CLASS
 
 __all__ = ["StructureSet", "check_frame_of_reference", "rasterise", "read_rtstruct_label_map", "read_structures"]
@@ -69,21 +69,38 @@ def read_rtstruct_label_map(
     frames = tuple(dict.fromkeys(roi.frame_of_reference_uid for roi in ours if roi.contours))
     used = replace(structures, frame_of_reference_uids=frames)
     notices = check_frame_of_reference(used, image_frame_uid, override=ignore_frame_of_reference)
-    array = np.zeros(geometry.shape, dtype=np.uint8)
+    array, between = np.zeros(geometry.shape, dtype=np.uint8), []
     for label in (GTVN, GTVP):
         for roi in chosen[label]:
-            array[rasterise(roi, geometry)] = label
+            between += _draw(roi, label, array, geometry)
     if not array.any():
         raise InputError(
             f"RTSTRUCT {name}: GTVp and GTVn have no voxel on the image: look whether both are of one patient"
         )
     beyond = tuple(notice for roi in ours for notice in _beyond(roi, geometry))
     ignored = _ignored(len(structures.rois) - len(ours))
-    return Volume(array, geometry), (*structures.notices, *notices, *beyond, *ignored)
+    return Volume(array, geometry), (*structures.notices, *notices, *beyond, *between, *ignored)
 
 
 def _named(rois: Sequence[Roi], pattern: re.Pattern) -> list[Roi]:
     return [roi for roi in rois if pattern.fullmatch(roi.name)]
+
+
+def _draw(roi: Roi, label: int, array: np.ndarray, geometry: Geometry) -> list[Notice]:
+    """Write a structure's voxels; a notice when parts of it that lie in the image have none."""
+    parts, lost_ml = 0, []
+    for planes, box, part in parts_on(roi, geometry):
+        parts += 1
+        array[box][part] = label
+        if not part.any() and geometry.holds(corners_mm(planes)).any():
+            lost_ml.append(planes.volume_ml)
+    if not lost_ml:
+        return []
+    text = (
+        f"{len(lost_ml)} of {parts} parts of structure {roi.name!r} ({sum(lost_ml):.2g} mL) hold no voxel centre of "
+        "the CT, whose voxels are larger, and are left out of everything."
+    )
+    return [Notice(MASK_BETWEEN_VOXELS, text)]
 
 
 def _check_drawn(ours: list[Roi], structures: StructureSet, name: str) -> None:

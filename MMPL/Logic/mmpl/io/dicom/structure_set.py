@@ -13,7 +13,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from mmpl.errors import InputError
-from mmpl.io.dicom.contours import Roi, plane_steps_mm, problem_with_contour
+from mmpl.io.dicom.contours import Roi, nearest_planes_mm, plane_steps_mm, problem_with_contour, usual_step_mm
 from mmpl.io.dicom.crossing import crossing_planes
 from mmpl.io.dicom.headers import UNREADABLE, is_whole, sequence, text
 from mmpl.io.dicom.repeated import repeats
@@ -48,7 +48,8 @@ def read_structures(path: str | Path) -> StructureSet:
     Only closed planar contours have an inside; points and open lines are left out with a notice, and so are contours
     that cannot be (fewer than 3 points, no area, coordinates that are not finite or not in threes) and repeats of a
     contour, wherever they begin and however they are rounded, which would cancel it. A notice says so, too, where
-    contours of a structure overlap without one lying inside the other: what they share is outside by the even-odd rule.
+    contours of a structure overlap without one lying inside the other: what they share is outside by the even-odd rule;
+    and where planes of it are unusually near, as a hole's beside its outline's, or those of two series.
     Of a number that is declared twice, the last name counts.
 
     Parameters
@@ -143,6 +144,12 @@ def _roi(number: str, declared: Dataset, drawn: list[Dataset], frame: str) -> tu
             f"Structure {name!r}: on {crossing} of {planes} planes, contours overlap and none lies inside the other: "
             "what they share is left out, look whether it belongs to the structure."
         )
+    if contours and (found := nearest_planes_mm(tuple(contours))):
+        near, usual = found
+        said.append(
+            f"Structure {name!r}: it has planes {near:.2g} mm apart, where {usual:.2g} mm are usual; each stands for "
+            "what is nearer to it than to the other, look whether they were drawn on one series."
+        )
     uid = text(declared, "ReferencedFrameOfReferenceUID") or frame
     digits = int(number) if number.isdecimal() else 0
     return Roi(digits, name, tuple(contours), frame_of_reference_uid=uid), said
@@ -222,6 +229,6 @@ def _repeated_names(rois: Sequence[Roi]) -> list[str]:
 
 def _with_spacing(rois: Sequence[Roi]) -> tuple[Roi, ...]:
     """Every structure learns the usual distance of planes in the set: one drawn in a plane or two needs it."""
-    steps = np.concatenate([plane_steps_mm(roi.contours) for roi in rois if roi.contours])
-    usual = float(np.median(steps)) if len(steps) else None
+    steps = np.concatenate([steps for roi in rois if roi.contours for steps in plane_steps_mm(roi.contours)])
+    usual = usual_step_mm(steps) if len(steps) else None
     return tuple(replace(roi, spacing_mm=usual) for roi in rois)
