@@ -12,15 +12,21 @@ from mmpl.case import PET_SUV, PET_UNKNOWN, Case, PlannedDose
 from mmpl.dicom_source import DicomSource, Patient
 from mmpl.errors import InputError, SuvError
 from mmpl.geometry import Volume
+from mmpl.io.hounsfield import why_not_hu
 from mmpl.io.images import check_finite, check_varies, is_dicom, read_volume
+from mmpl.io.nifti import position_doubt
 from mmpl.io.pet_units import CONSEQUENCE, guess_pet_units, odd_voxels, why_not_suv
 from mmpl.io.suv import Conversion, Typed, convert, convert_typed
 from mmpl.io.suv.conversion import TYPED
 from mmpl.io.suv.inputs import joined
-from mmpl.notices import PET_NOT_SUV, SUV_DOUBT, Notice
+from mmpl.notices import CT_DOUBT, PET_NOT_SUV, POSITION_DOUBT, SUV_DOUBT, Notice
 
 AUTO, SUV, BQML = "auto", "suv", "bqml"
 JUDGED = "no unit in the file: judged from the voxel values"
+NOT_HU = (
+    "look whether this is the CT, and whether its rescale slope and intercept were applied; what comes of other values "
+    "than HU means nothing."
+)
 HOW_TO_TYPE = "type what is missing (--weight-kg, --injected-mbq, --decay-min)"
 
 
@@ -141,6 +147,8 @@ def case_from_volumes(
     pet, pet_notice = check_finite(pet, "PET")
     check_varies(ct, "CT")
     check_varies(pet, "PET")
+    no_hu = why_not_hu(ct.array)
+    ct_doubt = None if no_hu is None else Notice(CT_DOUBT, f"The CT's values {no_hu}: {NOT_HU}")
     units, units_notice = guess_pet_units(pet) if pet_units is None else (pet_units, None)
     rule = JUDGED if pet_units is None else "stated with the image"
     return Case(
@@ -150,7 +158,7 @@ def case_from_volumes(
         pet_units=units,
         clinical=dict(clinical or {}),
         provenance={"pet_units": units, "rule": rule, **(provenance or {})},
-        notices=tuple(n for n in (ct_notice, pet_notice, units_notice) if n is not None),
+        notices=tuple(n for n in (ct_notice, ct_doubt, pet_notice, units_notice) if n is not None),
     )
 
 
@@ -208,7 +216,9 @@ def _read_one(path: Path, what: str, wanted: str | None) -> _Image:
         return _dicom(read_dicom(path, what, wanted))
     if wanted is not None:
         raise InputError(f"{what} {path} is no DICOM folder: a series can be chosen only of one")
-    return _Image(read_volume(path, what=what))
+    volume = read_volume(path, what=what)
+    doubt = position_doubt(path, what)
+    return _Image(volume, notices=() if doubt is None else (Notice(POSITION_DOUBT, f"The {what}'s file {doubt}."),))
 
 
 def _dicom(read) -> _Image:

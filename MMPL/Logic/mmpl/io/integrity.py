@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from mmpl.errors import InputError
+from mmpl.io.nifti import GZIP_MAGIC, GZIP_OR_ZLIB, read_head, stored_layout
 
 CHUNK_BYTES = 1 << 16
 HEADER_LIMIT_BYTES = 1 << 20
-GZIP_MAGIC = b"\x1f\x8b"
-GZIP_OR_ZLIB = 47  # zlib's "wbits" that recognises both wrappers
 
 
 @dataclass(frozen=True)
@@ -145,41 +143,9 @@ def _find_stored_data(path: Path, what: str) -> StoredData | None:
 
 
 def _nifti_data(path: Path, what: str) -> StoredData:
-    """NIfTI-1 and NIfTI-2 headers: https://nifti.nimh.nih.gov/nifti-1, /nifti-2."""
-    with path.open("rb") as file:
-        head = file.read(4096)
-    compressed = head.startswith(GZIP_MAGIC)
-    if compressed:
-        try:
-            head = zlib.decompressobj(GZIP_OR_ZLIB).decompress(head)
-        except zlib.error as error:
-            raise InputError(f"{what} {path} is damaged ({error}): copy or export it again") from error
-    size, floats, first_voxel = _nifti_layout(head)
+    head, compressed = read_head(path, what)
+    size, floats, first_voxel = stored_layout(head)
     return StoredData(path, 0, compressed, size, floats, first_voxel)
-
-
-_NIFTI_FLOATS = {16: "f4", 64: "f8"}
-
-
-def _nifti_layout(head: bytes) -> tuple[int | None, str | None, int]:
-    """Bytes of the whole file, numpy type of float voxels, and bytes before the first voxel."""
-    for order in "<>":
-        if len(head) >= 348 and struct.unpack_from(f"{order}i", head)[0] == 348:
-            dims = struct.unpack_from(f"{order}8h", head, 40)
-            kind, bits = struct.unpack_from(f"{order}2h", head, 70)
-            start = struct.unpack_from(f"{order}f", head, 108)[0]
-            break
-        if len(head) >= 540 and struct.unpack_from(f"{order}i", head)[0] == 540:
-            dims = struct.unpack_from(f"{order}8q", head, 16)
-            kind, bits = struct.unpack_from(f"{order}2h", head, 12)
-            start = struct.unpack_from(f"{order}q", head, 168)[0]
-            break
-    else:
-        return None, None, 0
-    if not (0 < dims[0] < 8 and math.isfinite(start)):
-        return None, None, 0
-    floats = order + _NIFTI_FLOATS[kind] if kind in _NIFTI_FLOATS else None
-    return int(start) + math.prod(dims[1 : dims[0] + 1]) * bits // 8, floats, int(start)
 
 
 _NRRD_TYPE_BYTES = {

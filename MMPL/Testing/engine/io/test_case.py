@@ -66,6 +66,13 @@ def test_an_image_that_is_the_same_everywhere_is_refused(ct, pet, which):
         case_from_volumes("A", images["ct"], images["pet"])
 
 
+def test_a_ct_that_is_not_in_hu_is_said_whatever_its_file_was(ct, pet):
+    assert case_from_volumes("A", ct, pet).notices == ()
+    (notice,) = case_from_volumes("A", ct.with_array(ct.array + 1024), pet).notices
+    assert notice.code == "CT_DOUBT"
+    assert "hardly any is air" in notice.text
+
+
 def test_a_few_voxels_that_are_no_numbers_become_air_and_many_are_refused(ct, pet):
     few, many = ct.array.copy(), ct.array.copy()
     few[0, 0, 0] = np.nan

@@ -12,8 +12,6 @@ LARGEST_EXTENT_MM = 3000.0
 FARTHEST_MM = 10_000.0  # of the origin from the scanner's
 JUMP = 10.0  # between neighbouring slices, in mean value
 FAINT_END = 200.0  # the last slice may lie outside the patient
-AIR_HU, LEAST_SHARE = -500.0, 0.01
-POSSIBLE_HU = (-10_000.0, 35_000.0)
 SMOOTHER = 0.75  # a sound image gets rougher by the exchange
 PLANES_LOOKED_AT = 8
 
@@ -36,7 +34,7 @@ def remarks_on_grid(grid: Geometry, kind: str) -> list[str]:
 
 
 def remarks_on_values(volume: Volume, kind: str, outside: float) -> list[str]:
-    """About the values of neighbouring slices and rows, and a CT's air.
+    """About the values of neighbouring slices and rows.
 
     Parameters
     ----------
@@ -44,8 +42,7 @@ def remarks_on_values(volume: Volume, kind: str, outside: float) -> list[str]:
     outside : value of air
     """
     with np.errstate(all="ignore"):
-        found = _jumps(volume.array, kind, outside) + _swapped(volume.array, kind)
-        return found + (_no_hu(volume.array) if kind == "CT" else [])
+        return _jumps(volume.array, kind, outside) + _swapped(volume.array, kind)
 
 
 def _jumps(array: np.ndarray, kind: str, outside: float) -> list[str]:
@@ -87,14 +84,3 @@ def _swapped(array: np.ndarray, kind: str) -> list[str]:
 def _roughness(planes: np.ndarray) -> float:
     """Mean difference of neighbouring rows."""
     return float(np.abs(np.diff(planes, axis=1)).mean())
-
-
-def _no_hu(array: np.ndarray) -> list[str]:
-    low, high = float(array.min()), float(array.max())
-    if low < POSSIBLE_HU[0] or high > POSSIBLE_HU[1]:
-        return [f"CT: its values from {low:.6g} to {high:.6g} are no HU: check its rescale slope and intercept."]
-    if np.mean(array < AIR_HU) < LEAST_SHARE:
-        return [f"CT: hardly any of its values is air (below {AIR_HU:g} HU): look whether they are HU."]
-    if np.mean(array > AIR_HU) < LEAST_SHARE:
-        return [f"CT: hardly any of its values is tissue (above {AIR_HU:g} HU): look whether they are HU."]
-    return []
