@@ -16,7 +16,7 @@ from mmpl.geometry import Geometry, Volume
 from mmpl.io.dicom.contours import Roi
 from mmpl.io.dicom.rasterise import parts_on
 from mmpl.io.dicom.rtstruct import check_frame_of_reference, read_structures
-from mmpl.notices import Notice
+from mmpl.notices import STRUCTURES_INCOMPLETE, Notice
 from mmpl.results import RESEARCH_USE, json_ready
 from mmpl.segmentation.body import SKIN_HU
 
@@ -93,17 +93,22 @@ def structures_on_image(
     Raises
     ------
     InputError
-        If the file is no RTSTRUCT or holds no closed contour, contours of a structure are not in parallel planes, or
-        the image shows no body.
+        If the file is no RTSTRUCT or holds no closed contour, or the image shows no body.
     GeometryError
         If the structures are in another frame of reference.
     """
     structures = read_structures(rtstruct)
     notices = check_frame_of_reference(structures, image_frame_uid, override=ignore_frame_of_reference)
     body = body_mask(image, kind)
-    figures = tuple(figures_of(roi, image.geometry, body) for roi in structures.rois)
+    figures, more = [], []
+    for roi in structures.rois:
+        try:
+            figures.append(figures_of(roi, image.geometry, body))
+        except InputError as error:
+            figures.append(StructureFigures(roi.name, 0.0, 0.0, 0, None))
+            more.append(Notice(STRUCTURES_INCOMPLETE, f"Structure {roi.name!r} has no figures: {error}."))
     volume_ml = float(np.count_nonzero(body) * image.geometry.voxel_volume_ml)
-    return StructuresOnImage(kind, BODY_RULES[kind], volume_ml, figures, (*structures.notices, *notices))
+    return StructuresOnImage(kind, BODY_RULES[kind], volume_ml, tuple(figures), (*structures.notices, *notices, *more))
 
 
 def body_mask(image: Volume, kind: str) -> np.ndarray:
@@ -134,8 +139,6 @@ def figures_of(roi: Roi, geometry: Geometry, body: np.ndarray) -> StructureFigur
     ----------
     body : bool array (z, y, x) on ``geometry``
     """
-    if not roi.contours:
-        return StructureFigures(roi.name, 0.0, 0.0, 0, None)
     mask, contour_ml = np.zeros(geometry.shape, dtype=bool), 0.0
     for planes, near, part in parts_on(roi, geometry):
         mask[near] |= part

@@ -49,6 +49,10 @@ STRUCTURES = {
 
 @pytest.fixture
 def rtstruct(tmp_path):
+    return write_rtstruct(tmp_path, STRUCTURES)
+
+
+def write_rtstruct(tmp_path, structures):
     data = Dataset()
     data.file_meta = FileMetaDataset()
     data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -56,7 +60,7 @@ def rtstruct(tmp_path):
     data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = "1.2.826.0.1.1"
     data.SeriesInstanceUID, data.Modality = "1.2.826.0.1.2", "RTSTRUCT"
     data.StructureSetROISequence, data.ROIContourSequence = [], []
-    for number, (name, contours) in enumerate(STRUCTURES.items(), start=1):
+    for number, (name, contours) in enumerate(structures.items(), start=1):
         roi, drawn = Dataset(), Dataset()
         roi.ROINumber, roi.ROIName, roi.ReferencedFrameOfReferenceUID = number, name, FRAME
         drawn.ReferencedROINumber, drawn.ContourSequence = number, []
@@ -83,6 +87,16 @@ def test_figures_by_hand(rtstruct, kind):
         "nothing": (0.0, 0.0, 0, None),
         "corner to corner": (pytest.approx(2 * 4 * 3 / 1000), pytest.approx(2 * 0.012), 1, 1.0),
     }
+
+
+def test_a_structure_that_is_not_drawn_on_planes_leaves_the_others_their_figures(tmp_path):
+    sagittal = [[20, 9, 3, 20, 15, 3, 20, 15, 6, 20, 9, 6]]
+    path = write_rtstruct(tmp_path, {"inside": STRUCTURES["inside"], "note": STRUCTURES["inside"] + sagittal})
+    found = structures_on_image(path, phantom_image("CT"), kind="CT", image_frame_uid=FRAME)
+    assert [figures.grid_volume_ml for figures in found.structures] == [pytest.approx(4 * 3 * 2 * 0.012), 0.0]
+    (notice,) = [notice for notice in found.notices if "no figures" in notice.text]
+    assert "'note'" in notice.text
+    assert "do not lie in parallel planes" in notice.text
 
 
 @pytest.mark.parametrize("kind", ["CT", "PET"])

@@ -343,6 +343,12 @@ def test_one_ct_image_of_another_slope_is_noticed(tmp_path, small_ct, every):
     assert "differ in rescale slope or intercept" in notice.text
 
 
+def test_a_pet_without_an_intercept_is_noticed(tmp_path, small_suv, every):
+    every(write_pet(tmp_path, small_suv), RescaleIntercept=None)
+    (notice,) = read(tmp_path, "PET").notices
+    assert notice.text == "PET: its images have no rescale intercept, which is taken for 0: check the export."
+
+
 def test_an_intercept_of_a_pet_is_noticed(tmp_path, small_suv, every):
     every(write_pet(tmp_path, small_suv), RescaleIntercept="3")
     (notice,) = read(tmp_path, "PET").notices

@@ -234,6 +234,18 @@ def test_a_series_written_after_the_scan_does_not_give_the_time():
     assert "SeriesTime is later than AcquisitionTime" in note
 
 
+def test_a_fraction_of_a_second_between_series_and_image_is_rounding():
+    found, notes = inputs_from_header(a_header(SeriesTime="100000.500000", AcquisitionTime="100000"))
+    assert (found["decay_min"], notes) == (pytest.approx(60.0 + 0.5 / 60), [])
+
+
+def test_more_than_one_injection_is_said():
+    """DICOM allows it, as for two tracers; the activity would be any share of the whole."""
+    found, (note,) = inputs_from_header(a_header(Injections="2"))
+    assert found == inputs_from_header(a_header())[0]
+    assert note == "The header names 2 injections, and the first one's activity and time are taken: check them."
+
+
 def test_a_series_written_on_the_next_day_does_not_give_the_time():
     found, (note,) = inputs_from_header(a_header(SeriesDate="20200103", SeriesTime="080000"))
     assert found["decay_min"] == 60.0

@@ -41,7 +41,10 @@ TRACER_KEYWORDS = (
 def header_values(dataset: Dataset) -> dict[str, str]:
     """Keyword -> text of what is there."""
     found = {name: text(dataset, name) for name in KEYWORDS}
-    for tracer in sequence(dataset, "RadiopharmaceuticalInformationSequence")[:1]:
+    tracers = sequence(dataset, "RadiopharmaceuticalInformationSequence")
+    if len(tracers) > 1:
+        found["Injections"] = str(len(tracers))
+    for tracer in tracers[:1]:
         found |= {name: text(tracer, name) for name in TRACER_KEYWORDS}
         for code in sequence(tracer, "RadionuclideCodeSequence")[:1]:
             found |= {"RadionuclideCode": text(code, "CodeValue"), "RadionuclideMeaning": text(code, "CodeMeaning")}

@@ -79,6 +79,8 @@ def remarks_on_stored(slices: Sequence[Slice], kind: str) -> list[str]:
 
 
 def _of_pet(slices: Sequence[Slice]) -> list[str]:
+    if any(one.intercept is None for one in slices):
+        return ["PET: its images have no rescale intercept, which is taken for 0: check the export."]
     if all(one.intercept == 0 for one in slices):
         return []
     return ["PET: a rescale intercept is not 0, which a PET's must be: check the export."]

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,6 +36,7 @@ LEAST_BQ = 10_000.0  # a header's dose below it is no injected activity in Bq
 HALF_LIFE_TOLERANCE = 0.01
 DECAY_TOLERANCE = 0.02  # of activity, between what a header's times and its decay factors say
 CLOCKS_AGREE_S = 60.0
+WHOLE_SECOND = 1.0
 NOT_LISTED = "The header does not list a correction for {}: SUV would be wrong without it."
 STATED = "DecayCorrectionDateTime"
 FRAME_S = (1.0, 7200.0)  # how long a frame takes; anything else is a damaged value
@@ -100,7 +101,15 @@ def read_weight(header: Mapping) -> Read:
 
 
 def read_dose(header: Mapping) -> Read:
-    """Injected activity in MBq."""
+    """Injected activity in MBq: the first injection's, where the header names several (``Injections``)."""
+    found, count = _first_dose(header), text(header, "Injections")
+    if not count:
+        return found
+    doubt = f"The header names {count} injections, and the first one's activity and time are taken: check them."
+    return replace(found, doubts=(doubt, *found.doubts))
+
+
+def _first_dose(header: Mapping) -> Read:
     value = number(header, "RadionuclideTotalDose")
     if value is None:
         return Read(None, doubts=(f"{_lacks(header, 'RadionuclideTotalDose', 'injected activity')}: type it.",))
@@ -364,7 +373,7 @@ def read_reference(
         said = _unread(header, "AcquisitionTime", "AcquisitionDateTime") or "The header gives no AcquisitionTime"
         return series, "SeriesTime", (f"{said} to check its SeriesTime by: check the time from injection.",)
     first = _earliest(frames)
-    if series is not None and gap(series, first) <= 0:
+    if series is not None and gap(series, first) < WHOLE_SECOND:  # one of them may be rounded
         return series, "SeriesTime", _decay_doubt(series, "SeriesTime", frames, half_life_s)
     why = "SeriesTime is later than AcquisitionTime (the series was written after the scan)"
     if series is None:
