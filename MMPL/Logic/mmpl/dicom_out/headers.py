@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.valuerep import DS
+from pydicom.valuerep import DA, DS, TM
 
 from mmpl.dicom_out.anonymity import Anonymity
 from mmpl.dicom_source import DicomSource
@@ -24,6 +24,7 @@ from mmpl.io.dicom.headers import read_header, sequence, text, whole
 
 UTF_8 = "ISO_IR 192"
 DATE, TIME = re.compile(r"\d{8}"), re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
+MOMENTS = {"PatientBirthDate": (DATE, DA), "StudyDate": (DATE, DA), "StudyTime": (TIME, TM)}
 REQUIRED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
 # the standard wants them there, empty or not
 NAMES = ("PatientName", "ReferringPhysicianName")
@@ -153,11 +154,20 @@ def _carry_over(ds: Dataset, header: Dataset) -> None:
         header.DeidentificationMethod = value
     if codes := sequence(ds, "DeidentificationMethodCodeSequence"):
         header.DeidentificationMethodCodeSequence = [_code(one) for one in codes]
-    for keyword, form in {"PatientBirthDate": DATE, "StudyDate": DATE, "StudyTime": TIME}.items():
+    for keyword, (form, kind) in MOMENTS.items():
         value = text(ds, keyword)
-        setattr(header, keyword, value if form.fullmatch(value) else "")
+        setattr(header, keyword, value if form.fullmatch(value) and _there_is(kind, value) else "")
     sex = text(ds, "PatientSex")
     header.PatientSex = sex if sex in ("M", "F", "O") else ""
+
+
+def _there_is(kind: Callable[[str], object], value: str) -> bool:
+    """Whether there is such a day or time: birth dates of which the year alone is known often end with 0000."""
+    try:
+        kind(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _code(item: Dataset) -> Dataset:

@@ -81,6 +81,21 @@ def test_values_of_the_source_that_are_invalid_are_left_empty(odd_source, export
         assert "IssuerOfPatientID" not in ds
 
 
+NO_MOMENTS = {
+    "PatientBirthDate": ["19610000", "00000000", "19610229", "99999999"],
+    "StudyDate": ["20240231", "00010000"],
+    "StudyTime": ["240000", "086000", "10", "1099"],
+}
+
+
+@pytest.mark.parametrize(("keyword", "value"), [(key, one) for key, several in NO_MOMENTS.items() for one in several])
+def test_dates_and_times_that_do_not_exist_are_left_empty(a_source_of, exported, two_classes, keyword, value):
+    """A birth date of which the year alone is known is often filled up with zeros."""
+    source = a_source_of({"PatientBirthDate": "19560417", "StudyDate": "20240229", "StudyTime": "10", keyword: value})
+    kept = value if value == "10" else ""
+    assert [str(ds[keyword].value) for ds in exported(source, two_classes).values()] == [kept] * 3
+
+
 def test_of_several_descriptions_the_first_is_carried_over(odd_source, exported, two_classes):
     for ds in exported(odd_source, two_classes).values():
         assert ds.StudyDescription == "PET"
