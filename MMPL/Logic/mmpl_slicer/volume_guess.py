@@ -14,21 +14,32 @@ from mmpl_slicer.volumes import PET_UNITS_ATTRIBUTE, pet_units_of_node
 
 UNNAMED = "Case"
 AIR_HU = -200.0  # a CT goes below, a PET never does
+KIND_WORDS = {"ct", "pt", "pet", "suv", "suvbw", "bw", "fdg", "hu", "ac", "nii", "gz", "nrrd", "mha"}
 _CT_NAME = re.compile(r"(^|[^a-z])ct([^a-z]|$)", re.IGNORECASE)
 _PET_NAME = re.compile(r"(^|[^a-z])(pt|pet)([^a-z]|$)|suv|fdg", re.IGNORECASE)
 
 
 def guess_inputs(scene) -> tuple[object | None, object | None]:
-    """The scene's CT and PET, None for what is not there; a pair of one study where there is one."""
+    """The scene's CT and PET, None for what is not there, and for what may be one patient's or another's.
+
+    A pair of one study where there is one; else the best of each, where several are as good those whose names agree.
+    """
     volumes = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode", scene) if is_plain_volume(node)]
     cts = sorted((v for v in volumes if ct_score(v) > 0), key=ct_score, reverse=True)
     pets = sorted((v for v in volumes if pet_score(v) > 0), key=pet_score, reverse=True)
-    for ct in cts:
-        for pet in pets:
-            if ct is not pet and _parent(scene, ct) == _parent(scene, pet):
-                return ct, pet
-    ct = cts[0] if cts else None
-    return ct, next((pet for pet in pets if pet is not ct), None)
+    pairs = [(ct, pet) for ct in cts for pet in pets if ct is not pet]
+    studies = {node: _study(scene, node) for node in (*cts, *pets)}
+    for ct, pet in pairs:
+        if studies[ct] and studies[ct] == studies[pet]:
+            return ct, pet
+    best_cts = [ct for ct in cts if ct_score(ct) == ct_score(cts[0])]
+    others = [pet for pet in pets if pet not in best_cts]
+    best_pets = [pet for pet in others if pet_score(pet) == pet_score(others[0])]
+    if len(best_cts) > 1 or len(best_pets) > 1:
+        agreeing = [(ct, pet) for ct in best_cts for pet in best_pets if _stem(ct) == _stem(pet)]
+        if agreeing:
+            return agreeing[0]
+    return tuple(best[0] if len(best) == 1 else None for best in (best_cts, best_pets))
 
 
 def is_plain_volume(node) -> bool:
@@ -115,10 +126,18 @@ def _is_from_dicom(node) -> bool:
     return bool(patient) and any(hierarchy.GetItemAttribute(patient, name) for name in attributes)
 
 
-def _parent(scene, node) -> int:
+def _study(scene, node) -> int:
+    """The item of the data tree that a node stands under, 0 for the tree itself, where images of all patients stand."""
     hierarchy = hierarchy_of(scene)
     item = hierarchy.GetItemByDataNode(node)
-    return hierarchy.GetItemParent(item) if item else 0
+    parent = hierarchy.GetItemParent(item) if item else 0
+    return 0 if parent == hierarchy.GetSceneItemID() else parent
+
+
+def _stem(node) -> tuple[str, ...]:
+    """The words of a node's name that do not say what kind of image it is: a patient's number, as a rule."""
+    words = re.split(r"[^a-z0-9]+", (node.GetName() or "").lower())
+    return tuple(word for word in words if word and word not in KIND_WORDS)
 
 
 def _lowest(node) -> float:

@@ -9,6 +9,8 @@ from mmpl_slicer.subject_hierarchy import place_in_study
 from mmpl_slicer.volume_guess import guess_inputs, patient_of
 from mmpl_slicer.volumes import node_from_volume, set_pet_units
 
+FILES = [("CT", "P001__CT"), ("CT", "P002__CT"), ("PET", "P002__PT"), ("PET", "P001__PT")]
+
 
 @pytest.fixture
 def volume(scene, ct_volume, pet_volume):
@@ -64,6 +66,24 @@ def test_a_pair_of_one_study_comes_before_the_best_of_two_patients(scene, volume
     place_in_study(scene, (pet, ct), "Bea", "two")
     assert guess_inputs(scene) == (ct, pet)
     assert (patient_of(other), patient_of(ct)) == (Patient("", "Ann"), Patient("", "Bea"))
+
+
+def test_of_two_patients_files_those_whose_names_agree_are_a_pair(scene, volume):
+    """Files stand in the tree itself, without a patient."""
+    ct, other, foreign, pet = (volume(kind, name) for kind, name in FILES)
+    assert guess_inputs(scene) == (ct, pet)
+    scene.RemoveNode(ct)
+    assert guess_inputs(scene) == (other, foreign)
+    scene.RemoveNode(other)
+    assert guess_inputs(scene) == (None, None)
+
+
+def test_a_patient_without_a_pet_gets_no_others(scene, volume):
+    volume("CT", "P001__CT")
+    ct, pet = volume("CT", "P002__CT"), volume("PET", "P002__PT")
+    assert guess_inputs(scene) == (ct, pet)
+    pet.SetName("P003__PT")
+    assert guess_inputs(scene) == (None, pet)
 
 
 def test_label_maps_and_empty_volumes_are_never_inputs(scene, label_map):
