@@ -6,6 +6,7 @@ amid it keeps the model's contours that go with the results beside them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from mmpl_slicer.presenter.contours import ContourWork
 from mmpl_slicer.presenter.desk import MEASURING, Desk
 from mmpl_slicer.presenter.measuring import Measuring
 from mmpl_slicer.results_nodes import MODEL_RESULTS_ROLE, keep_results
+from mmpl_slicer.segment_mapping import mapping_in_force
 from mmpl_slicer.volumes import geometry_of_node
 from mmpl_slicer.worker_client import Callbacks
 
@@ -163,6 +165,8 @@ class Segmenting:
         if now.is_empty:  # on the CT's grid; what lies beside it is somebody's work too
             return not holds_voxels(node)
         if now.overlap_voxels or now.outside_ml or now.between_ml:  # somebody's work that the label map does not show
+            return False
+        if any(count > 1 for count in Counter(mapping_in_force(node).values()).values()):  # split: one is overwritten
             return False
         return run.model is not None and now.digest == run.model.digest
 

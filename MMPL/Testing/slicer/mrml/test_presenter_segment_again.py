@@ -59,6 +59,28 @@ def test_edited_contours_are_kept_and_a_new_segmentation_is_made(segmented, scen
     assert segmented.origins == [EDITED, FROM_MODEL]
 
 
+def test_a_contour_split_into_segments_is_not_drawn_into(segmented, scene, blind_bundle_path):
+    """Together they are still what the model drew, and the new contour would replace one of them only."""
+    presenter = segmented.presenter
+    node, grid = presenter.segmentation, geometry_of_node(presenter.ct)
+    mask = segment_mask(node, "GTVp", grid)
+    lower = mask.copy()
+    lower[int(np.argwhere(mask)[:, 0].mean()) :] = False
+    node.GetSegmentation().AddEmptySegment("GTVp_2", "GTVp_2", (1, 1, 0))
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    for segment_id, part in (("GTVp", lower), ("GTVp_2", mask & ~lower)):
+        logic.SetBinaryLabelmapToSegment(oriented_image(part, grid), node, segment_id, logic.MODE_REPLACE)
+    segmented.settle()
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+    presenter.choose_bundle(str(blind_bundle_path))
+    segmented.segment()
+    assert presenter.segmentation is not node
+    assert segmented.state.contours.notes == ()
+    assert presenter.results["lesions"]["GTVp"]["volume_ml"] == 0
+    assert volume_of(node, "GTVp", presenter.ct) == lower.sum()
+    assert volume_of(node, "GTVp_2", presenter.ct) == (mask & ~lower).sum()
+
+
 def test_a_stroke_during_the_run_is_kept(segmented):
     presenter, editor = segmented.presenter, segmented.editor()
     node, ct = presenter.segmentation, presenter.ct
