@@ -14,6 +14,7 @@ import vtk
 
 import slicer
 from mmpl.boxes import bounding_box
+from mmpl.errors import InputError
 from mmpl.geometry import Geometry, Volume
 from mmpl.segments import SEGMENTS
 from mmpl_slicer.oriented_images import mask_in_box, volume_ml, volume_outside_ml
@@ -81,6 +82,13 @@ def read_contours(segmentation_node, classes: Mapping[str, int], geometry: Geome
     segmentation_node : vtkMRMLSegmentationNode
     classes : segment ID -> label; segments that are not named are ignored
     geometry : of the CT, world LPS
+
+    Raises
+    ------
+    InputError
+        If segments that are no voxels cannot be made voxels, as contours without SlicerRT.
+    GeometryError
+        If the segmentation lies under a non-linear transform.
     """
     segmentation = _with_label_maps(segmentation_node.GetSegmentation())
     found: list[tuple[int, Box, np.ndarray]] = []
@@ -144,7 +152,11 @@ def _with_label_maps(segmentation):
         return segmentation
     copy = slicer.vtkSegmentation()
     copy.DeepCopy(segmentation)
-    copy.CreateRepresentation(name)
+    if not copy.CreateRepresentation(name):
+        raise InputError(
+            f"The segmentation's segments ({segmentation.GetSourceRepresentationName()}) cannot be made voxels here: "
+            "install the extension SlicerRT, or bring them as a label map."
+        )
     return copy
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import vtk
 
 import slicer
 from mmpl.geometry import Geometry, Volume
@@ -175,6 +176,50 @@ def test_surfaces_alone_are_read_like_an_rtstruct(chosen, brought, primary, noda
     figures = measured(chosen)
     assert figures["GTVp"]["volume_ml"] == pytest.approx(ml(primary, grid), rel=0.1)
     assert figures["GTVn"]["volume_ml"] == pytest.approx(ml(nodal, grid), rel=0.1)
+
+
+@pytest.mark.parametrize("beside", ["an empty segment", "none"])
+def test_contours_that_cannot_be_made_voxels_are_not_taken_for_empty(chosen, scene, beside):
+    """A structure set that SlicerRT read, in a scene opened without it."""
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "RT")
+    sphere = vtk.vtkSphereSource()
+    sphere.SetRadius(15.0)
+    sphere.Update()
+    segmentation = node.GetSegmentation()
+    segmentation.SetSourceRepresentationName("Planar contour")
+    for name, shape in (("GTVp", sphere.GetOutput()), ("GTVn", vtk.vtkPolyData()))[: 1 + (beside != "none")]:
+        segment = slicer.vtkSegment()
+        segment.SetName(name)
+        segment.AddRepresentation("Planar contour", shape)
+        segmentation.AddSegment(segment, name)
+    chosen.presenter.choose_segmentation(node)
+    assert chosen.state.message == (
+        "The segmentation's segments (Planar contour) cannot be made voxels here: install the extension SlicerRT, or "
+        "bring them as a label map."
+    )
+    assert not chosen.presenter.can_save
+    chosen.presenter.update_now()
+    assert not chosen.state.results.available
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_empty_surface_beside_others_is_nothing(chosen, scene, place):
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "RT")
+    segmentation = node.GetSegmentation()
+    segmentation.SetSourceRepresentationName("Closed surface")
+    for number in range(3):
+        sphere = vtk.vtkSphereSource()
+        sphere.SetRadius(12.0)
+        sphere.SetThetaResolution(40)
+        sphere.SetPhiResolution(40)
+        sphere.SetCenter(-12 + 20.0 * number, 6, -25)
+        sphere.Update()
+        segment = slicer.vtkSegment()
+        segment.SetName(("GTVp", "GTVn", "GTVn_2")[number])
+        segment.AddRepresentation("Closed surface", vtk.vtkPolyData() if number == place else sphere.GetOutput())
+        segmentation.AddSegment(segment, str(number))
+    chosen.presenter.choose_segmentation(node)
+    assert chosen.origins == ([EMPTY, MANUAL] if place == 0 else [MANUAL, MANUAL])
 
 
 def test_a_contour_of_surfaces_returns_to_the_model(segmented, brought, primary, nodal, grid):
