@@ -20,7 +20,7 @@ from mmpl.io.dicom.plausible import remarks_on_grid, remarks_on_values
 from mmpl.io.dicom.read import read_series
 from mmpl.io.dicom.series import list_series
 from mmpl.io.suv import convert
-from mmpl.phantom.dicom import FAULTY_PET_VARIANTS, PET_VARIANTS, PetVariant, Storage, write_pet
+from mmpl.phantom.dicom import FAULTY_PET_VARIANTS, PET_VARIANTS, PetVariant, Storage, write_ct, write_pet
 
 TOLERANCE = 0.001
 REAL = Path(os.environ.get("MMPL_TEST_DATA", "/nowhere")) / "pet_dicom" / "PET"
@@ -131,6 +131,21 @@ def test_the_header_is_that_of_the_earliest_image(tmp_path, few_slices):
 def test_slices_missing_at_an_end_are_noticed_by_the_pets_own_count(tmp_path, few_slices):
     write_pet(tmp_path, few_slices)[-1].unlink()
     assert texts(read(tmp_path)) == ["PET: by its header (NumberOfSlices) it has 6 slices, 5 are there."]
+
+
+@pytest.mark.parametrize("thickness", ["3.27", "2", "0", None])
+def test_a_series_that_was_thinned_out_evenly_is_noticed(tmp_path, few_slices, every, thickness):
+    """A CT does not say how many slices it has; its slices say how thick they are."""
+    hu = few_slices.with_array(few_slices.array * 400 - 1000)
+    kept = [path for n, path in enumerate(write_ct(tmp_path, hu)) if n % 2 or path.unlink()]
+    every(kept, SliceThickness=thickness)
+    said = texts(read(tmp_path, "CT"))
+    if thickness in ("0", None):
+        assert said == []
+    else:
+        assert said == [
+            f"CT: its slices lie 6.54 mm apart and are {thickness} mm thick: look whether every second one is missing."
+        ]
 
 
 def test_what_was_left_out_is_said(tmp_path, few_slices, every):

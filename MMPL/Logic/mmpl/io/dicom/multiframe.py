@@ -63,6 +63,7 @@ def _frame(path, index, groups, shared, whole_header, size, stored) -> Slice | s
         pixels=stored,
         header=header,
         frame=index,
+        thickness_mm=number(functional_group(groups, shared, "PixelMeasuresSequence"), "SliceThickness") or None,
     )
 
 

@@ -18,6 +18,7 @@ from mmpl.io.images import BACKGROUND
 from mmpl.io.suv.header import Frame, frame_of
 from mmpl.notices import DICOM_SERIES, Notice
 
+THINNED_OUT = 1.9  # mm of step a mm of thickness
 ALIKE = (
     "Units", "SUVType", "DecayCorrection", "CorrectedImage", "PatientWeight", "PatientSize", "PatientSex",
     "RadionuclideTotalDose", "RadionuclideHalfLife", "RadionuclideCode", "RadionuclideMeaning",
@@ -105,9 +106,21 @@ def _remarks(series: Series, ordered: Stack, is_pet: bool) -> list[str]:
             f"{series.kind}: its slices are displaced from each other (a tilted gantry); it was resampled to a grid "
             "whose axes are perpendicular."
         )
+    found += _thickness_remarks(ordered, series.kind)
     if is_pet:
         found += _pet_remarks([one.header for one in ordered.slices])
     return found
+
+
+def _thickness_remarks(ordered: Stack, kind: str) -> list[str]:
+    """Where as much lies between slices as in them: the series may have been thinned out evenly."""
+    thickness, step = ordered.slices[0].thickness_mm, ordered.geometry.spacing_mm[2]
+    if thickness is None or step < THINNED_OUT * thickness:
+        return []
+    return [
+        f"{kind}: its slices lie {step:.3g} mm apart and are {thickness:.3g} mm thick: look whether every second one "
+        "is missing."
+    ]
 
 
 def _pet_remarks(headers: list[Mapping[str, str]]) -> list[str]:

@@ -31,6 +31,7 @@ def slice_of(dataset: Dataset, path: Path, pixels: PixelBytes | None, is_pet: bo
         intercept=number(dataset, "RescaleIntercept"),
         pixels=pixel_format(dataset, pixels, rows * columns),
         header=header_values(dataset) if is_pet else {},
+        thickness_mm=number(dataset, "SliceThickness") or None,
     )
 
 

@@ -70,6 +70,7 @@ class Slice:
     pixels : how they are stored
     header : PET: what SUV needs (see :mod:`mmpl.io.suv.header`)
     frame : index in a multi-frame file, None for a file of one image
+    thickness_mm : of the slice by its header; None where it does not say
     """
 
     path: Path
@@ -83,6 +84,7 @@ class Slice:
     pixels: PixelFormat
     header: Mapping[str, str] = field(default_factory=dict)
     frame: int | None = None
+    thickness_mm: float | None = None
 
     @property
     def axes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
