@@ -98,6 +98,15 @@ def test_an_empty_folder_holds_nothing(tmp_path):
     assert list_series(tmp_path).text() == "nothing"
 
 
+def test_directions_that_differ_by_rounding_are_of_one_series(tmp_path, small_suv, every):
+    """Half of them one way over a border of rounding: two series of one number, and neither could be chosen."""
+    paths = write_pet(tmp_path, small_suv)
+    for part, tilt in ((paths[::2], 0.00050001), (paths[1::2], 0.00049999)):
+        every(part, ImageOrientationPatient=[1, tilt, 0, -tilt, 1, 0])
+    (one,) = list_series(tmp_path).series
+    assert (len(one.slices), one.strays) == (len(paths), {})
+
+
 @pytest.mark.parametrize(
     ("values", "what"),
     [

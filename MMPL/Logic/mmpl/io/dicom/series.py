@@ -192,10 +192,14 @@ def _slices(dataset: Dataset, path: Path, pixels: PixelBytes | None) -> list[Sli
 
 def _stacks(images: list[tuple[Dataset, Slice]], broken: Counter) -> list[Series]:
     """One series, parted where its images differ in size or orientation; small parts are strays of the largest."""
-    parts: dict[tuple, list[tuple[Dataset, Slice]]] = defaultdict(list)
+    parts: list[list[tuple[Dataset, Slice]]] = []
     for dataset, one in images:
-        parts[one.shape_key].append((dataset, one))
-    largest, *rest = sorted(parts.values(), key=len, reverse=True)
+        part = next((part for part in parts if one.is_like(part[0][1])), None)
+        if part is None:
+            parts.append([(dataset, one)])
+        else:
+            part.append((dataset, one))
+    largest, *rest = sorted(parts, key=len, reverse=True)
     strays = Counter(broken)
     found = []
     for part in rest:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mmpl.io.dicom.codestream import FrameSize
 
+ROUNDING = 1e-3  # of direction cosines, and of mm between pixels: images of one volume differ by less
 COLOURS = ("RGB", "PALETTE COLOR", "HSV", "ARGB", "CMYK")
 
 
@@ -92,12 +93,8 @@ class Slice:
         row, column = np.array(self.orientation[:3]), np.array(self.orientation[3:])
         return row, column, np.cross(row, column)
 
-    @property
-    def shape_key(self) -> tuple:
-        """Alike for slices that can make one volume."""
-        return (
-            self.rows,
-            self.columns,
-            tuple(np.round(self.orientation, 3) + 0.0),
-            tuple(np.round(self.spacing, 3)),
-        )
+    def is_like(self, other: Slice) -> bool:
+        """Whether both can be of one volume: the same size, and orientation and spacing but for rounding."""
+        ours, theirs = ((*one.orientation, *one.spacing) for one in (self, other))
+        same_size = (self.rows, self.columns) == (other.rows, other.columns)
+        return same_size and max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) <= ROUNDING
