@@ -597,7 +597,8 @@ def test_a_stopped_run_leaves_no_table_of_the_one_before(make_cohort, tiny_bundl
     monkeypatch.setattr("mmpl.batch.run_case", stopped)
     with pytest.raises(KeyboardInterrupt):
         run_batch(data, tiny_bundle_path, out)
-    assert done_cases(out) is None
+    with pytest.raises(InputError, match="this batch has not ended"):
+        done_cases(out)
 
 
 def test_what_is_wrong_with_one_patient_stays_with_them(folder_of):

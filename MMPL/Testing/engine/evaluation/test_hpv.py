@@ -205,6 +205,15 @@ def test_a_batch_whose_table_is_another_is_refused(results_json, table, refused)
     assert line.endswith("is not the table that mmpl batch writes, with case_id and status a case: run the batch again")
 
 
+def test_a_batch_that_has_not_ended_is_refused(results_json, table, refused):
+    folder = results_json("A")
+    table("results/batch.json", "{}")
+    assert refused("hpv", folder, table("truth.csv", COLUMNS, ("A", 1, 1))) == (
+        f"{folder}: this batch has not ended, it has no cases.csv: wait for it, or give the same mmpl batch command "
+        "again"
+    )
+
+
 def test_the_names_of_a_batch_are_those_it_writes():
     assert (batch_folder.MANIFEST, batch_folder.CASES) == (batch.MANIFEST, batch_table.CASES)
     assert batch_table.COLUMNS[:2] == (batch_folder.CASE_ID, batch_folder.STATUS)

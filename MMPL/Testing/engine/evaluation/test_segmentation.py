@@ -175,6 +175,7 @@ def test_labels_that_mean_nothing(label_maps, refused):
 def test_of_a_batch_the_masks_of_cases_that_are_done(both, table, refused, scored):
     pred, truth = both
     table("pred/batch.json", "{}")
+    assert "pred: this batch has not ended" in refused("segmentation", pred, truth)
     table("pred/cases.csv", "case_id,status", ("A", "done"), ("B", "done"), ("C", "failed"))
     assert refused("segmentation", pred, truth).startswith("1 of 3 patients (C) with contours in ")
     assert scored("segmentation", pred, truth, "--only-common")["counts"]["patients scored"] == 2
