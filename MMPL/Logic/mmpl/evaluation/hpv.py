@@ -86,10 +86,12 @@ def evaluate_hpv(
     Raises
     ------
     InputError
-        See ``read_table`` and ``pair_patients``; if the threshold is not in [0, 1] or the results' ones differ.
+        See ``read_hpv_predictions`` and ``pair_patients``; if the threshold is not in [0, 1] or the results' ones
+        differ.
     """
     bootstrap = bootstrap or Bootstrap()
-    predictions, known = read_hpv_predictions(pred), read_hpv_truth(truth)
+    given, known = read_hpv_predictions(pred), read_hpv_truth(truth)
+    predictions = given.by_patient
     threshold, source = _threshold(threshold, predictions)
     paired = pair_patients(
         {p: v.probability is not None for p, v in predictions.items()},
@@ -113,7 +115,13 @@ def evaluate_hpv(
         task="hpv",
         title="HPV probability",
         counts={**paired.counts(), "HPV-positive": positives, "HPV-negative": len(ids) - positives},
-        settings={"threshold": threshold, "threshold_from": source, "reliability_bins": bins, **bootstrap.settings()},
+        settings={
+            "bundle": given.bundle,
+            "threshold": threshold,
+            "threshold_from": source,
+            "reliability_bins": bins,
+            **bootstrap.settings(),
+        },
         measures=[Measure(key, LABELS[key], figure) for key, figure in figures.items()],
         tables=(_reliability_table(reliability), by_center),
         charts=(_reliability_chart(reliability), *_center_charts(by_center)),

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -50,9 +50,18 @@ class RfsPrediction:
 
 
 Prediction = TypeVar("Prediction", HpvPrediction, RfsPrediction)
+SHA256_SHOWN = 12
 
 
-def read_hpv_predictions(path: Path) -> dict[str, HpvPrediction]:
+@dataclass(frozen=True)
+class Predictions(Generic[Prediction]):
+    """Predictions by patient, and the bundle that made them in words; None where nobody says which."""
+
+    by_patient: dict[str, Prediction]
+    bundle: str | None = None
+
+
+def read_hpv_predictions(path: Path) -> Predictions[HpvPrediction]:
     """HPV probabilities by patient, from a CSV (PatientID, hpv_probability) or folders with results.json.
 
     Of a folder that ``mmpl batch`` wrote, the cases that its table calls done.
@@ -60,15 +69,15 @@ def read_hpv_predictions(path: Path) -> dict[str, HpvPrediction]:
     Raises
     ------
     InputError
-        If the file or a cell is not as it should be; see ``read_table``.
+        If the file or a cell is not as it should be (see ``read_table``), or the results are of several bundles.
     """
     if Path(path).is_dir():
         return _from_results(Path(path), lambda r: HpvPrediction(r["hpv"]["probability"], r["hpv"]["threshold"]))
     table = read_table(path, what="predictions", required=(PROBABILITY,))
-    return {row.patient_id: HpvPrediction(_probability(row, PROBABILITY)) for row in table.rows}
+    return Predictions({row.patient_id: HpvPrediction(_probability(row, PROBABILITY)) for row in table.rows})
 
 
-def read_rfs_predictions(path: Path) -> dict[str, RfsPrediction]:
+def read_rfs_predictions(path: Path) -> Predictions[RfsPrediction]:
     """Risks by patient, from a CSV (PatientID, risk; survival_DAY, risk_group) or folders with results.json.
 
     Of a folder that ``mmpl batch`` wrote, the cases that its table calls done.
@@ -76,13 +85,14 @@ def read_rfs_predictions(path: Path) -> dict[str, RfsPrediction]:
     Raises
     ------
     InputError
-        If the file or a cell is not as it should be (see ``read_table``), or a survival curve rises or has a gap.
+        If the file or a cell is not as it should be (see ``read_table``), a survival curve rises or has a gap, or
+        the results are of several bundles.
     """
     if Path(path).is_dir():
         return _from_results(Path(path), _rfs_of_results)
     table = read_table(path, what="predictions", required=(RISK,))
     columns = _survival_columns(table)
-    return {row.patient_id: _rfs_of_row(row, columns) for row in table.rows}
+    return Predictions({row.patient_id: _rfs_of_row(row, columns) for row in table.rows})
 
 
 def _probability(row: Row, column: str) -> float | None:
@@ -124,12 +134,13 @@ def _rfs_of_results(results: dict) -> RfsPrediction:
     return RfsPrediction(rfs["risk"], rfs["risk_group"], days, survival)
 
 
-def _from_results(folder: Path, read: Callable[[dict], Prediction]) -> dict[str, Prediction]:
+def _from_results(folder: Path, read: Callable[[dict], Prediction]) -> Predictions[Prediction]:
     files = _results_files(folder)
     if not files:
         raise InputError(f"predictions {folder}: no {RESULTS} in this folder or the folders in it")
     found: dict[str, Prediction] = {}
     places: dict[str, Path] = {}
+    of_bundle: dict[str, tuple[str, str]] = {}  # sha256 -> its first patient, the bundle in words
     for path in files:
         results = _results(path)
         patient_id = results["case_id"]
@@ -139,7 +150,18 @@ def _from_results(folder: Path, read: Callable[[dict], Prediction]) -> dict[str,
                 f"{path.parent.name}); keep one"
             )
         found[patient_id], places[patient_id] = read(results), path
-    return found
+        of_bundle.setdefault(results["bundle"]["sha256"], (patient_id, _bundle_text(results["bundle"])))
+    if len(of_bundle) > 1:
+        one, other = [f"'{patient_id}' by {bundle}" for patient_id, bundle in of_bundle.values()][:2]
+        raise InputError(
+            f"predictions {folder} were made by {len(of_bundle)} bundles: {one}, {other}; give the results of one"
+        )
+    return Predictions(found, next(iter(of_bundle.values()))[1])
+
+
+def _bundle_text(bundle: dict) -> str:
+    phantom = ", trained on phantoms" if bundle.get("phantom") else ""
+    return f"{bundle['name']} {bundle['version']} (sha256 {bundle['sha256'][:SHA256_SHOWN]}{phantom})"
 
 
 def _results_files(folder: Path) -> list[Path]:

@@ -49,11 +49,12 @@ def evaluate_rfs(
     Raises
     ------
     InputError
-        See ``read_table`` and ``pair_patients``; if torchsurv or lifelines is not installed.
+        See ``read_rfs_predictions`` and ``pair_patients``; if torchsurv or lifelines is not installed.
     """
     check_installed()
     bootstrap = bootstrap or Bootstrap()
-    predictions, known = read_rfs_predictions(pred), read_rfs_truth(truth)
+    given, known = read_rfs_predictions(pred), read_rfs_truth(truth)
+    predictions = given.by_patient
     paired = pair_patients(
         {p: v.risk is not None for p, v in predictions.items()},
         [p for p, f in known.follow_up.items() if f is not None],
@@ -83,7 +84,12 @@ def evaluate_rfs(
             "relapses": int(cohort.event.sum()),
             "median follow-up, days": _whole(median_follow_up(cohort.time_days, cohort.event)),
         },
-        settings={"risk_groups": data.groups_from, "integrated_brier_days": by_year.span, **bootstrap.settings()},
+        settings={
+            "bundle": given.bundle,
+            "risk_groups": data.groups_from,
+            "integrated_brier_days": by_year.span,
+            **bootstrap.settings(),
+        },
         measures=_measures(data, by_year, bootstrap),
         tables=(by_year.table, by_group, by_center),
         charts=(*_group_charts(data, by_group), *_center_charts(by_center)),

@@ -108,6 +108,8 @@ def results_json(tmp_path) -> Callable[..., Path]:
         step: float = 365.0,
         at: Mapping[str, float | None] | None = None,
         name: str | None = None,
+        of: str = "0",
+        phantom: bool = True,
     ) -> Path:
         status = None if probability is None else ("positive" if probability >= threshold else "negative")
         base = None if probability is None else 0.5
@@ -120,7 +122,7 @@ def results_json(tmp_path) -> Callable[..., Path]:
         )
         results = Results(
             case_id=case_id,
-            bundle={"name": "b", "version": "1", "sha256": "0" * 64, "phantom": True, "members": 1},
+            bundle={"name": "b", "version": "1", "sha256": of * 64, "phantom": phantom, "members": 1},
             inputs={"ct": IMAGE, "pet": IMAGE, "pet_units": "SUVbw"},
             lesions={"GTVp": NOTHING, "GTVn": NOTHING},
             hpv=hpv,

@@ -152,6 +152,18 @@ def test_results_of_mmpl_bring_their_threshold(results_json, table, scored):
     assert found["measures"]["sensitivity"]["value"] == 0.5
 
 
+def test_the_results_bundle_is_named(results_json, table, scored):
+    truth = table("truth.csv", COLUMNS, ("A", 1, 1), ("B", 0, 1))
+    results_json("A")
+    found = scored("hpv", results_json("B"), truth)
+    assert found["settings"]["bundle"] == "b 1 (sha256 000000000000, trained on phantoms)"
+    results_json("A", of="f", phantom=False)
+    found = scored("hpv", results_json("B", of="f", phantom=False), truth)
+    assert found["settings"]["bundle"] == "b 1 (sha256 ffffffffffff)"
+    table("pred.csv", "PatientID,hpv_probability", ("A", 0.9), ("B", 0.4))
+    assert scored("hpv", truth.with_name("pred.csv"), truth)["settings"]["bundle"] is None
+
+
 def test_results_that_cannot_be_scored(results_json, table, refused, tmp_path):
     truth = table("truth.csv", COLUMNS, ("A", 1, 1), ("B", 0, 1))
     results_json("A", threshold=0.4)

@@ -248,6 +248,20 @@ def test_the_years_of_results_are_scored_by_what_they_say_of_the_years(results_j
     assert found["settings"]["integrated_brier_days"] == [30, 730.5]
 
 
+def test_results_of_several_bundles_are_refused(results_json, table, refused, scored):
+    """Risks of two bundles have no common zero: pooled, their order says nothing."""
+    results_json("A", risk=1.0)
+    folder = results_json("B", risk=11.0, of="f", phantom=False)
+    truth = table("truth.csv", TRUTH, ("A", 1, 100, 1), ("B", 1, 200, 1))
+    for options in ((), ("--only-common",)):
+        assert refused("rfs", folder, truth, *options) == (
+            f"predictions {folder} were made by 2 bundles: 'A' by b 1 (sha256 000000000000, trained on phantoms), "
+            "'B' by b 1 (sha256 ffffffffffff); give the results of one"
+        )
+    results_json("B", risk=0.0)
+    assert scored("rfs", folder, truth)["settings"]["bundle"].startswith("b 1 (sha256 0")
+
+
 def test_results_without_a_risk_are_no_prediction(results_json, table, refused):
     folder = results_json("A", risk=None)
     results_json("B")
