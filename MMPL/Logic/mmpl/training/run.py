@@ -53,9 +53,11 @@ from mmpl.training.ranks import RankPool, Ranks, current, joined
 from mmpl.training.report import OUTCOMES, contour_measures, render_run
 from mmpl.training.run_folder import (
     BUNDLE,
+    FOLDS,
     START,
     begun_on,
     begun_with,
+    check_folds,
     check_images,
     check_outcomes,
     claim,
@@ -77,7 +79,7 @@ from mmpl.training.start import Start, keep_start, kept_start, open_start
 
 log = logging.getLogger(__name__)
 
-FOLDS, STATISTICS, REPORT = "folds.csv", "statistics.json", "report.html"
+STATISTICS, REPORT = "statistics.json", "report.html"
 NEEDED = (  # among each fold's training patients: in words, at least so many, who counts
     ("have a label map", 1, lambda c: c.label_path is not None),
     ("have a positive HPV status", FEWEST_OF_A_CLASS, lambda c: c.hpv == 1),
@@ -298,11 +300,13 @@ def _tell_other_folds(table: Path, splits: Sequence[Split], config: TrainingConf
 
 
 def _kept_splits(out: Path, splits: Sequence[Split], cases: Sequence[CohortCase], *, chosen: bool) -> list[Split]:
-    """The splits that the run began with; others that were chosen are refused."""
+    """The splits that the run began with; others are refused, whether they were chosen or written into its table."""
     path = out / FOLDS
     if not path.is_file():
+        check_folds(out, splits)
         write_splits(path, splits)
     kept = read_splits(path, [split.name for split in splits], [c.patient_id for c in cases])
+    check_folds(out, kept)
     require(
         not chosen or [s.fold_of for s in kept] == [dict(s.fold_of) for s in splits],
         f"{out}: the run began with other folds; choose another folder",

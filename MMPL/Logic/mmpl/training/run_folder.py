@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from mmpl.bundle.reader import BUNDLE_JSON, open_bundle
+from mmpl.bundle.reader import BUNDLE_JSON, canonical_json, open_bundle
 from mmpl.errors import TrainingError
 from mmpl.io.folder_lock import held
 from mmpl.io.output import make_folder, write_json_atomic
@@ -17,12 +18,14 @@ from mmpl.training.cache_entry import arrays_sha256
 from mmpl.training.config import TrainingConfig, config_to_dict
 from mmpl.training.errors import require
 from mmpl.training.finished import read_finished
+from mmpl.training.folds import Split
 from mmpl.training.layout import CohortCase
 from mmpl.training.ranks import ALONE, Ranks
 
 LOCK = "run.lock"
 CONFIG, OUTCOMES, IMAGES = "config.json", "outcomes.json", "images.json"
 BEGUN = "begun"  # in config.json: ISO date
+FOLDS, FOLDS_SHA256 = "folds.csv", "folds_sha256"  # a table; in config.json: of what it says, not of its bytes
 BUNDLE = "bundle"
 ROUNDING = ("autocast",)  # may change in a run that goes on: where it does harm, there is no other way out
 START = "start"  # in config.json: sha256 of the bundle that stage 1 starts from, or null; a folder with its weights
@@ -117,6 +120,22 @@ def begun_on(out: Path) -> str:
 
 def _today() -> str:
     return datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+
+
+def check_folds(out: Path, splits: Sequence[Split]) -> None:
+    """Keep the checksum of a claimed folder's folds, or check that they are those that its networks were trained by.
+
+    A run that has kept none, by an older version, takes those of today.
+    """
+    begun = read_record(out / CONFIG)
+    now = hashlib.sha256(canonical_json({split.name: dict(split.fold_of) for split in splits})).hexdigest()
+    if FOLDS_SHA256 not in begun:
+        write_json_atomic(out / CONFIG, {**begun, FOLDS_SHA256: now})
+        return
+    require(
+        begun[FOLDS_SHA256] == now,
+        f"{out / FOLDS}: the folds are not those that the run began with; put it back, or choose another folder",
+    )
 
 
 def check_outcomes(out: Path, cases: Sequence[CohortCase]) -> None:

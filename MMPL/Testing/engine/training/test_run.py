@@ -287,8 +287,10 @@ def test_folds_of_another_run_are_used(finished_run, cohort_folder, run_config, 
     out, _, _ = finished_run
     run = tmp_path / "run"
     run.mkdir()
-    splits = training_run._splits(run, read_cohort(cohort_folder), run_config, out / "folds.csv")
-    kept = training_run._kept_splits(run, splits, read_cohort(cohort_folder), chosen=True)
+    cases = read_cohort(cohort_folder)
+    splits = training_run._splits(run, cases, run_config, out / "folds.csv")
+    claim(run, run_config, cases)
+    kept = training_run._kept_splits(run, splits, cases, chosen=True)
     assert kept == splits
     assert (run / "folds.csv").read_bytes() == (out / "folds.csv").read_bytes()
 
@@ -310,6 +312,49 @@ def _positive(n):
 
 def _relapsed(n):
     return n // 2 % 2 == 1
+
+
+def _go_on(out, config, cases):
+    """As the same command does before it trains."""
+    splits = training_run._splits(out, cases, config, None)
+    return training_run._begin(out, config, cases, splits, RunOptions())
+
+
+def test_folds_that_changed_under_a_run_are_refused(finished_run, cohort_folder, run_config, tmp_path):
+    """Networks would judge patients that they were trained on."""
+    cases = read_cohort(cohort_folder)
+    for needed in ("config.json", "outcomes.json", "folds.csv"):
+        shutil.copy(finished_run[0] / needed, tmp_path)
+    table, config = tmp_path / "folds.csv", tmp_path / "config.json"
+    lines = table.read_text(encoding="utf-8").splitlines()
+    swapped = [line[:-1] + str(1 - int(line[-1])) if ",patient," in line else line for line in lines[1:]]
+    table.write_text("\r\n".join([lines[0], *reversed(lines[1:])]), encoding="utf-8")  # as a spreadsheet may save it
+    _go_on(tmp_path, run_config, cases)
+    table.write_text("\n".join([lines[0], *swapped]), encoding="utf-8")
+    with pytest.raises(TrainingError, match=r"folds\.csv: the folds are not those that the run began with; put"):
+        _go_on(tmp_path, run_config, cases)
+    older = json.loads(config.read_text(encoding="utf-8"))
+    assert len(older.pop("folds_sha256")) == 64
+    config.write_text(json.dumps(older), encoding="utf-8")  # by a version that kept none: today's are taken
+    _go_on(tmp_path, run_config, cases)
+    table.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(TrainingError, match="the folds are not those that the run began with"):
+        _go_on(tmp_path, run_config, cases)
+
+
+def test_lost_folds_that_cannot_be_made_again_are_refused(cohort_folder, run_config, tmp_path):
+    """They were given as a table, with the run's first command only."""
+    cases, out = read_cohort(cohort_folder), tmp_path / "run"
+    config = replace(run_config, splits=("patient",))
+    (new,) = training_run._splits(out, cases, config, None)
+    by_hand = [Split("patient", {patient: 1 - fold for patient, fold in new.fold_of.items()})]
+    write_splits(tmp_path / "folds.csv", by_hand)
+    training_run._begin(out, config, cases, by_hand, RunOptions(folds=tmp_path / "folds.csv"))
+    _go_on(out, config, cases)
+    (out / "folds.csv").unlink()
+    with pytest.raises(TrainingError, match="the folds are not those that the run began with"):
+        _go_on(out, config, cases)
+    assert not (out / "folds.csv").exists()
 
 
 @pytest.mark.parametrize(
