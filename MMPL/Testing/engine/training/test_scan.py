@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -390,6 +391,51 @@ def test_the_same_images_under_two_names(cohort):
     copy.write_bytes(copy.read_bytes() + b" ")  # a byte after the end of the PET's data
     problem = only(cohort, "CT_TWICE", "B-2")
     assert problem.severity == WARNING
+
+
+def test_the_same_pet_with_another_ct(cohort):
+    pets = [cohort.root / "Task 1" / name / f"{name}__PT.nii.gz" for name in ("A-1", "B-2")]
+    pets[1].write_bytes(pets[0].read_bytes())
+    problem = only(cohort, "PET_TWICE", "B-2")
+    assert (problem.severity, problem.text) == (WARNING, "has the same PET as A-1, with another CT")
+
+
+def test_copies_that_were_compressed_apart(cohort):
+    """Of gzip's own, with a file name and a time in it, and at another level."""
+    for kind in ("CT", "PT"):
+        original, copy = (cohort.root / "Task 1" / name / f"{name}__{kind}.nii.gz" for name in ("A-1", "B-2"))
+        content = gzip.decompress(original.read_bytes())
+        with copy.open("wb") as file, gzip.GzipFile(copy.name, "wb", 1, file, mtime=7) as packed:
+            packed.write(content)
+        assert copy.stat().st_size != original.stat().st_size
+    assert only(cohort, "IMAGES_TWICE", "B-2").text == "has the same CT and PET as A-1"
+
+
+@pytest.mark.parametrize("end", [bytes(16), gzip.compress(b"", mtime=0)], ids=["zeros", "an empty part"])
+def test_ends_alike_are_not_taken_for_copies(cohort, end):
+    """The last part of a gzip file of several says nothing of the others; nor do zeros after the end."""
+    for path in cohort.root.glob("Task 1/*/*__*.nii.gz"):
+        path.write_bytes(path.read_bytes() + end)
+    assert found(cohort) == {}
+
+
+def test_of_three_a_copy_is_named_that_has_both_images(cohort):
+    """C has the CT of A, and CT and PET of B."""
+    cohort.patient("C-3")
+    homes = {name: cohort.root / "Task 1" / name for name in ("A-1", "B-2", "C-3")}
+
+    def copy(kind: str, source: str, to: str) -> None:
+        data = (homes[source] / f"{source}__{kind}.nii.gz").read_bytes()
+        (homes[to] / f"{to}__{kind}.nii.gz").write_bytes(data)
+
+    copy("CT", "A-1", "B-2")
+    copy("CT", "A-1", "C-3")
+    copy("PT", "B-2", "C-3")
+    with (cohort.root / "Task 1" / "HECKTOR_2025_Training_Task_1.csv").open("a", encoding="utf-8") as table:
+        table.write(f"C-3,{RECORD}\n")
+    problems = found(cohort)
+    assert set(problems) == {("CT_TWICE", "B-2"), ("IMAGES_TWICE", "C-3")}
+    assert problems["IMAGES_TWICE", "C-3"].text == "has the same CT and PET as B-2"
 
 
 # --- images -------------------------------------------------------------------------------------------

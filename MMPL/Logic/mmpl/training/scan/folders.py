@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from mmpl.training.layout import TASKS, CohortCase, ct_name, label_name, pt_name
 from mmpl.training.scan.problems import Problem
 
 NAMED_FILES = 4
+GZIP_END = 8  # bytes
 
 
 @dataclass(frozen=True)
@@ -97,26 +101,70 @@ def _missing_images(patient_id: str, homes: Sequence[Path], folder: Path, has_la
 
 
 def copies(cases: Sequence[CohortCase], folder: Path) -> list[Problem]:
-    """The same images under two names; only files of one size are read."""
-    by_size = defaultdict(list)
-    for case in cases:
-        by_size[case.ct_path.stat().st_size].append(case)
+    """The same images under two names, however they were compressed."""
+    cts, pets = (_first_copies(paths) for paths in ([c.ct_path for c in cases], [c.pt_path for c in cases]))
+    owner = {path: case for case in cases for path in (case.ct_path, case.pt_path)}
+    first: dict[tuple[Path, Path], CohortCase] = {}
     problems = []
-    for same_size in by_size.values():
-        first: dict[str, CohortCase] = {}
-        for case in same_size if len(same_size) > 1 else ():
-            original = first.setdefault(sha256_of(case.ct_path), case)
-            if original is not case:
-                problems.append(_copy_problem(case, original, folder))
+    for case in cases:
+        ct, pet = cts[case.ct_path], pets[case.pt_path]
+        original = first.setdefault((ct, pet), case)
+        if original is not case:
+            text = f"has the same CT and PET as {original.patient_id}"
+            remedy = "keep one: a patient under two names lands on both sides of a fold"
+            problems.append(Problem("IMAGES_TWICE", case.patient_id, _home(case, folder), text, remedy))
+            continue
+        for same, mine, code, kind, other in (
+            (ct, case.ct_path, "CT_TWICE", "CT", "PET"),
+            (pet, case.pt_path, "PET_TWICE", "PET", "CT"),
+        ):
+            if same != mine:
+                text = f"has the same {kind} as {owner[same].patient_id}, with another {other}"
+                remedy = "check whether both are one patient; keep one then"
+                problems.append(Problem(code, case.patient_id, _home(case, folder), text, remedy))
     return sorted(problems, key=lambda p: p.patient_id)
 
 
-def _copy_problem(case: CohortCase, original: CohortCase, folder: Path) -> Problem:
-    where = case.ct_path.parent.relative_to(folder).as_posix()
-    pets = case.pt_path, original.pt_path
-    if pets[0].stat().st_size == pets[1].stat().st_size and sha256_of(pets[0]) == sha256_of(pets[1]):
-        text = f"has the same CT and PET as {original.patient_id}"
-        remedy = "keep one: a patient under two names lands on both sides of a fold"
-        return Problem("IMAGES_TWICE", case.patient_id, where, text, remedy)
-    text = f"has the same CT as {original.patient_id}, with another PET"
-    return Problem("CT_TWICE", case.patient_id, where, text, "check whether both are one patient; keep one then")
+def _home(case: CohortCase, folder: Path) -> str:
+    return case.ct_path.parent.relative_to(folder).as_posix()
+
+
+def _first_copies(paths: Sequence[Path]) -> dict[Path, Path]:
+    """Each file -> the first of the same content.
+
+    Files are read where their sizes are the same, or what gzip says at their ends: copies that were compressed apart
+    differ in all other bytes. A file that ends otherwise (in parts, or with bytes after its end) is found by its size.
+    """
+    stored = _first_alike(paths, lambda path: path.stat().st_size, sha256_of)
+    unpacked = _first_alike(list(dict.fromkeys(stored.values())), _end, _unpacked_sha256)
+    return {path: unpacked[first] for path, first in stored.items()}
+
+
+def _first_alike(
+    paths: Sequence[Path], likeness: Callable[[Path], Hashable], content: Callable[[Path], str]
+) -> dict[Path, Path]:
+    """The same by one kind of content, which is read of files with the same likeness only."""
+    groups = defaultdict(list)
+    for path in paths:
+        groups[likeness(path)].append(path)
+    found = {}
+    for group in groups.values():
+        first: dict[str, Path] = {}
+        for path in group:
+            found[path] = first.setdefault(content(path), path) if len(group) > 1 else path
+    return found
+
+
+def _end(path: Path) -> bytes:
+    """CRC-32 and length of what is compressed in a gzip file (RFC 1952)."""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - GZIP_END, 0))
+        return file.read()
+
+
+def _unpacked_sha256(path: Path) -> str:
+    try:
+        with gzip.open(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, EOFError, zlib.error):  # damaged, which the thorough scan tells
+        return sha256_of(path)
