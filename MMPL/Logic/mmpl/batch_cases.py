@@ -29,7 +29,7 @@ CT_WORDS, PET_WORDS = {"ct"}, {"pt", "pet"}
 RECORDED = (*CLINICAL_COLUMNS, PRIMARY_SITE, HPV_STATUS)
 OTHER_WORDS = {"mask", "label", "labels", "seg", "segmentation", "contour", "contours", "planning", "dose", "rtdose"}
 RECORD = "ehr.json"
-LEFT_OUT = ("TABLE_OTHER_NAME", "ROW_TOO_SHORT")  # values that may be there and are not read
+LEFT_OUT = ("TABLE_OTHER_NAME", "TABLE_TWICE", "ROW_TOO_SHORT")  # values that may be there and are not read
 NAMES = "one CT ('ct.nii.gz', 'NAME__CT.nii.gz', 'CT/' of DICOM, ...) and one PET ('pt' or 'pet' in place of 'ct')"
 
 

@@ -576,6 +576,10 @@ def test_clinical_values_that_are_there_and_not_read_are_told(folder_of, caplog)
     (data / TABLE).write_text("PatientID,Age (years)\nA,61\n")
     assert find_cases(data)[0].clinical()["Age"] is None
     assert "the column 'Age (years)' is not read" in caplog.text
+    name = Path(TABLE).name
+    (data / name).write_text("PatientID,Age\nA,61\n")
+    find_cases(data)
+    assert f"{TABLE} is read, and {name} beside the tasks' folders is not" in caplog.text
 
 
 def test_a_record_is_found_however_its_name_is_spelt(folder_of):

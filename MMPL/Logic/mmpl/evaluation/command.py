@@ -16,6 +16,7 @@ from mmpl.evaluation.estimates import Bootstrap
 from mmpl.evaluation.findings import Evaluation
 from mmpl.evaluation.page import render_evaluation
 from mmpl.evaluation.text import as_text
+from mmpl.evaluation.truths import TASKS, other_table_note
 from mmpl.io.output import write_json_atomic, write_text_atomic
 from mmpl.phantom.cohort import MANIFEST
 from mmpl.progress import Progress, silent
@@ -48,6 +49,8 @@ def run(arguments: argparse.Namespace, progress: Progress = silent) -> str:
     outputs = {name: path for name in ("json", "csv", "html") if (path := getattr(arguments, name)) is not None}
     _check_outputs(outputs, (arguments.pred, arguments.truth, arguments.centers))
     evaluation = _evaluate(arguments, progress)
+    if arguments.centers is None and (note := other_table_note(arguments.truth, TASKS[arguments.task])):
+        evaluation = replace(evaluation, notes=(*evaluation.notes, note))
     if is_of_phantoms(arguments.truth):
         evaluation = replace(evaluation, notes=(PHANTOM_RESULTS, *evaluation.notes))
     _write(evaluation, arguments, outputs)

@@ -11,6 +11,7 @@ from mmpl.evaluation.tables import DAYS_MOST, PatientTable, Row, read_table
 
 RELAPSE, RFS = "Relapse", "RFS"
 SEGMENTATION_TASK, RFS_TASK, HPV_TASK = 1, 2, 3
+TASKS = {"segmentation": SEGMENTATION_TASK, "rfs": RFS_TASK, "hpv": HPV_TASK}
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,19 @@ def read_centers(path: Path) -> PatientTable:
 
 def hecktor_table(folder: Path, task: int) -> Path | None:
     """The table of a task in a folder of HECKTOR's layout, or None."""
+    return next(iter(_hecktor_tables(folder, task)), None)
+
+
+def other_table_note(truth: Path, task: int) -> str | None:
+    """What a reader must know where a folder holds two tables of a task; None where it does not."""
+    tables = _hecktor_tables(Path(truth), task)
+    return f"Of the truth's two tables {tables[0]} is read, {tables[1]} is not." if len(tables) > 1 else None
+
+
+def _hecktor_tables(folder: Path, task: int) -> list[Path]:
+    """The first is read, as in training."""
     name = f"HECKTOR_2025_Training_Task_{task}.csv"
-    return next((p for p in (folder / f"Task {task}" / name, folder / name) if p.is_file()), None)
+    return [p for p in (folder / f"Task {task}" / name, folder / name) if p.is_file()]
 
 
 def _table_path(path: Path, task: int) -> Path:

@@ -138,6 +138,10 @@ def test_a_folder_in_hecktors_layout(table, scored, tmp_path):
     truth = table("cohort/Task 3/HECKTOR_2025_Training_Task_3.csv", COLUMNS, ("A", 1, 1), ("B", 0, 1))
     pred = table("pred.csv", "PatientID,hpv_probability", ("A", 0.9), ("B", 0.4))
     assert scored("hpv", pred, truth.parents[1])["measures"]["auc"]["value"] == 1.0
+    other = table("cohort/HECKTOR_2025_Training_Task_3.csv", COLUMNS, ("A", 0, 1), ("B", 1, 1))
+    found = scored("hpv", pred, truth.parents[1])
+    assert found["measures"]["auc"]["value"] == 1.0
+    assert found["notes"][-1] == f"Of the truth's two tables {truth} is read, {other} is not."
 
 
 # --- results.json -------------------------------------------------------------------------------------

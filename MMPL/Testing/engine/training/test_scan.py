@@ -156,6 +156,16 @@ def test_a_table_of_another_name_is_pointed_at(cohort):
     assert problem.text.startswith("there is task3.xlsx but no HECKTOR_2025_Training_Task_3.csv")
 
 
+def test_two_tables_of_a_task_are_named(cohort):
+    name = "HECKTOR_2025_Training_Task_2.csv"
+    (cohort.root / name).write_text("PatientID,Relapse,RFS\nA-1,0,900\n", encoding="utf-8")
+    assert only(cohort, "TABLE_TWICE", "").sentence == (
+        f"Task 2/{name} is read, and {name} beside the tasks' folders is not (task 2); "
+        "remove the one that is out of date"
+    )
+    assert scan_cohort(cohort.root, thorough=False).cases[0].rfs_days == 400
+
+
 # --- values -------------------------------------------------------------------------------------------
 
 

@@ -46,11 +46,13 @@ def read_tables(folder: Path) -> tuple[Tables, list[Problem]]:
     """Read every table that is there; what cannot be read is a problem, and the rest goes on."""
     rows, columns, problems = [], set(), []
     for task in TASKS:
-        path = _table_path(folder, task)
-        if path is None:
+        paths = _table_paths(folder, task)
+        if not paths:
             problems += _other_tables(folder, task)
             continue
-        found, new = _read_table(path, path.relative_to(folder).as_posix())
+        wheres = [path.relative_to(folder).as_posix() for path in paths]
+        problems += [_twice(task, wheres[0], other) for other in wheres[1:]]
+        found, new = _read_table(paths[0], wheres[0])
         rows += found.rows
         columns |= found.columns
         problems += new
@@ -63,9 +65,15 @@ def squeezed(name: str) -> str:
     return "".join(c for c in name.lower() if c not in " _-\t\u00a0")
 
 
-def _table_path(folder: Path, task: int) -> Path | None:
+def _table_paths(folder: Path, task: int) -> list[Path]:
+    """Where a task's table is; the first is read."""
     name = table_name(task)
-    return next((p for p in (task_folder(folder, task) / name, folder / name) if p.is_file()), None)
+    return [p for p in (task_folder(folder, task) / name, folder / name) if p.is_file()]
+
+
+def _twice(task: int, read: str, other: str) -> Problem:
+    text = f"{read} is read, and {other} beside the tasks' folders is not"
+    return Problem("TABLE_TWICE", "", f"task {task}", text, "remove the one that is out of date")
 
 
 def _other_tables(folder: Path, task: int) -> list[Problem]:
