@@ -10,6 +10,7 @@ from mmpl.results import RESEARCH_USE
 PHANTOM_WARNING = (
     "**Trained on synthetic phantoms. Its outputs on patients mean nothing: it shows how the software works.**"
 )
+SPLITS = {"patient": "patient", "centre": "centre-out"}
 
 
 def model_card(info: BundleInfo) -> str:
@@ -55,9 +56,18 @@ def _folds(info: BundleInfo) -> str:
     members, splits = len(info.members), len(info.members) // info.folds
     if splits and members % info.folds:
         return f"{members} members"
+    kinds = _kinds_of_split(info.scores)
+    if kinds and len(kinds) == splits:
+        return f"{members} members over {' and '.join(f'{info.folds} {kind} folds' for kind in kinds)}"
     if splits > 1:
         return f"{members} members, {info.folds} folds of each of {splits} splits of the patients"
-    return f"{members} members over {info.folds} patient folds"
+    return f"{members} members over {info.folds} folds of the patients"
+
+
+def _kinds_of_split(scores: Mapping[str, object]) -> list[str]:
+    """In words, of the splits whose out-of-fold figures a bundle has; none where it does not name them."""
+    out_of_fold = scores.get("out_of_fold")
+    return [kind for name, kind in SPLITS.items() if isinstance(out_of_fold, Mapping) and name in out_of_fold]
 
 
 def _cohort(info: BundleInfo) -> list[str]:

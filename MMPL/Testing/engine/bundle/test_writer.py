@@ -123,7 +123,7 @@ def test_model_card_says_what_matters(a_bundle_folder):
         "Tests only.",
         "It knows nothing.",
         "Apache-2.0",
-        "1 members over 2 patient folds",
+        "1 members over 2 folds of the patients",
         "GTVp 0.5, GTVn 0.4, HPV 0.6",
         "low up to -0.25, high above 0.5",
         "end of radiotherapy",
@@ -141,6 +141,20 @@ def test_model_card_counts_folds_by_split(an_info):
     assert "4 members, 2 folds of each of 2 splits of the patients (" in card
     uneven = model_card(dataclasses.replace(an_info, members=an_info.members * 5))  # folds by hand, 3 and 2
     assert "; 5 members (" in uneven
+
+
+@pytest.mark.parametrize(
+    ("splits", "said"),
+    [
+        (["centre"], "2 members over 2 centre-out folds ("),
+        (["patient"], "2 members over 2 patient folds ("),
+        (["centre", "patient"], "4 members over 2 patient folds and 2 centre-out folds ("),
+    ],
+)
+def test_model_card_says_what_kind_of_folds(an_info, splits, said):
+    scores = {"out_of_fold": {name: {"auc": 0.5} for name in splits}}
+    card = model_card(dataclasses.replace(an_info, members=an_info.members * 2 * len(splits), scores=scores))
+    assert said in card
 
 
 def test_phantom_warning_is_for_phantoms_only(an_info):
