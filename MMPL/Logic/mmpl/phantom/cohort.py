@@ -78,9 +78,19 @@ def write_cohort(out: Path, cases: int, seed: int, *, progress: Progress = silen
     factors = [draw_factors(seed, index) for index in range(cases)]
     finish = partial(_write_tables, factors)
     patients = tuple(f.patient_id for f in factors)
-    homes = [f"Task 1/{patient}" for patient in patients]
-    write_whole(out, order, DETAILS, homes, partial(_write_patient, seed), finish, progress)
+    images = [f"Task 1/{patient}/{name}" for patient in patients for name in _image_names(patient)]
+    parts = [*images, *map(_table_place, TARGET_COLUMNS)]
+    write_whole(out, order, DETAILS, parts, partial(_write_patient, seed), finish, progress)
     return patients
+
+
+def _image_names(patient_id: str) -> tuple[str, str, str]:
+    """CT, PET and label map."""
+    return f"{patient_id}__CT.nii.gz", f"{patient_id}__PT.nii.gz", f"{patient_id}.nii.gz"
+
+
+def _table_place(task: int) -> str:
+    return f"Task {task}/HECKTOR_2025_Training_Task_{task}.csv"
 
 
 def _write_patient(seed: int, index: int, cohort: Path) -> None:
@@ -92,9 +102,8 @@ def _write_patient(seed: int, index: int, cohort: Path) -> None:
     patient = generate_patient(seed, index)
     draft = final.with_name(f".{patient_id}")
     draft.mkdir(parents=True, exist_ok=True)
-    write_image(draft / f"{patient_id}__CT.nii.gz", patient.ct)
-    write_image(draft / f"{patient_id}__PT.nii.gz", patient.pet)
-    write_image(draft / f"{patient_id}.nii.gz", patient.label_map)
+    for name, volume in zip(_image_names(patient_id), (patient.ct, patient.pet, patient.label_map), strict=True):
+        write_image(draft / name, volume)
     os.replace(draft, final)
 
 
@@ -104,7 +113,7 @@ def _write_tables(factors: list[PatientFactors], folder: Path) -> None:
 
 
 def _write_table(folder: Path, task: int, factors: list[PatientFactors]) -> None:
-    path = folder / f"Task {task}" / f"HECKTOR_2025_Training_Task_{task}.csv"
+    path = folder / _table_place(task)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)

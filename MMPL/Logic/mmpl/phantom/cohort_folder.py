@@ -53,7 +53,7 @@ def write_whole(
     out: Path,
     order: CohortOrder,
     details: dict,
-    patients: Sequence[str],
+    parts: Sequence[str],
     write_patient: Callable[[int, Path], None],
     finish: Callable[[Path], None],
     progress: Progress,
@@ -68,7 +68,7 @@ def write_whole(
     out : folder to write
     order : how many patients, of which seed
     details : what the manifest says of the layout; two cohorts are the same where this, seed and number are
-    patients : their folders within the cohort's
+    parts : what is there of a whole cohort: files, and folders that hold any, by their place within its folder
     write_patient : ``(index, folder)``, writes one patient unless that is done; picklable for several workers
     finish : ``(folder)``, writes what belongs to the cohort as a whole
     progress : told "phantom" and the fraction of patients written
@@ -81,7 +81,7 @@ def write_whole(
     out = Path(out).resolve()
     manifest = _manifest(order, details)
     is_there = _may_replace(out) and _read_manifest(out) == manifest
-    if is_there and all((out / patient).is_dir() for patient in patients):
+    if is_there and all(_holds_something(out / part) for part in parts):
         progress("phantom", 1.0)
         return
     try:
@@ -93,6 +93,10 @@ def write_whole(
         os.replace(folder, out)
     except OSError as error:
         raise OutputError(f"{out}: the phantom cohort cannot be written ({error}); check space and rights") from error
+
+
+def _holds_something(path: Path) -> bool:
+    return any(path.iterdir()) if path.is_dir() else path.is_file()
 
 
 def write_image(path: Path, volume: Volume) -> None:

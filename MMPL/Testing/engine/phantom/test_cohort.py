@@ -136,6 +136,16 @@ def test_a_cohort_that_lacks_a_patient_is_written_again(tmp_path):
     assert len(list((out / "Task 1" / "PHA-0000").iterdir())) == 3
 
 
+@pytest.mark.parametrize("lost", ["Task 1/PHA-0000/PHA-0000__PT.nii.gz", "Task 3/HECKTOR_2025_Training_Task_3.csv"])
+def test_a_cohort_that_lacks_a_file_is_written_again(tmp_path, lost):
+    out = tmp_path / "phantom"
+    write_cohort(out, 1, SEED)
+    before = (out / lost).read_bytes()
+    (out / lost).unlink()
+    write_cohort(out, 1, SEED)
+    assert (out / lost).read_bytes() == before
+
+
 @pytest.mark.parametrize("name", ["notes.txt", "phantom.json"])
 def test_a_folder_of_somebody_else_is_refused(tmp_path, name):
     (tmp_path / name).write_text("{}", encoding="utf-8")

@@ -108,6 +108,11 @@ def test_a_stopped_cohort_has_no_name_yet_and_is_taken_up(tmp_path, patient, mon
     assert sorted(p.name for p in out.iterdir()) == ["PHA-0000", "PHA-0001", "phantom.json"]
     ids = {pydicom.dcmread(p).StudyInstanceUID for p in out.rglob("*00001.dcm")}
     assert len(ids) == 2
+    for path in (out / "PHA-0001" / "PET").iterdir():
+        path.unlink()
+    write_cohort_dicom(out, 2, SEED)  # which is not whole any more
+    assert drawn == [0, 1, 1, 0, 1]
+    assert any((out / "PHA-0001" / "PET").iterdir())
 
 
 def test_a_cohort_of_another_layout_is_another_cohort(tmp_path, patient, monkeypatch):

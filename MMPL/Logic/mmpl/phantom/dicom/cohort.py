@@ -21,7 +21,7 @@ import numpy as np
 
 from mmpl.phantom.cohort_folder import CohortOrder, write_image, write_whole
 from mmpl.phantom.dicom.body import Body
-from mmpl.phantom.dicom.patient import person_of, write_patient
+from mmpl.phantom.dicom.patient import CT_FOLDER, PET_FOLDER, person_of, write_patient
 from mmpl.phantom.dicom.storage import Storage
 from mmpl.phantom.dicom.variant import PetVariant
 from mmpl.phantom.factors import draw_factors
@@ -76,9 +76,8 @@ def write_cohort_dicom(
         "storage": repr(storage),
     }
     patients = tuple(draw_factors(seed, index).patient_id for index in range(cases))
-    write_whole(
-        out, order, details, patients, partial(_write_patient, seed, variant, storage), lambda _: None, progress
-    )
+    parts = [f"{p}/{name}" for p in patients for name in (CT_FOLDER, PET_FOLDER, _truth_name(p), EHR)]
+    write_whole(out, order, details, parts, partial(_write_patient, seed, variant, storage), lambda _: None, progress)
     return patients
 
 
@@ -89,6 +88,10 @@ def body_of(patient: PhantomPatient, seed: int, index: int) -> Body:
     height_m = float(np.clip((1.76 if male else 1.63) + 0.07 * rng.standard_normal(), 1.40, 2.05))
     bmi = float(np.clip(26.0 + 4.0 * rng.standard_normal(), 17.0, 42.0))
     return Body(round(bmi * height_m**2, 1), round(height_m, 2), "M" if male else "F")
+
+
+def _truth_name(patient_id: str) -> str:
+    return f"{patient_id}.nii.gz"
 
 
 def _write_patient(seed: int, variant: PetVariant, storage: Storage, index: int, cohort: Path) -> None:
@@ -102,7 +105,7 @@ def _write_patient(seed: int, variant: PetVariant, storage: Storage, index: int,
     draft = final.with_name(f".{patient_id}")
     person = person_of(patient, own, seed)
     write_patient(draft, patient, own, _ct_storage(storage), _pet_storage(storage), person)
-    write_image(draft / f"{patient_id}.nii.gz", patient.label_map)
+    write_image(draft / _truth_name(patient_id), patient.label_map)
     record = json.dumps(patient.clinical, indent=2)
     (draft / EHR).write_text(record + "\n", encoding="utf-8")
     os.replace(draft, final)
