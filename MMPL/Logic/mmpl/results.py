@@ -15,6 +15,10 @@ from mmpl.version import __version__
 
 SCHEMA_VERSION = "1.0"
 RESEARCH_USE = "For research use only. Not a medical device; not for diagnosis or treatment decisions."
+HPV_SCALE = (  # of the probability: forests are trained on classes made equal
+    "A score on the scale of equally many HPV-positive and HPV-negative patients, not the share of HPV-positive ones "
+    "among such patients."
+)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,14 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from PIL import Image
+
+from mmpl.results import HPV_SCALE
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULE = ROOT / "MMPL"
@@ -311,6 +314,12 @@ def test_requirements_leave_other_extensions_room(requirements):
 def test_numba_is_wanted_where_it_has_builds_for_slicers_numpy(requirements, platform, machine, wanted):
     marker = requirements["numba"].marker
     assert marker.evaluate({"sys_platform": platform, "platform_machine": machine}) is wanted
+
+
+def test_the_panel_says_of_the_hpv_probability_what_the_report_does():
+    widgets = ElementTree.parse(MODULE / "Resources" / "UI" / "MMPL.ui").iter("widget")
+    tips = {w.get("name"): w.findtext("property[@name='toolTip']/string") for w in widgets}
+    assert tips["hpvLabel"] == tips["hpvBar"] == HPV_SCALE
 
 
 # --- continuous integration ---------------------------------------------------------------------------

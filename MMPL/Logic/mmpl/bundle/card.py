@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mmpl.bundle.info import BundleInfo
-from mmpl.results import RESEARCH_USE
+from mmpl.results import HPV_SCALE, RESEARCH_USE
 
 PHANTOM_WARNING = (
     "**Trained on synthetic phantoms. Its outputs on patients mean nothing: it shows how the software works.**"
@@ -102,7 +102,8 @@ def _shown(value: object) -> str:
 
 
 def _limitations(info: BundleInfo) -> str:
-    items = ["Research use only; not validated for clinical decisions.", *info.limitations]
+    hpv = f"HPV probability, of forests trained on classes made equal: {HPV_SCALE[0].lower()}{HPV_SCALE[1:]}"
+    items = ["Research use only; not validated for clinical decisions.", hpv, *info.limitations]
     if info.phantom:
         items.insert(0, "Synthetic training data: no figure of this card says anything about patients.")
     return "\n".join(f"- {item}" for item in items)

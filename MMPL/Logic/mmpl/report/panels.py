@@ -18,6 +18,7 @@ from mmpl.report.text import (
     signed,
     significant,
 )
+from mmpl.results import HPV_SCALE
 
 TOP_FEATURES = 12
 TIMES = (("1y", "1 year"), ("2y", "2 years"), ("3y", "3 years"), ("5y", "5 years"))
@@ -34,7 +35,7 @@ def hpv_panel(results: dict, before: dict | None) -> str:
     sentence = (
         f"<p>Predicted <strong>HPV-{escape(hpv['status'])}</strong>: probability "
         f"<strong>{probability}</strong>, threshold {threshold}"
-        f"{_spread(hpv['members'])}.</p>"
+        f'{_spread(hpv["members"])}.</p><p class="note">{HPV_SCALE}</p>'
     )
     drivers = _drivers(
         results["contributions"]["hpv"],

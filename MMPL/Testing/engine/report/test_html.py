@@ -14,6 +14,7 @@ import pytest
 from mmpl.report.figures import pair_components
 from mmpl.report.html import render_report
 from mmpl.report.slices import lesion_pictures
+from mmpl.results import HPV_SCALE
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 HOSTILE = "<script>alert('1')</script>\"><img src=x onerror=alert(2)>&amp;"
@@ -67,6 +68,7 @@ def pictures_of(scene):
 def test_a_corrected_case_shows_both_figures(corrected, model):
     text = Page(_report(corrected, model)).text
     assert "HPV probability 83 % HPV-positive was 79 %" in text
+    assert HPV_SCALE in text
     assert "RFS at 2 years 79 % recurrence-free was 76 %" in text
     assert "Risk group Intermediate score +0.08 unchanged" in text
     assert "GTVn, nodes 13.0 mL 2 lesions was 15.5 mL" in text
