@@ -15,6 +15,7 @@ from mmpl_slicer.table_nodes import CASE_ATTRIBUTE, ROLE_ATTRIBUTE
 from mmpl_slicer.volumes import geometry_of_node
 
 EDITED_ROLE, MODEL_ROLE, DRAWING_ROLE = "segmentation", "model contours", "drawing"
+TAKEN_ROLE = "taken from the model"  # a segmentation of the user's own that holds, or held, contours of the model
 TITLES = {EDITED_ROLE: "MMPL segmentation", MODEL_ROLE: "MMPL model contours", DRAWING_ROLE: "MMPL preview"}
 OWN_CLASSES = {spec.id: label for label, spec in SEGMENTS.items()}
 MODEL_FADE = 0.55  # how far the model's colours go to white: seen beside the corrected ones
@@ -42,10 +43,17 @@ def is_models(node) -> bool:
     return node is not None and node.GetAttribute(ROLE_ATTRIBUTE) in (MODEL_ROLE, DRAWING_ROLE)
 
 
-def give_away(node) -> None:
-    """Make a segmentation the user's own: nothing of ours is done with it."""
-    node.RemoveAttribute(ROLE_ATTRIBUTE)
-    node.RemoveAttribute(CASE_ATTRIBUTE)
+def is_from_model(node, case_id: str) -> bool:
+    """Whether the model's contours of this case were put into a segmentation, whatever has become of them since."""
+    if node is None or node.GetAttribute(ROLE_ATTRIBUTE) not in (EDITED_ROLE, TAKEN_ROLE):
+        return False
+    return node.GetAttribute(CASE_ATTRIBUTE) == case_id
+
+
+def give_away(node, case_id: str) -> None:
+    """Make a segmentation with contours of a case's model the user's own: nothing of ours is done with it."""
+    node.SetAttribute(ROLE_ATTRIBUTE, TAKEN_ROLE)
+    node.SetAttribute(CASE_ATTRIBUTE, case_id)
 
 
 def set_contours(node, contours: Contours, ct: Geometry, labels: Iterable[int] = tuple(SEGMENTS)) -> None:

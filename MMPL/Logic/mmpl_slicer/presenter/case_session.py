@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from mmpl_slicer.case_record import MODEL, SEGMENTATION, CaseData, CaseRecord, add_record
-from mmpl_slicer.contour_nodes import MODEL_ROLE
+from mmpl_slicer.contour_nodes import MODEL_ROLE, is_from_model
 from mmpl_slicer.contours import Contours
 from mmpl_slicer.input_report import InputReport
 from mmpl_slicer.table_nodes import find
@@ -158,6 +158,15 @@ class CaseSession:
     def is_as_drawn(self) -> bool:
         """Whether the contours are the model's own."""
         return self.model is not None and self.contours is not None and self.model.digest == self.contours.digest
+
+    @property
+    def is_from_model(self) -> bool:
+        """Whether the contours are the model's, as it drew them or corrected: not what was drawn without it."""
+        if self.model is None or self.contours is None:
+            return False
+        of_model = self.model.digests
+        a_class = any(digest and digest == of_model.get(label) for label, digest in self.contours.digests.items())
+        return a_class or is_from_model(self.segmentation, self.case_id)
 
     def change(self, change: Callable[[CaseData], object]) -> None:
         """Change what is remembered, in the scene once there is a case."""

@@ -9,6 +9,7 @@ from mmpl_slicer.contours import Contours, read_contours
 from mmpl_slicer.presenter.desk import CHOICE, CONTOURS, Desk
 from mmpl_slicer.segment_mapping import mapping_in_force, proposed_mapping, remember_mapping
 from mmpl_slicer.segmentation_check import objection_to
+from mmpl_slicer.table_nodes import CASE_ATTRIBUTE
 from mmpl_slicer.volumes import from_world, geometry_of_node
 
 
@@ -44,7 +45,7 @@ class ContourWork:
         held = [record.get(MODEL) for record in records(self.desk.scene)]
         if node in held or node is self.desk.case.drawing:
             return False
-        contour_nodes.give_away(node)
+        contour_nodes.give_away(node, node.GetAttribute(CASE_ATTRIBUTE))
         return True
 
     def use(self, node) -> None:
@@ -115,3 +116,5 @@ class ContourWork:
             return
         self.desk.save_undo()
         contour_nodes.return_class(case.segmentation, case.classes, case.model, grid, label)
+        if not contour_nodes.is_ours(case.segmentation, case.case_id):
+            contour_nodes.give_away(case.segmentation, case.case_id)

@@ -112,7 +112,7 @@ class Measuring:
         """Results of the model's own contours, where nothing but the correction sets them apart."""
         case = self.desk.case
         alike = case.data.model_basis == basis.but_for_contours
-        return case.model_results if alike and not case.is_as_drawn else None
+        return case.model_results if alike and case.is_from_model and not case.is_as_drawn else None
 
     def _write(self, parts: Iterator) -> None:
         """Results into the scene: the document that they come back from at once, the rest at the next ticks."""

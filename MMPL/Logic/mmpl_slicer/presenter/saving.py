@@ -68,7 +68,7 @@ class Saving:
             "out": str(out),
             **dicom,
         }
-        if case.model is not None:
+        if case.is_from_model:
             model_results = case.model_results or {}
             arguments["drawn"] = {name: model_results.get(name) for name in ("bundle", "segmentation")}
             if not case.is_as_drawn:

@@ -168,13 +168,16 @@ class PanelView:
         models = "" if case.model is None else case.model.digests.get(label, "")
         if digest and digest == models:
             return FROM_MODEL
+        is_models = bool(models) and contour_nodes.is_from_model(case.segmentation, case.case_id)
         if not digest:
-            return EDITED if models and case.contours is not None else EMPTY
-        return EDITED if models else MANUAL
+            return EDITED if is_models and case.contours is not None else EMPTY
+        return EDITED if is_models else MANUAL
 
     def _can_return(self, label: int) -> bool:
         case = self.case
-        return case.model is not None and case.classes is not None and self._origin(label) in (EDITED, MANUAL)
+        if case.model is None or case.classes is None or case.contours is None:
+            return False
+        return case.contours.digests.get(label, "") != case.model.digests.get(label, "")
 
     def _question(self) -> tuple[SegmentRow, ...] | None:
         node = self.case.segmentation

@@ -490,3 +490,51 @@ def test_strokes_in_the_models_contours_do_not_become_the_models_when_the_pet_mo
     segmented.settle()
     assert presenter.model.digest == drawn
     assert segmented.origins == [EDITED, FROM_MODEL]
+
+
+@pytest.fixture
+def saved(segmented, tmp_path, monkeypatch):
+    """A function that saves; gives what the worker was told of the model's part, and whether the report shows it."""
+    asked, ask = {}, segmented.presenter.desk.request
+
+    def request(do, callbacks, **arguments):
+        if do == "save":
+            asked.update(arguments)
+        ask(do, callbacks, **arguments)
+
+    def save() -> tuple[set[str], bool]:
+        asked.clear()
+        segmented.presenter.save(str(tmp_path / "out"))
+        segmented.until(lambda: not segmented.presenter.running)
+        report = (tmp_path / "out" / "report.html").read_text()
+        return {"drawn", "model_label_map"} & asked.keys(), "GTVp, corrected" in report
+
+    monkeypatch.setattr(segmented.presenter.desk, "request", request)
+    return save
+
+
+def test_a_segmentation_of_the_users_own_is_no_correction_of_the_models(segmented, saved, brought, grid):
+    own = np.zeros(grid.shape, bool)
+    own[15:20, 20:26, 20:26] = True
+    segmented.presenter.choose_segmentation(brought(("GTVp", own, grid)))
+    segmented.settle()
+    assert segmented.origins == [MANUAL, EMPTY]
+    assert [row.can_return for row in segmented.state.contours.classes] == [True, True]
+    assert saved() == (set(), False)
+    segmented.presenter.return_to_model(2)
+    segmented.settle()
+    assert segmented.origins == [EDITED, FROM_MODEL]  # the model has drawn here now
+    assert saved() == ({"drawn", "model_label_map"}, True)
+
+
+def test_a_clone_of_the_models_contours_is_a_correction_once_it_is_edited(segmented, saved, scene):
+    presenter = segmented.presenter
+    clone = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "clone")
+    clone.Copy(presenter.record.get("MMPL.Model"))
+    presenter.choose_segmentation(clone)
+    assert segmented.origins == [FROM_MODEL, FROM_MODEL]
+    clone.GetSegmentation().RemoveSegment("GTVn")
+    segmented.editor().add_ball("GTVp", (-30.0, 20.0, 20.0), 8.0)
+    segmented.settle()
+    assert segmented.origins == [EDITED, EDITED]
+    assert saved() == ({"drawn", "model_label_map"}, True)
