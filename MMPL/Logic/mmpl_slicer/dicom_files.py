@@ -18,6 +18,7 @@ SCALES_OF_FRAMES = (
     "The PET is a DICOM object of many frames, each with a scale of its own, and 3D Slicer reads them all by that of "
     "the first: its values are wrong. Export it as single images."
 )
+FileState = tuple[str, int, int]  # path, time of change, size: a file that is written anew is read anew
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,12 @@ class DicomFiles:
 
         The series' earliest acquisition is the earlier of its first and last image: beds are scanned in order.
         """
-        values, problem = _read(tuple(sorted(self._end_files(node))))
+        values, problem = _read(tuple(map(_state, sorted(self._end_files(node)))))
         return None if values is None else PetHeader(values, lambda: self._frames(node), problem)
 
     def frame_of_reference(self, node) -> str:
         """UID of the space that a volume was acquired in, "" where no file says; for comparison, never for print."""
-        return next(filter(None, map(_frame_of_reference, self._end_files(node))), "")
+        return next(filter(None, map(_frame_of_reference, map(_state, self._end_files(node)))), "")
 
     def _end_files(self, node) -> list[str]:
         """Files of a volume's first and last image, those that are there."""
@@ -98,7 +99,7 @@ class DicomFiles:
         return path if path and Path(path).is_file() else ""
 
     def _frames(self, node) -> tuple[Frame, ...]:
-        return _frames_on_grid(self.files(node, "the PET"), own_geometry_of_node(node))
+        return _frames_on_grid(tuple(map(_state, self.files(node, "the PET"))), own_geometry_of_node(node))
 
 
 def instances_of(node) -> tuple[str, ...]:
@@ -112,28 +113,33 @@ def fingerprint_of_instances(node) -> str:
     return hashlib.blake2b(" ".join(uids).encode(), digest_size=12).hexdigest() if uids else ""
 
 
+def _state(file: str) -> FileState:
+    stat = Path(file).stat()
+    return file, stat.st_mtime_ns, stat.st_size
+
+
 @lru_cache(maxsize=16)
-def _read(files: tuple[str, ...]) -> tuple[Mapping[str, object] | None, str]:
+def _read(files: tuple[FileState, ...]) -> tuple[Mapping[str, object] | None, str]:
     """The earliest image's header, None without, and what is wrong with how 3D Slicer reads these files."""
     from mmpl.io.dicom.pet_header import earliest_header
     from mmpl.io.dicom.series import PET, list_series
 
-    images = [one for series in list_series([Path(file) for file in files]).of(PET) for one in series.slices]
+    images = [one for series in list_series([Path(file) for file, *_ in files]).of(PET) for one in series.slices]
     slopes = {one.slope for one in images if one.frame is not None}
     return earliest_header(one.header for one in images), SCALES_OF_FRAMES if len(slopes) > 1 else ""
 
 
 @lru_cache(maxsize=16)
-def _frame_of_reference(file: str) -> str:
+def _frame_of_reference(file: FileState) -> str:
     from mmpl.io.dicom.headers import read_header, text
 
-    header = read_header(Path(file))
+    header = read_header(Path(file[0]))
     return "" if header is None else text(header, "FrameOfReferenceUID")
 
 
 @lru_cache(maxsize=4)
-def _frames_on_grid(files: tuple[str, ...], geometry: Geometry) -> tuple[Frame, ...]:
+def _frames_on_grid(files: tuple[FileState, ...], geometry: Geometry) -> tuple[Frame, ...]:
     from mmpl.io.dicom.on_grid import images_in_slice_order
 
-    images = images_in_slice_order([Path(file) for file in files], geometry, "the PET")
+    images = images_in_slice_order([Path(file) for file, *_ in files], geometry, "the PET")
     return tuple(frame_of(one.header) for one in images)

@@ -95,6 +95,24 @@ def test_another_typed_weight_is_another_case_for_the_worker(with_mask):
     assert any("was typed as 38" in text for text in warned)
 
 
+def test_a_pet_whose_files_were_repaired_is_read_anew(front, load, database):
+    ct, pet = load(PET_VARIANTS["not decay-corrected, five beds"])
+    front.presenter.choose_inputs(ct, pet)
+    assert len(set(front.presenter.report.conversion.factor)) == 5  # one a bed
+    headers = [pydicom.dcmread(file) for file in database.files.values()]
+    start = min(header.AcquisitionTime for header in headers if header.Modality == "PT")
+    for header in headers:
+        header.FrameOfReferenceUID = "1.2.3"
+        if header.Modality == "PT":
+            header.PatientWeight, header.AcquisitionTime, header.ActualFrameDuration = "152", start, "120000"
+        header.save_as(header.filename)
+    front.presenter.choose_inputs(ct, None)
+    front.presenter.choose_inputs(ct, pet)
+    assert any("with 152 kg" in text for text in texts(front))
+    assert len(set(front.presenter.report.conversion.factor)) == 1
+    assert front.presenter.desk.dicom.frame_of_reference(pet) == "1.2.3"
+
+
 def test_a_scene_and_back_has_the_same_suv_though_values_were_typed(front, load, make_front, dicom, scene, tmp_path):
     ct, pet = load(FAULTY_PET_VARIANTS["weight missing"])
     front.presenter.choose_inputs(ct, pet)
