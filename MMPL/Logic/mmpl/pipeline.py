@@ -369,11 +369,16 @@ def on_ct_grid(label_map: Volume, ct: Geometry) -> tuple[Volume, tuple[Notice, .
         raise GeometryError(
             "the mask's contours hold no voxel centre of the CT: they are thinner than its voxels; draw them on this CT"
         )
-    notices = [Notice(MASK_BETWEEN_VOXELS, text) for text in map(_between_voxels, lost_between_voxels(label_map, ct))]
-    if share:
-        text = f"{percent(share)} of the contoured volume lies outside the CT and is left out of everything."
+    return moved, notices_of_loss(lost_between_voxels(label_map, ct), share)
+
+
+def notices_of_loss(between: Sequence[LostLesions], outside: float) -> tuple[Notice, ...]:
+    """What contours lose on their way to the CT's grid: lesions between its voxels, the share that lies outside."""
+    notices = [Notice(MASK_BETWEEN_VOXELS, text) for text in map(_between_voxels, between)]
+    if outside:
+        text = f"{percent(outside)} of the contoured volume lies outside the CT and is left out of everything."
         notices.append(Notice(MASK_OUTSIDE_CT, text))
-    return moved, tuple(notices)
+    return tuple(notices)
 
 
 def _between_voxels(lost: LostLesions) -> str:
@@ -448,9 +453,11 @@ def measure(
     return Outcome(results, whole, features, roi, on_roi, deep, deep_is_kept=kept, hpv_as_known=hpv_as_known)
 
 
-def measure_drawing(prepared: PreparedCase, drawing: Drawing, ensemble: Ensemble, **how) -> Outcome:
+def measure_drawing(
+    prepared: PreparedCase, drawing: Drawing, ensemble: Ensemble, *, notices: Sequence[Notice] = (), **how
+) -> Outcome:
     """:func:`measure` of what the ensemble drew; the results say how it was drawn."""
-    outcome = measure(prepared, drawing.label_map, ensemble, notices=drawing.notices, **how)
+    outcome = measure(prepared, drawing.label_map, ensemble, notices=(*drawing.notices, *notices), **how)
     return replace(outcome, results=replace(outcome.results, segmentation=dict(drawing.record)))
 
 

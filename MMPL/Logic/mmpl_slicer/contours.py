@@ -6,6 +6,7 @@ Read once, after the events of an edit are over: while the Segment Editor works,
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,12 +18,12 @@ from mmpl.boxes import bounding_box
 from mmpl.errors import InputError
 from mmpl.geometry import Geometry, Volume
 from mmpl.segments import SEGMENTS
-from mmpl_slicer.oriented_images import mask_in_box, volume_ml, volume_outside_ml
+from mmpl_slicer.oriented_images import Lost, lost_between_voxels, mask_in_box, volume_ml, volume_outside_ml
 from mmpl_slicer.segmentation import GRID_TOLERANCE_MM, move_to_world
 from mmpl_slicer.volumes import LPS_TO_RAS, array_from_vtk_matrix
 
 Box = tuple[slice, ...]
-TINY_ML = 1e-6  # rounding of volumes
+DIGITS = 6  # of what is left out: rounding does not make results be of other contours
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,9 @@ class Contours:
     overlap_voxels : how many voxels are in both classes; they count as GTVp
     on_other_grid : True when a segment's voxels do not lie on the CT's and were brought there by nearest neighbour
     outside_ml : label -> volume that lies beyond the CT's grid and is in no voxel here; without those that have none
-    between_ml : label -> volume of segments that lie on the CT's grid and hold no voxel's centre of it
+    outside : share of the volume of all classes that lies there
+    between : label -> connected parts that lie on the CT's grid and hold no voxel's centre of it; without labels that
+        have none
     """
 
     labels: np.ndarray
@@ -46,7 +49,8 @@ class Contours:
     overlap_voxels: int = 0
     on_other_grid: bool = False
     outside_ml: Mapping[int, float] = field(default_factory=dict)
-    between_ml: Mapping[int, float] = field(default_factory=dict)
+    outside: float = 0.0
+    between: Mapping[int, Lost] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -56,6 +60,27 @@ class Contours:
     def digest(self) -> str:
         """Fingerprint of all classes together."""
         return "/".join(self.digests.get(label, "") for label in sorted(SEGMENTS))
+
+    @property
+    def between_ml(self) -> dict[int, float]:
+        """Label -> volume that lies between the voxels."""
+        return {label: lost.volume_ml for label, lost in self.between.items()}
+
+    @property
+    def left_out(self) -> dict | None:
+        """What the segments hold and the label map does not, as the worker is told of it; None for nothing."""
+        if not self.outside and not self.between:
+            return None
+        between = [
+            {"class_name": SEGMENTS[label].name, "lost": one.lost, "lesions": one.parts, "volume_ml": one.volume_ml}
+            for label, one in sorted(self.between.items())
+        ]
+        return {"outside": self.outside, "between": between}
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that results tell of the contours: what is left out of them, too."""
+        return self.digest if self.left_out is None else f"{self.digest} without {json.dumps(self.left_out)}"
 
     def on_grid(self, geometry: Geometry) -> Volume:
         """The whole label map, uint8, on the CT's grid."""
@@ -92,28 +117,49 @@ def read_contours(segmentation_node, classes: Mapping[str, int], geometry: Geome
     """
     segmentation = _with_label_maps(segmentation_node.GetSegmentation())
     found: list[tuple[int, Box, np.ndarray]] = []
-    on_other_grid, outside_ml, between_ml = False, dict.fromkeys(SEGMENTS, 0.0), dict.fromkeys(SEGMENTS, 0.0)
+    on_other_grid, outside_ml, between = False, dict.fromkeys(SEGMENTS, 0.0), dict.fromkeys(SEGMENTS, Lost(0, 0, 0.0))
     for segment_id, label in classes.items():
         image = _image_of(segmentation, segment_id)
         if image is None:
             continue
         move_to_world(image, segmentation_node)
-        beyond = volume_outside_ml(image, geometry)
-        outside_ml[label] += beyond
+        outside_ml[label] += volume_outside_ml(image, geometry)
         boxed = mask_in_box(image, geometry)
+        shares_grid = _shares_grid(image, geometry)
+        if not shares_grid:
+            both = zip(between[label], lost_between_voxels(image, geometry, boxed), strict=True)
+            between[label] = Lost(*(a + b for a, b in both))
         if boxed is not None and boxed[1].any():
             found.append((label, *boxed))
-            on_other_grid |= not _shares_grid(image, geometry)
-        else:
-            between_ml[label] += max(0.0, volume_ml(image) - beyond)
+            on_other_grid |= not shares_grid
     seen = {
         "on_other_grid": on_other_grid,
         "outside_ml": {label: ml for label, ml in outside_ml.items() if ml},
-        "between_ml": {label: ml for label, ml in between_ml.items() if ml > TINY_ML},
+        "between": {
+            label: one._replace(volume_ml=_rounded(one.volume_ml)) for label, one in between.items() if one.lost
+        },
     }
+    if beyond := sum(outside_ml.values()):
+        whole = _volume_ml(segmentation, segmentation_node, classes)
+        seen["outside"] = _rounded(min(1.0, beyond / whole))
     if not found:
         return contours_of_label_map(np.zeros((0, 0, 0), np.uint8), **seen)
     return _together(found, **seen)
+
+
+def _volume_ml(segmentation, node, classes: Mapping[str, int]) -> float:
+    """Of some segments of a node, in the world, wherever they lie."""
+    total = 0.0
+    for segment_id in classes:
+        image = _image_of(segmentation, segment_id)
+        if image is not None:
+            move_to_world(image, node)
+            total += volume_ml(image)
+    return total
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
 
 
 def holds_voxels(segmentation_node) -> bool:

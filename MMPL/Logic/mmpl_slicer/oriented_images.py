@@ -6,6 +6,8 @@ Only the box of voxels that matters is built or resampled: a lesion fills a thou
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import vtk
@@ -13,10 +15,25 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 import slicer
 from mmpl.boxes import bounding_box
+from mmpl.components import connected
 from mmpl.geometry import Geometry
 from mmpl_slicer.volumes import LPS_TO_RAS, array_from_vtk_matrix, ijk_to_ras, vtk_matrix
 
 ON_EDGE = 1e-3  # of a voxel: rounding is no way out of a grid
+
+
+class Lost(NamedTuple):
+    """Connected parts of a mask that hold no voxel's centre of a grid, although they lie within it.
+
+    Attributes
+    ----------
+    lost, parts : how many are lost, of how many
+    volume_ml : of those lost
+    """
+
+    lost: int
+    parts: int
+    volume_ml: float
 
 
 def oriented_image(mask: np.ndarray, geometry: Geometry, start_zyx=(0, 0, 0)):
@@ -110,6 +127,50 @@ def volume_outside_ml(image, geometry: Geometry) -> float:
         return 0.0
     voxel_ml = abs(np.linalg.det(to_index[:3, :3])) * geometry.voxel_volume_ml
     return _count_outside(voxels[box], first, to_index, size) * voxel_ml
+
+
+def lost_between_voxels(image, geometry: Geometry, kept: tuple[tuple[slice, ...], np.ndarray] | None) -> Lost:
+    """What an oriented image loses on its way to a grid because it lies between voxel centres.
+
+    As :func:`mmpl.steps.lost_between_voxels` counts it of a label map; ``kept`` is its :func:`mask_in_box`.
+    """
+    voxels = np.zeros((0, 0, 0), np.uint8)
+    if not image.IsEmpty():
+        voxels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+    box = bounding_box(voxels)
+    to_index = _to_index(image, geometry)
+    voxel_ml = abs(np.linalg.det(to_index[:3, :3])) * geometry.voxel_volume_ml
+    if box is None or not voxel_ml > 0:  # a transform has made it flat
+        return Lost(0, 0, 0.0)
+    parts, count = connected(voxels[box])
+    first = np.array(image.GetExtent()[::2]) + [axis.start for axis in box[::-1]]
+    is_gone = np.arange(count + 1) > 0
+    for found in () if kept is None else _parts_at(parts, first, np.linalg.inv(to_index), *kept):
+        is_gone[found] = False
+        if not is_gone.any():
+            break
+    if not is_gone.any():
+        return Lost(0, count, 0.0)
+    where = np.argwhere(is_gone[parts])
+    within = where[~_is_beyond(_moved(to_index, where + first[::-1]), np.array(geometry.size)).any(axis=1)]
+    lost = np.unique(parts[tuple(within.T)])
+    voxels_lost = np.count_nonzero(np.isin(parts[tuple(where.T)], lost))
+    return Lost(len(lost), count, float(voxels_lost * voxel_ml))
+
+
+def _parts_at(
+    parts: np.ndarray, first: np.ndarray, from_index: np.ndarray, box: tuple[slice, ...], mask: np.ndarray
+) -> Iterator[np.ndarray]:
+    """The parts that hold the voxel centres of a grid in a mask; of centres on a border, one side after another."""
+    centres = _moved(from_index, np.argwhere(mask) + [axis.start for axis in box]) - first
+    for side in itertools.product((ON_EDGE, -ON_EDGE), repeat=3):
+        voxels = np.clip(np.floor(centres + 0.5 + side).astype(int), 0, np.array(parts.shape[::-1]) - 1)
+        yield parts[tuple(voxels.T[::-1])]
+
+
+def _moved(matrix: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Voxels (z, y, x), shape (n, 3), by a matrix of (i, j, k), as (i, j, k)."""
+    return where[:, ::-1] @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def _count_outside(mask: np.ndarray, first: np.ndarray, to_index: np.ndarray, size: np.ndarray) -> int:

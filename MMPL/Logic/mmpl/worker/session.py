@@ -23,6 +23,7 @@ from mmpl.io.suv import Conversion
 from mmpl.machine import devices
 from mmpl.network.backends.base import describe
 from mmpl.network.backends.choose import AUTO, BackendChoice, on_this_machine
+from mmpl.notices import Notice
 from mmpl.outputs import REPORT, DicomExport, write_outputs
 from mmpl.pipeline import (
     Drawing,
@@ -33,12 +34,13 @@ from mmpl.pipeline import (
     draw_contours,
     measure,
     measure_drawing,
+    notices_of_loss,
     prepare_case,
     with_clinical,
 )
 from mmpl.progress import Progress
 from mmpl.radiomics.fast_extractor import warm_up
-from mmpl.steps import label_for_measurement, outcome_centre
+from mmpl.steps import LostLesions, label_for_measurement, outcome_centre
 from mmpl.version import __version__
 from mmpl.worker.arrays import read_label_map, read_volume, write_label_map
 
@@ -164,14 +166,16 @@ class Session:
 
         The networks' scores are those of the last full pass, unless ``deep`` is "refresh" or there are none yet; the
         answer says whether they are still those of these contours (the centroid within 10 mm of where they were read).
-        With ``hpv_as_known`` RFS is given the recorded HPV status.
+        With ``hpv_as_known`` RFS is given the recorded HPV status. ``left_out`` is what the label map lacks of the
+        contours, null for nothing: ``outside``, the share that lies outside the CT, and ``between``, per class the
+        lesions that lie between its voxels, with the attributes of :class:`mmpl.steps.LostLesions`.
         """
         prepared, ensemble = self._prepared_under(arguments), self._ensemble()
         label_map = self._label_map(arguments, prepared)
         known = self.outcome.deep if self.outcome else None
         deep = None if arguments.get("deep") == "refresh" else known
         as_known = bool(arguments.get("hpv_as_known"))
-        how = {"deep": deep, "progress": progress, "hpv_as_known": as_known}
+        how = {"deep": deep, "progress": progress, "hpv_as_known": as_known, "notices": _left_out(arguments)}
         if self.drawing is not None and np.array_equal(label_map.array, self.drawing.label_map.array):
             outcome = measure_drawing(prepared, self.drawing, ensemble, **how)
         else:
@@ -184,6 +188,7 @@ class Session:
     def save(self, arguments: Mapping, progress: Progress) -> dict:
         """Write the usual files of ``label_map`` into ``out``, with the networks' scores of it: as ``assess`` would.
 
+        ``left_out`` is as in :meth:`measure`.
         ``model_label_map``, the model's own contours, is set beside it in the report where it differs. ``drawn`` has
         ``bundle`` and ``segmentation`` of the model's results: this session may not have been there when it drew.
         With ``dicom`` (``files`` of the CT's slices, and ``anonymise``, a name that takes the patient's place, or
@@ -279,6 +284,12 @@ class Session:
         if self.prepared is None:
             raise InputError("no case is open: choose PET and CT first")
         return self.prepared
+
+
+def _left_out(arguments: Mapping) -> tuple[Notice, ...]:
+    """What the label map lacks of the contours, in words."""
+    left = arguments.get("left_out")
+    return notices_of_loss([LostLesions(**one) for one in left["between"]], left["outside"]) if left else ()
 
 
 def _as_float(volume: Volume) -> Volume:

@@ -81,7 +81,7 @@ class Desk:
         """What results should be of, now."""
         case, data = self.case, self.case.data
         return Basis(
-            contours="" if case.contours is None else case.contours.digest,
+            contours="" if case.contours is None else case.contours.fingerprint,
             clinical=tuple(sorted(normal_values(data.clinical_in_force).items())),
             hpv_as_known=data.hpv_as_known,
             conversion=_as_text(case.report.conversion),

@@ -66,6 +66,7 @@ class Measuring:
                 "measure",
                 callbacks,
                 label_map=case.contours,
+                left_out=case.contours.left_out,
                 clinical=case.data.clinical_in_force,
                 hpv_as_known=case.data.hpv_as_known,
                 deep=deep,

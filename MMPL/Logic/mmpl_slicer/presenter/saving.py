@@ -64,6 +64,7 @@ class Saving:
         tried = tried_text(case.data.clinical, case.data.what_if)
         arguments = {
             "label_map": case.contours,
+            "left_out": case.contours.left_out,
             "clinical": case.data.clinical,
             "out": str(out),
             **dicom,

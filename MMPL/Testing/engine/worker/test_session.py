@@ -74,6 +74,20 @@ def test_measuring_given_contours_is_assess(edit, tiny_patient, tiny_outcome):
     assert told["deep_is_current"]
 
 
+@pytest.mark.parametrize("drawn", [False, True])
+def test_what_is_left_out_of_contours_is_said_of_them(edit, session, tiny_patient, drawn):
+    label_map = tiny_patient.label_map.array
+    if drawn:
+        session.segment({}, silent)
+        label_map = session.drawing.label_map.array
+    lost = {"class_name": "GTVn", "lost": 1, "lesions": 3, "volume_ml": 0.2}
+    warnings = edit(label_map, left_out={"outside": 0.25, "between": [lost]})["results"]["warnings"]
+    said = {one["code"]: one["text"] for one in warnings}
+    assert said["MASK_OUTSIDE_CT"].startswith("25.0 % of the contoured volume lies outside the CT")
+    assert said["MASK_BETWEEN_VOXELS"].startswith("1 of 3 GTVn lesions of the mask (0.2 mL) hold no voxel centre")
+    assert "MASK_OUTSIDE_CT" not in {one["code"] for one in edit(label_map, left_out=None)["results"]["warnings"]}
+
+
 def test_an_edit_keeps_the_networks_scores_until_they_are_asked_for(edit, session, tiny_patient):
     edit(tiny_patient.label_map.array)
     before = session.outcome.deep

@@ -7,6 +7,8 @@ import pytest
 
 from mmpl.errors import GeometryError
 from mmpl.geometry import Geometry, Volume
+from mmpl.pipeline import notices_of_loss, on_ct_grid
+from mmpl.steps import LostLesions
 from mmpl_slicer.contour_nodes import return_class, set_contours
 from mmpl_slicer.contours import contours_of_label_map, read_contours
 from mmpl_slicer.oriented_images import oriented_image
@@ -175,6 +177,37 @@ def test_what_lies_between_the_slices_is_counted(node, labels):
     node.GetSegmentation().RemoveAllSegments()
     add(node, "GTVn", thin, fine)
     assert read(node, BY_NAME).between_ml == {}
+
+
+def test_what_is_left_out_is_told_as_assess_tells_it(node):
+    """A lesion partly above the CT and one wholly beside it, one between two of its slices; one wholly within."""
+    fine = Geometry((24, 16, 40), (0.5, 0.5, 0.5), (12.1, -18.1, 33.1))
+    labels = np.zeros(fine.shape, np.uint8)
+    labels[0:14, 2:10, 2:8] = labels[0:6, 2:10, 14:20] = 1  # 14: from 19.1 mm on, where the CT ends at 17.5
+    labels[2:5, 12:16, 2:8] = labels[20:30, 12:16, 2:8] = 2  # 34.1 to 35.1 mm, and 43.1 to 47.6: it ends at 46.5
+    for label, name in ((1, "GTVp"), (2, "GTVn")):
+        add(node, name, labels == label, fine)
+    contours = read(node, BY_NAME)
+    moved, said = on_ct_grid(Volume(labels, fine), GRID)
+    np.testing.assert_array_equal(contours.on_grid(GRID).array, moved.array)
+    left = contours.left_out
+    assert notices_of_loss([LostLesions(**one) for one in left["between"]], left["outside"]) == said
+    assert [notice.code for notice in said] == ["MASK_BETWEEN_VOXELS", "MASK_OUTSIDE_CT"]
+    assert said[0].text.startswith("1 of 2 GTVn lesions")
+    whole = contours_of_label_map(moved.array)
+    assert whole.left_out is None
+    assert (whole.digest, whole.fingerprint) == (contours.digest, contours.digest) != (contours.fingerprint,) * 2
+
+
+@pytest.mark.parametrize("column", [(0.0, 0.0, 0.0), (0.0, 1.0, 0.0)])
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_what_a_transform_makes_flat_has_no_volume_that_is_left_out(scene, node, labels, column):
+    add(node, "GTVp", labels == 1)
+    flat, matrix = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode"), np.eye(4)
+    matrix[:3, 2] = column
+    flat.SetMatrixTransformToParent(vtk_matrix(matrix))
+    node.SetAndObserveTransformNodeID(flat.GetID())
+    assert read(node, BY_NAME).left_out is None
 
 
 def test_what_a_transform_takes_out_of_the_ct_is_counted(scene, labels):

@@ -154,7 +154,12 @@ def test_segments_on_another_grid_are_read_on_the_cts(chosen, brought, grid):
     assert measured(chosen)["GTVp"]["volume_ml"] == pytest.approx(27 * coarse.voxel_volume_ml)
 
 
-def test_what_lies_outside_the_ct_is_said(chosen, brought):
+def outside_ct(front) -> str:
+    (text,) = [w["text"] for w in front.presenter.results["warnings"] if w["code"] == "MASK_OUTSIDE_CT"]
+    return text
+
+
+def test_what_lies_outside_the_ct_is_said(chosen, brought, tmp_path):
     below = Geometry((60, 56, 60), (2.0, 2.0, 3.0), (-59.0, -55.0, -74.0 - 90.0))
     mask = np.zeros(below.shape, bool)
     mask[20:40, 20:30, 20:30] = True  # 10 of its 20 slices are the CT's
@@ -162,6 +167,19 @@ def test_what_lies_outside_the_ct_is_said(chosen, brought):
     outside = np.count_nonzero(mask) * below.voxel_volume_ml / 2
     assert f"{outside:.2f} mL of GTVn lie outside the CT and are not measured." in chosen.state.contours.notes
     assert chosen.presenter.contours.labels.shape == (10, 10, 10)
+    measured(chosen)
+    assert "50.0 % of the contoured volume lies outside the CT" in outside_ct(chosen)
+    mask[20:24] = False  # the part on the CT stays as it is
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    node = chosen.presenter.segmentation
+    (segment,) = node.GetSegmentation().GetSegmentIDs()
+    logic.SetBinaryLabelmapToSegment(oriented_image(mask, below), node, segment, logic.MODE_REPLACE)
+    chosen.rest()
+    assert "37.5 % of the contoured volume lies outside the CT" in outside_ct(chosen)
+    chosen.presenter.save(str(tmp_path / "out"))
+    chosen.until(lambda: not chosen.presenter.running)
+    assert "37.5 % of the contoured volume lies outside the CT" in outside_ct(chosen)
+    assert "MASK_OUTSIDE_CT" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_surfaces_alone_are_read_like_an_rtstruct(chosen, brought, primary, nodal, grid):
