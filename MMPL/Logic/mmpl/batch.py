@@ -17,14 +17,14 @@ from pathlib import Path
 
 from mmpl.batch_cases import BatchCase, find_cases
 from mmpl.batch_folder import DONE, MANIFEST
-from mmpl.batch_job import FAILED, CaseEnd, CaseJob, Settings, finished, remove_leftovers, run_case
+from mmpl.batch_job import FAILED, CaseEnd, CaseJob, Settings, finished, run_case
 from mmpl.batch_table import remove_tables, write_tables
 from mmpl.bundle.reader import Bundle, open_bundle
 from mmpl.cluster import open_pool
 from mmpl.ensemble import Inference
 from mmpl.errors import OutputError
 from mmpl.io.folder_lock import held
-from mmpl.io.output import check_writable, make_folder, write_json_atomic
+from mmpl.io.output import check_writable, make_folder, remove_leftovers, write_json_atomic
 from mmpl.machine import FREE_SHARE, GB, free_bytes, usable_bytes
 from mmpl.network.backends.choose import AUTO, BackendChoice, on_this_machine
 from mmpl.progress import Progress, silent

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-import shutil
 import time
 import traceback
 from collections.abc import Collection
@@ -29,7 +27,7 @@ from mmpl.io.output import (
     check_writable,
     is_of_disk,
     make_folder,
-    partial_stem,
+    remove_leftovers,
     write_json_atomic,
     write_text_atomic,
 )
@@ -39,7 +37,6 @@ from mmpl.pipeline import check_clinical, predict
 RECORD = "batch_case.json"  # comes with the files and says which they are; completed last: the case is then finished
 TRACEBACK = "traceback.txt"
 DETACHED_HEADERS = (".nhdr", ".mhd")  # their voxels lie in another file of the same name
-LEFTOVER = re.compile(r"\.(?P<stem>.+)\.partial-[0-9a-f]{8}(-old)?")
 READ_BY_TABLE = {"case_id", "bundle", "lesions", "hpv", "rfs", "warnings"}
 FAILED, FAULT = "failed", "fault"
 
@@ -282,15 +279,6 @@ def _not_ours(folder: Path, there: Collection[str]) -> list[str]:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def remove_leftovers(home: Path, names: Collection[str]) -> None:
-    """Remove what killed runs left half-written in a folder, of outputs of these names."""
-    stems = {partial_stem(name) for name in names}
-    for path in list(home.iterdir()) if home.is_dir() else []:
-        found = LEFTOVER.fullmatch(path.name)
-        if found and found["stem"] in stems:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _fault(job: CaseJob, error: Exception) -> CaseEnd:

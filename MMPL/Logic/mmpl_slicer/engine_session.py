@@ -15,6 +15,7 @@ from pathlib import Path
 
 import slicer
 from mmpl.errors import InputError
+from mmpl.io.output import half_written, remove_half_written
 from mmpl.worker.arrays import write_box
 from mmpl_slicer.contours import Contours
 from mmpl_slicer.handing_over import CaseSource, contours_name, write_in_parts
@@ -65,6 +66,7 @@ class EngineSession:
     _count: int = 0
     _step_began: float = 0.0
     _cancelled_at: float | None = None
+    _clear_up: Callable[[], None] = ignore
 
     @property
     def is_running(self) -> bool:
@@ -178,6 +180,7 @@ class EngineSession:
         self._opening = False
         if self.client is not None:
             self.client.stop()
+        self._clear_up()
         self.step, self.fraction = "", None
 
     def seconds_left(self, from_fraction: float) -> float | None:
@@ -349,7 +352,33 @@ class EngineSession:
         except OSError as error:
             one.callbacks.error("input", f"The contours cannot be handed to the worker: {error.strerror or error}.")
             return
-        self.client.ask(one.do, replace(one.callbacks, progress=progress), **arguments)
+        callbacks = replace(one.callbacks, progress=progress)
+        if one.do == "save":
+            callbacks = self._clearing_up(callbacks, Path(arguments["out"]))
+        self.client.ask(one.do, callbacks, **arguments)
+
+    def _clearing_up(self, callbacks: Callbacks, out: Path) -> Callbacks:
+        """Callbacks of a save that leaves nothing half-written among the user's files, however its worker ends."""
+        before = half_written(out)
+
+        def result(told: dict) -> None:
+            self._clear_up = ignore
+            callbacks.result(told)
+
+        def error(kind: str, text: str) -> None:
+            self._clear_up()
+            callbacks.error(kind, text)
+
+        def withdrawn() -> None:
+            self._clear_up()
+            callbacks.withdrawn()
+
+        def clear_up() -> None:
+            self._clear_up = ignore
+            remove_half_written(out, before)
+
+        self._clear_up = clear_up
+        return replace(callbacks, result=result, error=error, withdrawn=withdrawn)
 
     def _as_file(self, value: object) -> object:
         """Contours become a file of the exchange folder; anything else goes as it is."""

@@ -6,8 +6,12 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
+import time
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -16,6 +20,8 @@ from mmpl.file_names import check_spelling
 from mmpl.results import json_ready
 
 LONGEST_STEM = 200  # bytes; file systems allow 255 a name
+HALF_WRITTEN = re.compile(r"\.(?P<stem>.+)\.partial-[0-9a-f]{8}(-old)?")
+ABANDONED_S = 3600.0  # whoever writes changes something more often than that
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _NO_FSYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # file systems that have none
 
@@ -26,7 +32,8 @@ class OutputFolder:
     ``with OutputFolder(path) as folder:`` gives the folder to write into. On success its files (sub-folders
     included) appear in ``path``: a new ``path`` by one rename, an existing one file by file, where files
     of the same name are replaced and all others are left alone. On any exception, and when a file cannot
-    be moved, ``path`` is as it was before. For an existing ``path`` the hidden folder lies inside it, so
+    be moved, ``path`` is as it was before. What a killed process left of an earlier attempt is removed on success,
+    once nothing in it has changed for an hour. For an existing ``path`` the hidden folder lies inside it, so
     a mounted output folder works (same file system, no rights needed beside it).
 
     Raises
@@ -86,6 +93,9 @@ class OutputFolder:
             shutil.rmtree(self._partial)
         else:
             os.rename(self._partial, self.path)
+        for folder in half_written(self.path):
+            if time.time() - _changed_s(folder) > ABANDONED_S:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _discard(self) -> None:
         if self._partial is not None:
@@ -104,6 +114,39 @@ def partial_stem(name: str) -> str:
     """What tells the hidden, half-written copy of a file or folder: its name, or a checksum where that is long."""
     data = os.fsencode(name)
     return name if len(data) <= LONGEST_STEM else hashlib.sha256(data).hexdigest()[:16]
+
+
+def half_written(path: Path) -> list[Path]:
+    """The hidden folders that are being written for an output, or that killed processes have left."""
+    return [*_half_written_in(path.parent, {path.name}), *_half_written_in(path, {path.name})]
+
+
+def remove_half_written(path: Path, but: Collection[Path]) -> None:
+    """Remove what a process that has ended left of an output; ``but`` is what lay there before it began."""
+    for folder in half_written(path):
+        if folder not in but:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_leftovers(home: Path, names: Collection[str]) -> None:
+    """Remove what killed runs left half-written in a folder, of outputs of these names."""
+    for folder in _half_written_in(home, names):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _half_written_in(home: Path, names: Collection[str]) -> list[Path]:
+    stems = {partial_stem(name) for name in names}
+    with suppress(OSError):  # it may not be listed, or not be there
+        found = ((path, HALF_WRITTEN.fullmatch(path.name)) for path in home.iterdir())
+        return [path for path, match in found if match and match["stem"] in stems and path.is_dir()]
+    return []
+
+
+def _changed_s(folder: Path) -> float:
+    """When anything in a folder changed last; now, where it is about to go."""
+    with suppress(OSError):
+        return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+    return time.time()
 
 
 def write_text_atomic(path: str | Path, text: str) -> None:

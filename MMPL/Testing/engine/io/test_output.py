@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import stat
+import time
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,35 @@ def test_a_folder_that_has_come_meanwhile_is_written_into(tmp_path):
         (folder / "mask.txt").write_text("mine")
         write_into(tmp_path / "out", {"mask.txt": "another's", "theirs.txt": "2"})
     assert tree(tmp_path) == {"out/mask.txt": "mine", "out/theirs.txt": "2"}
+
+
+def left_by_a_killed_process(home, age_s, code="0a1b2c3d"):
+    """A hidden folder as a killed process leaves it, in which nothing has changed for ``age_s``."""
+    folder = home / f".out.partial-{code}"
+    (folder / "dicom").mkdir(parents=True)
+    (folder / "mask.txt").write_text("half")
+    for path in (folder / "mask.txt", folder / "dicom", folder):
+        os.utime(path, (time.time() - age_s,) * 2)
+    return folder
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_what_a_killed_process_left_goes_with_the_next_results(tmp_path, beside):
+    target = tmp_path / "out"
+    write_into(target, {"mask.txt": "1"})
+    home = tmp_path if beside else target
+    old = left_by_a_killed_process(home, age_s=4000)
+    at_work = left_by_a_killed_process(home, age_s=4000, code="12345678")
+    os.utime(at_work / "mask.txt")  # its other files are old
+    mine = home / ".out.partial-of-mine"
+    mine.mkdir()
+    with pytest.raises(InputError):
+        write_into(target, {"mask.txt": "2"}, InputError("bad"))
+    assert old.is_dir()
+    write_into(target, {"mask.txt": "2"})
+    assert not old.exists()
+    assert at_work.is_dir()
+    assert mine.is_dir()
 
 
 @pytest.mark.parametrize("name", ["B" * 255, "\u674e" * 85])

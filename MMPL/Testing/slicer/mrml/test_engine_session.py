@@ -120,8 +120,8 @@ def hand_over(session):
         session.turn()
 
 
-def opened(session, client, source, heard, do="segment"):
-    session.request(do, heard.callbacks, BUNDLE, source)
+def opened(session, client, source, heard, do="segment", **arguments):
+    session.request(do, heard.callbacks, BUNDLE, source, **arguments)
     client.end("open_bundle")
     hand_over(session)
     client.end("open_case")
@@ -385,6 +385,27 @@ def test_what_was_cancelled_ends_within_two_seconds(session, client, source, mon
     now[0] = 102.0
     session.turn()
     assert heard.told == ["withdrawn"]
+
+
+@pytest.mark.parametrize("end", ["stopped", "dead", "killed for a cancel"])
+def test_a_worker_that_is_ended_while_it_saves_leaves_nothing_half_written(
+    session, client, source, monkeypatch, tmp_path, end
+):
+    out = tmp_path / "out"
+    anothers, its = out / ".out.partial-00000000", out / ".out.partial-12345678"
+    anothers.mkdir(parents=True)
+    opened(session, client, source, Heard(), "save", out=str(out))
+    its.mkdir()
+    (its / "mask.nii.gz").touch()
+    if end == "stopped":
+        session.stop()
+    elif end == "dead":
+        client.end("save", "error", "crash", "it has stopped")
+    else:
+        session.cancel()
+        monkeypatch.setattr("mmpl_slicer.engine_session.CANCEL_S", 0.0)
+        session.turn()
+    assert list(out.iterdir()) == [anothers]
 
 
 def test_a_worker_that_stops_in_time_is_kept(session, client, source, monkeypatch):
