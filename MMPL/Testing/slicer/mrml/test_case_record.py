@@ -130,16 +130,20 @@ def test_results_are_sealed(scene, results):
     assert results_from_scene(scene, "CASE-1") is None
 
 
-def test_two_cases_of_one_name_are_told_apart_with_their_nodes(scene, images, results):
+@pytest.mark.parametrize("made_anew", [False, True])
+def test_two_cases_of_one_name_are_told_apart_with_their_nodes(scene, images, results, made_anew):
     ours = add_record(scene, *images, "CASE-1")
     keep_results(scene, results)
     # as another scene brings them
-    added = add_record(scene, *images, "CASE-1")
-    added.rename("CASE-1")
+    other_images = [scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("CT", "PET")]
+    if not made_anew:
+        add_record(scene, *other_images, "CASE-1").rename("CASE-1")
     text = scene.AddNewNodeByClass("vtkMRMLTextNode", "results.json")
     text.CopyContent(slicer.util.getNode("MMPL results.json*"))
     text.SetAttribute("MMPL.Role", RESULTS_ROLE)
     text.SetAttribute("MMPL.CaseId", "CASE-1")
+    if made_anew:  # it was deleted there, and comes after the others
+        add_record(scene, *other_images, "CASE-1").rename("CASE-1")
     separate_cases(scene)
     assert [record.case_id for record in records(scene)] == ["CASE-1", "CASE-1 (2)"]
     assert ours.case_id == "CASE-1"
