@@ -21,6 +21,7 @@ from mmpl.results import json_ready
 
 LONGEST_STEM = 200  # bytes; file systems allow 255 a name
 HALF_WRITTEN = re.compile(r"\.(?P<stem>.+)\.partial-[0-9a-f]{8}(-old)?")
+SET_ASIDE = "-old"
 ABANDONED_S = 3600.0  # whoever writes changes something more often than that
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _NO_FSYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # file systems that have none
@@ -122,9 +123,12 @@ def half_written(path: Path) -> list[Path]:
 
 
 def remove_half_written(path: Path, but: Collection[Path]) -> None:
-    """Remove what a process that has ended left of an output; ``but`` is what lay there before it began."""
+    """Remove what a process that has ended left of an output; ``but`` is what lay there before it began.
+
+    Files that it had set aside for its own, and could not put in their place any more, are somebody's: they stay.
+    """
     for folder in half_written(path):
-        if folder not in but:
+        if folder not in but and not folder.name.endswith(SET_ASIDE):
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -234,7 +238,7 @@ def to_disk(path: Path) -> None:
 
 def _move_files(source: Path, target: Path) -> None:
     """Move every file of ``source`` to the same place under ``target``; all of them or none."""
-    retired = source.parent / f"{source.name}-old"
+    retired = source.parent / f"{source.name}{SET_ASIDE}"
     done: list[tuple[Path, Path | None]] = []
     made: list[Path] = []
     retired.mkdir()

@@ -118,9 +118,9 @@ class CohortWriter:
         home = self.root / f"Task {task}" / patient_id
         home.mkdir(parents=True)
         seed = sum(n * ord(c) for n, c in enumerate(patient_id, start=1))
-        for suffix in ("__CT", "__PT"):
+        for suffix, scale in (("__CT", 1000), ("__PT", 1)):  # air and tissue; noise
             noise = np.random.default_rng(seed).normal(size=(3, 3, 3)).astype(np.float32)
-            self.image(home / f"{patient_id}{suffix}.nii.gz", noise)
+            self.image(home / f"{patient_id}{suffix}.nii.gz", scale * noise)
         if label:
             self.image(home / f"{patient_id}.nii.gz", np.ones((3, 3, 3), np.uint8))
         return home

@@ -517,7 +517,7 @@ def test_a_patient_in_order_passes_the_thorough_pass(tiny_cohort):
     told = []
     scan = scan_cohort(tiny_cohort.root, thorough=True, progress=lambda step, fraction: told.append((step, fraction)))
     assert scan.problems == ()
-    assert told == [("reading images", 1.0)]
+    assert told == [("reading images", 0.0), ("reading images", 1.0)]
     assert scan.text() == f"{tiny_cohort.root}: 1 patient; 0 errors, 0 warnings, 0 notes"
 
 
@@ -532,8 +532,9 @@ def test_contours_beyond_the_region_of_interest_are_counted(writer, large_case, 
     labels = np.zeros(large_case.ct.geometry.shape, np.uint8)
     labels[45, 30, 32:34] = 1
     labels[0, 0, 0] = 2
-    home = writer.root / "Task 1" / "A-1"
-    save_image(large_case.ct, home / "A-1__CT.nii.gz")
+    home, hu = writer.root / "Task 1" / "A-1", large_case.ct.array.copy()
+    hu[:, :2] = -1000.0  # a little air, as every CT has
+    save_image(large_case.ct.with_array(hu), home / "A-1__CT.nii.gz")
     save_image(large_case.pet, home / "A-1__PT.nii.gz")
     save_image(large_case.ct.with_array(labels), home / "A-1.nii.gz")
     writer.table(1, f"{COLUMNS},Relapse,RFS,HPV Status", f"A-1,{RECORD},1,300,1")

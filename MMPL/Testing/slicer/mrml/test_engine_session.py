@@ -397,6 +397,8 @@ def test_a_worker_that_is_ended_while_it_saves_leaves_nothing_half_written(
     opened(session, client, source, Heard(), "save", out=str(out))
     its.mkdir()
     (its / "mask.nii.gz").touch()
+    aside = out / ".out.partial-12345678-old"  # what it was to replace, when it ended at that moment
+    aside.mkdir()
     if end == "stopped":
         session.stop()
     elif end == "dead":
@@ -405,7 +407,7 @@ def test_a_worker_that_is_ended_while_it_saves_leaves_nothing_half_written(
         session.cancel()
         monkeypatch.setattr("mmpl_slicer.engine_session.CANCEL_S", 0.0)
         session.turn()
-    assert list(out.iterdir()) == [anothers]
+    assert sorted(out.iterdir()) == [anothers, aside]
 
 
 def test_a_worker_that_stops_in_time_is_kept(session, client, source, monkeypatch):
