@@ -136,7 +136,7 @@ def test_cached_cases_are_not_prepared_again(sources, tmp_path):
     cases, made = sources
     told = []
     build_cache(cases, tmp_path / "cache", SPACING_MM, progress=lambda step, fraction: told.append((step, fraction)))
-    assert told == [("preparing cases", 0.5), ("preparing cases", 1.0)]
+    assert told == [("preparing cases", share) for share in (0.0, 0.5, 1.0)]
     assert build_cache(cases, tmp_path / "cache", SPACING_MM) == []
     assert made == ["A", "B"]
     assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == ["A", "B"]
