@@ -58,9 +58,12 @@ finer-bundle: $(STAMP)
 	$(BIN)/mmpl phantom --out runs/phantoms-finer --cases 200 --seed 20252 --workers 2
 	$(BIN)/mmpl train --data runs/phantoms-finer --out runs/finer $(FINER) --start runs/finer-1/bundle
 
-# How the plans of inference agree with the networks of finer-bundle (half an hour on two cores; resumable).
+# How the plans of inference agree with the networks of finer-bundle after either round (half an hour on two cores;
+# resumable).
 bench-finer: $(STAMP)
-	$(BIN)/python -P bench/inference.py --run runs/inference --parts agreement --bundle runs/finer/bundle --cases 20
+	for run in finer-1 finer; do \
+	  $(BIN)/python -P bench/inference.py --run runs/inference --parts agreement --bundle runs/$$run/bundle --cases 20 \
+	  || exit; done
 
 # The demo bundle and the ten members on the same phantoms, which neither has seen, scored by mmpl evaluate
 # (an hour and a quarter on two cores; resumable).
