@@ -524,7 +524,7 @@ def saved(segmented, tmp_path, monkeypatch):
         asked.clear()
         segmented.presenter.save(str(tmp_path / "out"))
         segmented.until(lambda: not segmented.presenter.running)
-        report = (tmp_path / "out" / "report.html").read_text()
+        report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
         return {"drawn", "model_label_map"} & asked.keys(), "GTVp, corrected" in report
 
     monkeypatch.setattr(segmented.presenter.desk, "request", request)
