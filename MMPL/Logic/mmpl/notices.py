@@ -54,3 +54,9 @@ class Notice:
 
     def as_dict(self) -> dict[str, str]:
         return asdict(self)
+
+
+def between_voxels(what: str) -> Notice:
+    """That some lesions or parts (``what``) are lost on the CT's grid."""
+    text = f"{what} hold no voxel centre of the CT, whose voxels are larger, and are left out of everything."
+    return Notice(MASK_BETWEEN_VOXELS, text)

@@ -30,7 +30,6 @@ from mmpl.network.backends.base import BackendChanged, OutOfMemory, StoredNetwor
 from mmpl.notices import (
     FOV_FALLBACK,
     HPV_AS_KNOWN,
-    MASK_BETWEEN_VOXELS,
     MASK_OUTSIDE_CT,
     MASK_OUTSIDE_PET,
     MEMORY_EXCEEDED,
@@ -38,6 +37,7 @@ from mmpl.notices import (
     PHANTOM_BUNDLE,
     PLAN_SHRUNK,
     Notice,
+    between_voxels,
 )
 from mmpl.preprocess.field_of_view import FIELD_OF_VIEW_MM, outcome_patch_start
 from mmpl.preprocess.network_grid import network_input
@@ -374,18 +374,16 @@ def on_ct_grid(label_map: Volume, ct: Geometry) -> tuple[Volume, tuple[Notice, .
 
 def notices_of_loss(between: Sequence[LostLesions], outside: float) -> tuple[Notice, ...]:
     """What contours lose on their way to the CT's grid: lesions between its voxels, the share that lies outside."""
-    notices = [Notice(MASK_BETWEEN_VOXELS, text) for text in map(_between_voxels, between)]
+    notices = [*map(_between_voxels, between)]
     if outside:
         text = f"{percent(outside)} of the contoured volume lies outside the CT and is left out of everything."
         notices.append(Notice(MASK_OUTSIDE_CT, text))
     return tuple(notices)
 
 
-def _between_voxels(lost: LostLesions) -> str:
-    return (
-        f"{lost.lost} of {lost.lesions} {lost.class_name} lesions of the mask ({lost.volume_ml:.2g} mL) hold no voxel "
-        "centre of the CT, whose voxels are larger, and are left out of everything."
-    )
+def _between_voxels(lost: LostLesions) -> Notice:
+    lesions = f"{lost.lost} of {lost.lesions} {lost.class_name} lesions of the mask ({lost.volume_ml:.2g} mL)"
+    return between_voxels(lesions)
 
 
 def measure(

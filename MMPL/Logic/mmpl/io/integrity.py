@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from mmpl.errors import InputError
-from mmpl.io.nifti import GZIP_MAGIC, GZIP_OR_ZLIB, read_head, stored_layout
+from mmpl.io.nifti import GZIP_MAGIC, GZIP_OR_ZLIB, is_nifti, read_head, stored_layout
 
 CHUNK_BYTES = 1 << 16
 HEADER_LIMIT_BYTES = 1 << 20
@@ -134,10 +134,9 @@ def _inflated_size(stored: StoredData, what: str, voxels: _NotFiniteVoxels) -> i
 
 
 def _find_stored_data(path: Path, what: str) -> StoredData | None:
-    name = path.name.lower()
-    if name.endswith((".nii", ".nii.gz")):
+    if is_nifti(path):
         return _nifti_data(path, what)
-    if name.endswith((".nrrd", ".nhdr")):
+    if path.name.lower().endswith((".nrrd", ".nhdr")):
         return _nrrd_data(path)
     return _meta_image_data(path)
 

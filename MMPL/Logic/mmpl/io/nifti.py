@@ -80,8 +80,8 @@ def position_doubt(path: Path, what: str) -> str | None:
     A file may give two positions, the scanner's (qform) and another (sform), as of an image that was registered. ITK,
     and so Slicer and MMPL, takes one of them; other programs take the other.
     """
-    head, _ = read_head(path, what)
-    found = _version(head) if is_nifti(path) else None
+    head = read_head(path, what)[0] if is_nifti(path) else b""
+    found = _version(head)
     if found is None:
         return None
     codes, of_quaternion, of_rows = _positions(head, *found)

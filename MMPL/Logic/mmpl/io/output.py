@@ -20,8 +20,8 @@ from mmpl.file_names import check_spelling
 from mmpl.results import json_ready
 
 LONGEST_STEM = 200  # bytes; file systems allow 255 a name
-HALF_WRITTEN = re.compile(r"\.(?P<stem>.+)\.partial-[0-9a-f]{8}(-old)?")
 SET_ASIDE = "-old"
+HALF_WRITTEN = re.compile(rf"\.(?P<stem>.+)\.partial-[0-9a-f]{{8}}({SET_ASIDE})?")
 ABANDONED_S = 3600.0  # whoever writes changes something more often than that
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _NO_FSYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # file systems that have none

@@ -16,7 +16,7 @@ from mmpl.io.dicom.contours import Roi
 from mmpl.io.dicom.frame_of_reference import check_frames
 from mmpl.io.dicom.rasterise import corners_mm, parts_on, rasterise
 from mmpl.io.dicom.structure_set import StructureSet, listed, read_structures
-from mmpl.notices import MASK_BETWEEN_VOXELS, MASK_OUTSIDE_CT, STRUCTURES_IGNORED, Notice
+from mmpl.notices import MASK_OUTSIDE_CT, STRUCTURES_IGNORED, Notice, between_voxels
 from mmpl.segments import NAMES_OF_CLASS
 
 __all__ = ["StructureSet", "check_frame_of_reference", "rasterise", "read_rtstruct_label_map", "read_structures"]
@@ -96,11 +96,8 @@ def _draw(roi: Roi, label: int, array: np.ndarray, geometry: Geometry) -> list[N
             lost_ml.append(planes.volume_ml)
     if not lost_ml:
         return []
-    text = (
-        f"{len(lost_ml)} of {parts} parts of structure {roi.name!r} ({sum(lost_ml):.2g} mL) hold no voxel centre of "
-        "the CT, whose voxels are larger, and are left out of everything."
-    )
-    return [Notice(MASK_BETWEEN_VOXELS, text)]
+    lost = f"{len(lost_ml)} of {parts} parts of structure {roi.name!r} ({sum(lost_ml):.2g} mL)"
+    return [between_voxels(lost)]
 
 
 def _check_drawn(ours: list[Roi], structures: StructureSet, name: str) -> None:
